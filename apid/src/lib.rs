@@ -1,0 +1,1 @@
+//! The unprivileged half of Tipring.

@@ -1,0 +1,3 @@
+//! `tipring-apid`.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The real-time half of Tipring. Modules stand in the order a frame meets them.
+
+pub mod frame;
+pub mod signal;

@@ -1,0 +1,3 @@
+//! `tipring-engine`.
+
+fn main() {}

@@ -1,0 +1,99 @@
+//! What devices and lines tell each other, besides audio.
+
+use tipring_shm_proto::event::DigitSource;
+use tipring_shm_proto::units::{Endpoint, Nanos, TenthDbm0};
+
+/// From a device to its line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Signal {
+    /// The raw contact, not debounced: loop current flows or not.
+    Loop {
+        /// Current flows.
+        closed: bool,
+        /// When it changed.
+        at: Nanos,
+    },
+    /// Lifted, judged by the kernel (dahdi/user.h DAHDI_EVENT_RINGOFFHOOK).
+    OffHook,
+    /// Put down, judged by the kernel (DAHDI_EVENT_ONHOOK).
+    OnHook,
+    /// A flash, judged by the kernel (DAHDI_EVENT_WINKFLASH) or sent as event 16 (RFC 2833 §3.10).
+    Flash,
+    /// A dialled digit, judged by the kernel (DAHDI_EVENT_PULSEDIGIT), ASCII.
+    PulseDigit(u8),
+    /// A digit has begun: silence what must be silent.
+    DigitBegin {
+        /// ASCII.
+        digit: u8,
+        /// Where it was seen.
+        source: DigitSource,
+    },
+    /// A digit has ended.
+    Digit {
+        /// ASCII.
+        digit: u8,
+        /// How long it lasted.
+        duration_ms: u16,
+        /// Level of the stronger tone.
+        level: TenthDbm0,
+        /// Where it was seen.
+        source: DigitSource,
+    },
+    /// No packet for this long; repeated every 5 s.
+    RtpSilent {
+        /// Since the last packet.
+        silent_ms: u32,
+    },
+    /// First packet, or first after silence, or of a new source.
+    RtpHeard {
+        /// Where it came from.
+        remote: Endpoint,
+    },
+    /// Tip-ring voltage, mV.
+    Voltage(i32),
+    /// Card temperature, tenths of a degree Celsius.
+    Temperature(i16),
+    /// An alarm was raised or cleared.
+    Alarm(bool),
+    /// The device is gone.
+    Lost,
+    /// The device is here again.
+    Back,
+}
+
+/// From a line to its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// Ringing current on.
+    RingOn,
+    /// Ringing current off.
+    RingOff,
+    /// Loop battery; `false` is a drop (disconnect supervision).
+    Battery(bool),
+    /// A recall towards the phone: a short battery drop, or event 16.
+    Flash,
+    /// The line is in use (dahdi/user.h DAHDI_OFFHOOK).
+    OffHook,
+    /// The line is idle (dahdi/user.h DAHDI_ONHOOK).
+    OnHook,
+    /// A digit as telephone-event (RFC 4733).
+    Digit {
+        /// ASCII.
+        digit: u8,
+        /// Its length.
+        on_ms: u16,
+        /// The pause after it.
+        off_ms: u16,
+    },
+}
+
+/// What became of a [`Drive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driven {
+    /// Done, or under way.
+    Done,
+    /// Not now: try again on a later tick.
+    Busy,
+    /// This device has no such thing.
+    Unsupported,
+}

@@ -1,0 +1,88 @@
+//! What the engine says of each line as a whole: the row apid reads at attach, after `resync`,
+//! and whenever somebody asks for a line.
+
+use crate::command::{Hook, HookSource, Law, LineKind, LineState, Phase, Since};
+use crate::units::{Endpoint, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
+use serde::{Deserialize, Serialize};
+
+/// Playback slots, and play rings, of a line.
+pub const PLAYBACK_SLOTS: usize = 4;
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LineRow {
+    /// The engine's name for it: `sim/1`, `rtp/17`, `dahdi/3`.
+    pub label: Text32,
+    /// Its kind of device.
+    pub kind: LineKind,
+    /// The frame loop that owns it, for life.
+    pub frame_loop: LoopId,
+    /// State, and since when.
+    pub state: Since<LineState>,
+    /// Phase, when off hook.
+    pub phase: Option<Phase>,
+    /// Position of the handset, and since when.
+    pub hook: Since<Hook>,
+    /// How it became known.
+    pub hook_source: HookSource,
+    /// What apid stored with [`crate::command::Command::Tag`]; 0 is none.
+    pub tag: u64,
+    /// The line it is bridged with.
+    pub peer: Option<LineId>,
+    /// The phone hears itself.
+    pub echo: bool,
+    /// Last digit, ASCII; 0 is none since off hook.
+    pub last_digit: u8,
+    /// The person speaks.
+    pub voice: bool,
+    /// What the phone says.
+    pub rx_level: TenthDbm0,
+    /// What the phone hears.
+    pub tx_level: TenthDbm0,
+    /// Open RTP.
+    pub rtp: Option<RtpRow>,
+    /// Playbacks by slot; id 0 is a free slot.
+    pub playbacks: [PlaybackRow; PLAYBACK_SLOTS],
+    /// Tip-ring voltage, mV, where the device tells.
+    pub millivolts: Option<i32>,
+    /// Card temperature, tenths of a degree Celsius, where the device tells.
+    pub tenths_celsius: Option<i16>,
+    /// An alarm is active.
+    pub alarm: bool,
+    /// When the row was written.
+    pub written_at: Nanos,
+}
+
+/// RTP of a line, with RFC 3550 §6.4.1 statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RtpRow {
+    /// Bound here.
+    pub local_port: u16,
+    /// Sending there.
+    pub remote: Option<Endpoint>,
+    /// Companding law.
+    pub law: Law,
+    /// Payload type of telephone-event.
+    pub telephone_event: Option<u8>,
+    /// Packets received and sent.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets that came after their frame was played.
+    pub late: u64,
+    /// Interarrival jitter, µs.
+    pub jitter_us: u32,
+    /// Depth of the jitter buffer, ms.
+    pub depth_ms: u16,
+}
+
+/// A playback slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlaybackRow {
+    /// 0 is a free slot.
+    pub playback: PlaybackId,
+    /// Samples handed to the device.
+    pub played_samples: u64,
+}

@@ -1,0 +1,1 @@
+//! Both processes together, with phones nobody here wrote.

@@ -1,4 +1,5 @@
 //! The real-time half of Tipring. Modules stand in the order a frame meets them.
 
+pub mod device;
 pub mod frame;
 pub mod signal;

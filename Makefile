@@ -1,0 +1,27 @@
+# The only entry point; CI calls the same targets. The work is in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help run test soak fuzz bench coverage format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build and start the engine and apid, restart whichever dies, until Ctrl-C
+	@tools/run
+
+test: ## install what the tests need, run all of them, print one summary
+	@tools/test
+
+soak: ## the long forms: 100 kills, 10 minutes of hostile memory, 50 calls for a minute
+	@tools/soak
+
+fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
+	@tools/fuzz
+
+bench: ## measure every promise of the README against a floor taken in the same run
+	@tools/bench
+
+coverage: ## line coverage of all tests, as a table and as HTML in target/coverage
+	@tools/coverage
+
+format: ## format the code
+	@cargo fmt --all

@@ -1,1 +1,2 @@
 //! The unprivileged half of Tipring.
+pub mod sip;

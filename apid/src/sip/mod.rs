@@ -1,0 +1,5 @@
+//! SIP for telephones: registrations, calls from phones, calls to phones (RFC 3261).
+pub mod digest;
+pub mod message;
+pub mod registrar;
+pub mod sdp;

@@ -1,2 +1,11 @@
-//! The unprivileged half of Tipring.
+//! The unprivileged half of Tipring: who may do what, and what it means. Devices, audio and
+//! everything that must happen at the next frame are the engine's.
+//!
+//! Modules in the order a request meets them: `http` and `sip` translate, [`control`] decides.
+
+pub mod auth;
+pub mod call;
+pub mod control;
+pub mod hub;
 pub mod sip;
+pub mod view;

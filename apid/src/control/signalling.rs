@@ -1,0 +1,140 @@
+//! What control needs of whoever signals to phones over the network. `sip` implements it,
+//! `startup` wires it, and what phones do comes back through [`super::Control`]'s `phone_*`.
+
+use crate::call::Cause;
+use crate::view::{CallerIdView, Registration};
+use async_trait::async_trait;
+use std::net::SocketAddr;
+use tipring_shm_proto::command::Law;
+
+/// Media that our SDP offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaOffer {
+    /// Local RTP port.
+    pub port: u16,
+    /// In order of preference.
+    pub laws: Vec<Law>,
+    /// Payload type of telephone-event.
+    pub telephone_event: Option<u8>,
+}
+
+/// Media that our SDP answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaAnswer {
+    /// Local RTP port.
+    pub port: u16,
+    /// Chosen from the phone's offer.
+    pub law: Law,
+    /// The phone's payload type, where it offered one.
+    pub telephone_event: Option<u8>,
+}
+
+/// Media that the phone's SDP describes, offer or answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteMedia {
+    /// Where it wants RTP; `None` where it offered none (then ours is the offer).
+    pub remote: Option<SocketAddr>,
+    /// What both can, in its order of preference; not empty.
+    pub laws: Vec<Law>,
+    /// Its payload type of telephone-event.
+    pub telephone_event: Option<u8>,
+    /// It wants to hear (`sendrecv`, `recvonly`).
+    pub wants_audio: bool,
+    /// It will speak (`sendrecv`, `sendonly`).
+    pub sends_audio: bool,
+}
+
+/// Why signalling could not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignallingError {
+    /// The phone is not registered and has no fixed address.
+    NotRegistered,
+    /// The line has no dialog for that.
+    NoDialog,
+    /// The line has a dialog already.
+    Busy,
+    /// Sending failed; the reason.
+    Transport(String),
+}
+
+/// What happened to an account's registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationChange {
+    /// Registered, anew or refreshed with another contact.
+    Registered {
+        /// Where it can be reached.
+        contact: String,
+    },
+    /// Gone: by itself, or expired.
+    Unregistered,
+    /// Refused; the reason, without secrets.
+    Refused {
+        /// Why.
+        reason: String,
+        /// From where.
+        from: SocketAddr,
+    },
+}
+
+/// Signalling to phones on the network. One dialog a line; none of these waits for a person, only
+/// for the network. Line ids are account names.
+#[async_trait]
+pub trait Signalling: Send + Sync {
+    /// Calls the phone. Returns when the INVITE is sent; `phone_rings`, `phone_answers` or
+    /// `phone_refuses` follow.
+    async fn invite(
+        &self,
+        line: &str,
+        media: MediaOffer,
+        caller: &CallerIdView,
+    ) -> Result<(), SignallingError>;
+    /// Takes back our INVITE: CANCEL, or BYE where its 200 crossed. No `phone_*` need follow.
+    async fn cancel(&self, line: &str, cause: Cause);
+    /// 180 to the phone's INVITE.
+    async fn progress(&self, line: &str);
+    /// 200 to the phone's INVITE.
+    async fn accept(&self, line: &str, media: MediaAnswer) -> Result<(), SignallingError>;
+    /// Ends whatever dialog the line has: a final response of [`Cause::sip_status`] to its
+    /// INVITE, CANCEL to ours, BYE in a confirmed one. Without a dialog nothing happens.
+    async fn hang_up(&self, line: &str, cause: Cause);
+    /// Re-INVITE with `sendonly` (on) or `sendrecv` (off).
+    async fn hold(&self, line: &str, on: bool) -> Result<(), SignallingError>;
+    /// What is known of the account's registration; `None` for a line that has no account.
+    fn registration(&self, line: &str) -> Option<Registration>;
+    /// Lines whose confirmed dialogs outlived the last apid, or live now.
+    fn live_dialogs(&self) -> Vec<String>;
+    /// Ends every dialog whose line is not in `keep`: their calls are gone.
+    async fn adopt(&self, keep: &[String]);
+}
+
+/// Signalling where there is none: no SIP configured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSignalling;
+
+#[async_trait]
+impl Signalling for NoSignalling {
+    async fn invite(
+        &self,
+        _line: &str,
+        _media: MediaOffer,
+        _caller: &CallerIdView,
+    ) -> Result<(), SignallingError> {
+        Err(SignallingError::NotRegistered)
+    }
+    async fn cancel(&self, _line: &str, _cause: Cause) {}
+    async fn progress(&self, _line: &str) {}
+    async fn accept(&self, _line: &str, _media: MediaAnswer) -> Result<(), SignallingError> {
+        Err(SignallingError::NoDialog)
+    }
+    async fn hang_up(&self, _line: &str, _cause: Cause) {}
+    async fn hold(&self, _line: &str, _on: bool) -> Result<(), SignallingError> {
+        Err(SignallingError::NoDialog)
+    }
+    fn registration(&self, _line: &str) -> Option<Registration> {
+        None
+    }
+    fn live_dialogs(&self) -> Vec<String> {
+        Vec::new()
+    }
+    async fn adopt(&self, _keep: &[String]) {}
+}

@@ -3,6 +3,8 @@
 //! The supervisor makes sockets and closes them; between [`Rtp::open`] and [`Rtp::close`] the
 //! frame loop owns one. While none is open the phone says nothing and hears nothing.
 
+pub mod packet;
+
 use crate::device::Device;
 use crate::frame::{Companded, Heard};
 use crate::signal::{Drive, Driven, Signal};

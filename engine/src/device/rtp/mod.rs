@@ -4,6 +4,7 @@
 //! frame loop owns one. While none is open the phone says nothing and hears nothing.
 
 pub mod packet;
+pub mod reception;
 
 use crate::device::Device;
 use crate::frame::{Companded, Heard};

@@ -5,6 +5,7 @@
 
 pub mod packet;
 pub mod reception;
+pub mod source;
 
 use crate::device::Device;
 use crate::frame::{Companded, Heard};

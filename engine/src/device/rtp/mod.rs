@@ -6,6 +6,7 @@
 pub mod packet;
 pub mod reception;
 pub mod source;
+pub mod jitter_buffer;
 
 use crate::device::Device;
 use crate::frame::{Companded, Heard};

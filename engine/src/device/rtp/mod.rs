@@ -7,6 +7,7 @@ pub mod packet;
 pub mod reception;
 pub mod source;
 pub mod jitter_buffer;
+pub mod telephone_event;
 
 use crate::device::Device;
 use crate::frame::{Companded, Heard};

@@ -1,71 +1,52 @@
 //! A telephone behind RTP (RFC 3550, 3551): G.711 and telephone-event over one UDP socket.
 //!
 //! The supervisor makes sockets and closes them; between [`Rtp::open`] and [`Rtp::close`] the
-//! frame loop owns one. While none is open the phone says nothing and hears nothing.
+//! frame loop owns one. While none is open the phone says nothing and hears nothing. Files in the
+//! order that a packet meets them; all but this one are sans-IO:
+//!
+//! `packet` → `source` (is it the phone?) → `reception` (order, loss, jitter) → `jitter_buffer` or
+//! `telephone_event`, joined in `session`.
+//!
+//! Not here: RTCP. Nobody needs it to be heard, and phones live without it.
 
+pub mod jitter_buffer;
 pub mod packet;
 pub mod reception;
+pub mod session;
 pub mod source;
-pub mod jitter_buffer;
 pub mod telephone_event;
 
 use crate::device::Device;
 use crate::frame::{Companded, Heard};
 use crate::signal::{Drive, Driven, Signal};
-use std::net::UdpSocket;
+use session::Session;
+pub use session::{RtpCounts, StreamStart};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use tipring_shm_proto::command::RtpMedia;
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, FRAME_SAMPLES, Nanos};
 
-/// First values of an outgoing stream; all three random (RFC 3550 §5.1), made by the supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamStart {
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// Sequence number of the first packet.
-    pub sequence: u16,
-    /// Timestamp of the first frame.
-    pub timestamp: u32,
-}
-
-/// What happened to packets, each since the last [`Rtp::take_counts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RtpCounts {
-    /// Accepted from the phone.
-    pub received: u32,
-    /// Handed to the kernel.
-    pub sent: u32,
-    /// Never came, as far as their successors tell.
-    pub lost: u32,
-    /// Came after their frame was due.
-    pub late: u32,
-    /// Came twice.
-    pub duplicate: u32,
-    /// No RTP, or telephone-event of less than four octets.
-    pub malformed: u32,
-    /// Not from the phone, as far as can be told.
-    pub foreign: u32,
-    /// A payload type that was not agreed on.
-    pub payload_type: u32,
-    /// The kernel did not take a packet.
-    pub send_errors: u32,
-    /// Times the jitter buffer began anew.
-    pub resets: u32,
-    /// Frames dropped to shorten the jitter buffer.
-    pub shortened: u32,
-    /// Signals dropped because the line did not poll.
-    pub signals_dropped: u32,
-}
+/// Packets of the phone taken in one tick: 60 ms of 10 ms packets arriving at once, and two more.
+const MAX_PACKETS: u32 = 8;
+/// Packets of anybody taken in one tick, so that strangers cannot keep the phone's from us.
+const MAX_DATAGRAMS: u32 = 32;
+/// Longest datagram taken, octets: 200 ms of G.711 with all that may stand around it; what
+/// exceeds it is cut by the kernel.
+const MAX_DATAGRAM_OCTETS: usize = 2048;
+/// What a phone's own jitter buffer usually holds at most, samples: 100 ms. Nobody can tell from
+/// here.
+const FAR_END_SAMPLES: u32 = 800;
 
 /// The back end. Allocates once, in [`Rtp::new`].
 pub struct Rtp {
+    session: Session,
     call: Option<Call>,
 }
 
 struct Call {
     socket: UdpSocket,
     local_port: u16,
-    media: RtpMedia,
+    is_v6: bool,
 }
 
 impl Default for Rtp {
@@ -77,11 +58,11 @@ impl Default for Rtp {
 impl Rtp {
     /// A closed one. Not for the frame loop: allocates.
     pub fn new() -> Self {
-        Self { call: None }
+        Self { session: Session::new(), call: None }
     }
 
     /// Begins a call on `socket`, which the supervisor has bound and made non-blocking; it must
-    /// not be connected (a connected one answers ECONNREFUSED and cannot be symmetric).
+    /// not be connected (a connected one answers ECONNREFUSED, and cannot be symmetric).
     /// Does not allocate; one system call.
     ///
     /// # Errors
@@ -93,17 +74,22 @@ impl Rtp {
         media: RtpMedia,
         start: StreamStart,
     ) -> Result<(), UdpSocket> {
-        let _ = (now, start);
         if self.call.is_some() {
             return Err(socket);
         }
-        let local_port = socket.local_addr().map_or(0, |address| address.port());
-        self.call = Some(Call { socket, local_port, media });
+        let local = socket.local_addr().ok();
+        self.session.begin(now, media, start);
+        self.call = Some(Call {
+            socket,
+            local_port: local.map_or(0, |address| address.port()),
+            is_v6: local.is_some_and(|address| address.is_ipv6()),
+        });
         Ok(())
     }
 
     /// Ends the call. The socket goes back to the supervisor, which closes it: closing a
-    /// descriptor can take long. `None` if no call is open. Does not allocate.
+    /// descriptor can take long. Signals that were not polled are dropped. `None` if no call is
+    /// open. Does not allocate.
     #[must_use = "dropping the socket here would close it on the frame loop"]
     pub fn close(&mut self) -> Option<UdpSocket> {
         self.call.take().map(|call| call.socket)
@@ -116,63 +102,101 @@ impl Rtp {
 
     /// What signalling agreed on, from the next frame on. `false` if no call is open.
     pub fn update(&mut self, now: Nanos, media: RtpMedia) -> bool {
-        let _ = now;
-        self.call.as_mut().map(|call| call.media = media).is_some()
+        if self.call.is_some() {
+            self.session.update(now, media);
+        }
+        self.call.is_some()
     }
 
     /// Digits arrive as telephone-event: do not look for them in the audio.
     pub fn has_telephone_event(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call.media.telephone_event.is_some())
+        self.is_open() && self.session.media().telephone_event.is_some()
     }
 
     /// Digits accepted by [`Device::drive`] that are not sent to their end yet.
     pub fn digits_pending(&self) -> bool {
-        false
+        self.is_open() && self.session.digits_pending()
     }
 
     /// For the line table; `None` if no call is open.
     pub fn stats(&self) -> Option<RtpRow> {
-        self.call.as_ref().map(|call| RtpRow {
-            local_port: call.local_port,
-            remote: self.remote(),
-            law: call.media.law,
-            telephone_event: call.media.telephone_event,
-            received: 0,
-            sent: 0,
-            lost: 0,
-            late: 0,
-            jitter_us: 0,
-            depth_ms: 0,
-        })
+        self.call.as_ref().map(|call| self.session.stats(call.local_port))
     }
 
-    /// Where packets are sent to.
+    /// Where packets are sent to; `None` if that is not known, or no call is open.
     pub fn remote(&self) -> Option<Endpoint> {
-        self.call.as_ref().and_then(|call| call.media.remote)
+        self.call.as_ref().and_then(|_| self.session.remote())
     }
 
     /// What happened since the last call of this function.
     pub fn take_counts(&mut self) -> RtpCounts {
-        RtpCounts::default()
+        self.session.take_counts()
     }
 }
 
 impl Device for Rtp {
-    fn read_frame(&mut self, _now: Nanos, _into: &mut Companded) -> Heard {
-        Heard::Nothing
+    fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
+        let Some(call) = &self.call else { return Heard::Nothing };
+        let mut octets = [0; MAX_DATAGRAM_OCTETS];
+        let mut accepted = 0;
+        for _ in 0..MAX_DATAGRAMS {
+            // Any error ends it: mostly there is nothing more, and what else there may be
+            // (ENOMEM, an interrupt) is over by the next tick.
+            let Ok((len, from)) = call.socket.recv_from(&mut octets) else { break };
+            accepted += u32::from(self.session.handle_packet(now, from.into(), &octets[..len]));
+            if accepted == MAX_PACKETS {
+                break;
+            }
+        }
+        self.session.take_frame(now, into)
     }
 
-    fn write_frame(&mut self, _now: Nanos, _frame: &Companded) {}
+    fn write_frame(&mut self, _now: Nanos, frame: &Companded) {
+        if self.call.is_some() {
+            self.session.put_frame(frame);
+        }
+    }
 
-    fn drive(&mut self, _now: Nanos, _order: Drive) -> Driven {
-        Driven::Unsupported
+    fn flush_out(&mut self, _now: Nanos) {
+        let Some(call) = &self.call else { return };
+        let Some((octets, target)) = self.session.outgoing() else { return };
+        let sent = call.socket.send_to(octets, call.address_of(target));
+        self.session.handle_sent(sent.is_ok());
+    }
+
+    fn drive(&mut self, _now: Nanos, order: Drive) -> Driven {
+        if self.call.is_none() {
+            return Driven::Unsupported;
+        }
+        match order {
+            Drive::Digit { digit, on_ms, off_ms } => self.session.send_digit(digit, on_ms, off_ms),
+            Drive::Flash => self.session.send_flash(),
+            // Bell and hook are signalling's.
+            Drive::RingOn | Drive::RingOff | Drive::Battery(_) | Drive::OffHook | Drive::OnHook => {
+                Driven::Unsupported
+            }
+        }
     }
 
     fn poll_signal(&mut self, _now: Nanos) -> Option<Signal> {
-        None
+        self.call.as_ref()?;
+        self.session.poll_signal()
     }
 
     fn reserve_samples(&self) -> u32 {
-        FRAME_SAMPLES as u32
+        if self.is_open() { FRAME_SAMPLES as u32 + FAR_END_SAMPLES } else { 0 }
+    }
+}
+
+impl Call {
+    /// A socket of IPv6 reaches IPv4 at mapped addresses only (RFC 4291 §2.5.5.2).
+    fn address_of(&self, target: Endpoint) -> SocketAddr {
+        let address = SocketAddr::from(target);
+        match address.ip() {
+            IpAddr::V4(v4) if self.is_v6 => {
+                SocketAddr::new(IpAddr::V6(v4.to_ipv6_mapped()), address.port())
+            }
+            _ => address,
+        }
     }
 }

@@ -1,0 +1,475 @@
+//! One call's RTP without its socket: packets in, frames out, and the other way round.
+//!
+//! Sans-IO: time is an argument, packets are octets. Nothing here allocates after
+//! [`Session::new`], waits or panics, whatever arrives; the work a packet is bounded by its
+//! length.
+
+use super::jitter_buffer::{Inserted, JitterBuffer};
+use super::packet::{self, HEADER_OCTETS, Header, Packet};
+use super::reception::{Order, Reception};
+use super::source::{Source, Verdict};
+use super::telephone_event::{EventPayload, EventReceiver, EventSender, NotQueued, PAYLOAD_OCTETS};
+use crate::frame::{Companded, Heard};
+use crate::signal::{Driven, Signal};
+use tipring_shm_proto::command::{Law, RtpMedia};
+use tipring_shm_proto::line_table::RtpRow;
+use tipring_shm_proto::units::{Endpoint, FRAME_SAMPLES, Nanos};
+
+/// Static payload type of PCMU (RFC 3551 §6).
+pub const PCMU: u8 = 0;
+/// Static payload type of PCMA (RFC 3551 §6).
+pub const PCMA: u8 = 8;
+/// Static payload type of comfort noise (RFC 3389).
+pub const COMFORT_NOISE: u8 = 13;
+/// Silence that is told, and told again, ms.
+const SILENT_MS: u32 = 5000;
+/// Signals waiting for the line.
+const SIGNALS: usize = 16;
+/// Longest packet sent.
+const PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES;
+
+/// First values of an outgoing stream; all three random (RFC 3550 §5.1), made by the supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStart {
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// Sequence number of the first packet.
+    pub sequence: u16,
+    /// Timestamp of the first frame.
+    pub timestamp: u32,
+}
+
+/// What happened to packets, each since the last [`Session::take_counts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RtpCounts {
+    /// Accepted from the phone.
+    pub received: u32,
+    /// Handed to the kernel.
+    pub sent: u32,
+    /// Found missing when a later packet came. One that comes after all, late or reordered, stays
+    /// in this count; [`RtpRow::lost`] is the figure that takes it back.
+    pub lost: u32,
+    /// Came after their frame was due.
+    pub late: u32,
+    /// Came twice.
+    pub duplicate: u32,
+    /// No RTP, a stray sequence number, or telephone-event of less than four octets.
+    pub malformed: u32,
+    /// Not from the phone, as far as can be told.
+    pub foreign: u32,
+    /// A payload type that was not agreed on.
+    pub payload_type: u32,
+    /// Packets that the kernel did not take, or that nobody flushed.
+    pub unsent: u32,
+    /// Times the jitter buffer began anew, the first of a source left out.
+    pub resets: u32,
+    /// Frames dropped to shorten the jitter buffer.
+    pub shortened: u32,
+    /// Signals dropped because the line did not poll.
+    pub signals_dropped: u32,
+}
+
+/// The state of one call; [`Session::begin`] starts another in the same memory.
+pub struct Session {
+    media: RtpMedia,
+    source: Source,
+    reception: Reception,
+    buffer: JitterBuffer,
+    events_in: EventReceiver,
+    heard: Nanos,
+    silent_told_ms: u32,
+    late: u64,
+    outgoing: Outgoing,
+    events_out: EventSender,
+    signals: Signals,
+    counts: RtpCounts,
+    lost_counted: u64,
+    dropped_counted: u64,
+}
+
+/// The stream we send.
+struct Outgoing {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    /// Nothing was sent for the frame before this one.
+    after_silence: bool,
+    sent: u64,
+    octets: [u8; PACKET_OCTETS],
+    /// Octets that wait in `octets`; 0 is none.
+    ready: usize,
+}
+
+/// A bounded queue; an overflow drops the newest.
+struct Signals {
+    waiting: [Option<Signal>; SIGNALS],
+    first: usize,
+    len: usize,
+}
+
+impl Signals {
+    const EMPTY: Self = Self { waiting: [None; SIGNALS], first: 0, len: 0 };
+
+    fn push(&mut self, signal: Signal) -> bool {
+        if self.len == SIGNALS {
+            return false;
+        }
+        self.waiting[(self.first + self.len) % SIGNALS] = Some(signal);
+        self.len += 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<Signal> {
+        let signal = self.waiting[self.first].take()?;
+        self.first = (self.first + 1) % SIGNALS;
+        self.len -= 1;
+        Some(signal)
+    }
+}
+
+impl Session {
+    /// Of no call yet: it neither sends nor receives. Allocates the jitter buffer.
+    pub fn new() -> Self {
+        Self {
+            media: RtpMedia {
+                remote: None,
+                law: Law::Mu,
+                telephone_event: None,
+                send: false,
+                receive: false,
+            },
+            source: Source::default(),
+            reception: Reception::default(),
+            buffer: JitterBuffer::new(),
+            events_in: EventReceiver::default(),
+            heard: Nanos(0),
+            silent_told_ms: 0,
+            late: 0,
+            outgoing: Outgoing::of(StreamStart { ssrc: 0, sequence: 0, timestamp: 0 }),
+            events_out: EventSender::default(),
+            signals: Signals::EMPTY,
+            counts: RtpCounts::default(),
+            lost_counted: 0,
+            dropped_counted: 0,
+        }
+    }
+
+    /// Begins a call. Counts that were not taken yet stay.
+    pub fn begin(&mut self, now: Nanos, media: RtpMedia, start: StreamStart) {
+        self.media = media;
+        self.source = Source::new(media.remote);
+        self.reception = Reception::default();
+        self.buffer.reset();
+        self.events_in = EventReceiver::default();
+        self.heard = now;
+        self.silent_told_ms = 0;
+        self.late = 0;
+        self.outgoing = Outgoing::of(start);
+        self.events_out = EventSender::default();
+        self.signals = Signals::EMPTY;
+        self.lost_counted = 0;
+    }
+
+    /// What signalling agreed on, from the next frame on.
+    pub fn update(&mut self, now: Nanos, media: RtpMedia) {
+        if media.receive && !self.media.receive {
+            self.heard = now;
+            self.silent_told_ms = 0;
+        }
+        if media.telephone_event.is_none() {
+            self.events_out = EventSender::default();
+            self.end_event();
+        }
+        self.source.update(now, media.remote);
+        self.media = media;
+    }
+
+    /// What was agreed on last.
+    pub fn media(&self) -> &RtpMedia {
+        &self.media
+    }
+
+    /// Takes what arrived at the socket. `true` if it is the phone's.
+    pub fn handle_packet(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
+        let Ok(packet) = packet::parse(octets) else {
+            self.counts.malformed += 1;
+            return false;
+        };
+        let Header { payload_type, sequence, ssrc, .. } = packet.header;
+        if !self.is_agreed(payload_type) {
+            // It takes part in the sequence all the same: it is not lost.
+            if self.source.is_current(from, ssrc) {
+                self.reception.handle_sequence(sequence);
+            }
+            self.counts.payload_type += 1;
+            return false;
+        }
+        match self.source.judge(now, from, ssrc, sequence) {
+            Verdict::Foreign | Verdict::Unproven => {
+                self.counts.foreign += 1;
+                return false;
+            }
+            Verdict::New => {
+                self.begin_source();
+                self.signal(Signal::RtpHeard { remote: from });
+            }
+            Verdict::Current if self.silent_told_ms > 0 => {
+                self.signal(Signal::RtpHeard { remote: from });
+            }
+            Verdict::Current => {}
+        }
+        self.heard = now;
+        self.silent_told_ms = 0;
+        self.counts.received += 1;
+        match self.reception.handle_sequence(sequence) {
+            Order::Fresh => {}
+            Order::Restart => self.begin_buffer(),
+            Order::Stray => {
+                self.counts.malformed += 1;
+                return true;
+            }
+            Order::Duplicate => {
+                self.counts.duplicate += 1;
+                // Ends of events that share a sequence number are told apart by their names.
+                if Some(payload_type) != self.media.telephone_event {
+                    return true;
+                }
+            }
+        }
+        self.use_payload(now, packet);
+        true
+    }
+
+    /// Takes the next 20 ms of what the phone says, after the packets of this tick.
+    pub fn take_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
+        let ended = self.events_in.handle_time(now);
+        ended.for_each(|signal| self.signal(signal));
+        self.tell_silence(now);
+        match self.buffer.take(into) {
+            _ if !self.media.receive => Heard::Nothing,
+            Heard::Missing if self.events_in.is_lasting() => Heard::Nothing,
+            heard => heard,
+        }
+    }
+
+    /// Prepares the packet of this frame: its audio, or the digit that is being sent. One that
+    /// still waits is lost.
+    pub fn put_frame(&mut self, frame: &Companded) {
+        if std::mem::take(&mut self.outgoing.ready) > 0 {
+            self.counts.unsent += 1;
+            self.outgoing.after_silence = true;
+        }
+        let timestamp = self.outgoing.timestamp;
+        self.outgoing.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        if !self.media.send || self.source.target().is_none() {
+            self.outgoing.after_silence = true;
+            return;
+        }
+        let event_type = self.media.telephone_event;
+        let event = event_type
+            .and_then(|event_type| Some((event_type, self.events_out.next_packet(timestamp)?)));
+        if let Some((event_type, event)) = event {
+            let payload = event.payload.octets();
+            self.outgoing.prepare(event_type, event.marker, event.timestamp, &payload);
+        } else {
+            let payload_type = match frame.law {
+                Law::Mu => PCMU,
+                Law::A => PCMA,
+            };
+            let marker = std::mem::take(&mut self.outgoing.after_silence);
+            self.outgoing.prepare(payload_type, marker, timestamp, &frame.octets);
+        }
+    }
+
+    /// The packet that waits, and where it goes; [`Session::handle_sent`] tells what became of it.
+    pub fn outgoing(&self) -> Option<(&[u8], Endpoint)> {
+        let octets = &self.outgoing.octets[..self.outgoing.ready];
+        let target = self.source.target()?;
+        (!octets.is_empty()).then_some((octets, target))
+    }
+
+    /// The packet that waited was sent, or the kernel did not take it: then it is lost, and its
+    /// sequence number is the next packet's.
+    pub fn handle_sent(&mut self, taken: bool) {
+        if std::mem::take(&mut self.outgoing.ready) == 0 {
+            return;
+        }
+        if taken {
+            self.outgoing.sequence = self.outgoing.sequence.wrapping_add(1);
+            self.outgoing.sent += 1;
+            self.counts.sent += 1;
+        } else {
+            self.outgoing.after_silence = true;
+            self.counts.unsent += 1;
+        }
+    }
+
+    /// Queues a digit as telephone-event: unsupported where none was agreed on, busy while
+    /// nothing may be sent or 32 digits wait.
+    pub fn send_digit(&mut self, digit: u8, on_ms: u16, off_ms: u16) -> Driven {
+        self.queue(|events| events.queue_digit(digit, on_ms, off_ms))
+    }
+
+    /// Queues a flash as event 16, as [`Session::send_digit`].
+    pub fn send_flash(&mut self) -> Driven {
+        self.queue(EventSender::queue_flash)
+    }
+
+    /// Digits or a flash are not sent to their end yet.
+    pub fn digits_pending(&self) -> bool {
+        self.events_out.is_pending()
+    }
+
+    /// The next signal, oldest first.
+    pub fn poll_signal(&mut self) -> Option<Signal> {
+        self.signals.pop()
+    }
+
+    /// Where packets are sent to.
+    pub fn remote(&self) -> Option<Endpoint> {
+        self.source.target()
+    }
+
+    /// For the line table.
+    pub fn stats(&self, local_port: u16) -> RtpRow {
+        RtpRow {
+            local_port,
+            remote: self.source.target(),
+            law: self.media.law,
+            telephone_event: self.media.telephone_event,
+            received: self.reception.received(),
+            sent: self.outgoing.sent,
+            lost: self.reception.lost(),
+            late: self.late,
+            jitter_us: self.reception.jitter_us(),
+            depth_ms: self.buffer.depth_ms(),
+        }
+    }
+
+    /// What happened since the last call of this function.
+    pub fn take_counts(&mut self) -> RtpCounts {
+        let lost = self.reception.lost();
+        self.counts.lost = lost.saturating_sub(self.lost_counted) as u32;
+        self.lost_counted = self.lost_counted.max(lost);
+        let dropped = self.buffer.dropped();
+        self.counts.shortened = (dropped - self.dropped_counted) as u32;
+        self.dropped_counted = dropped;
+        std::mem::take(&mut self.counts)
+    }
+
+    fn is_agreed(&self, payload_type: u8) -> bool {
+        matches!(payload_type, PCMU | PCMA | COMFORT_NOISE)
+            || Some(payload_type) == self.media.telephone_event
+    }
+
+    fn use_payload(&mut self, now: Nanos, Packet { header, payload }: Packet<'_>) {
+        // Telephone-event first: a hostile description may give it a static type.
+        if Some(header.payload_type) == self.media.telephone_event {
+            let Some(event) = EventPayload::parse(payload) else {
+                self.counts.malformed += 1;
+                return;
+            };
+            let name = (header.ssrc, header.timestamp, header.marker);
+            let signals = self.events_in.handle_packet(now, name, event);
+            signals.for_each(|signal| self.signal(signal));
+            self.buffer.handle_quiet(header.timestamp);
+            return;
+        }
+        let law = match header.payload_type {
+            PCMU => Law::Mu,
+            PCMA => Law::A,
+            _ => return self.buffer.handle_quiet(header.timestamp),
+        };
+        self.reception.handle_timestamp(in_timestamp_units(now), header.timestamp);
+        match self.buffer.insert(header.timestamp, law, payload) {
+            Inserted::Kept => {}
+            Inserted::Grown | Inserted::Late => {
+                self.late += 1;
+                self.counts.late += 1;
+            }
+            Inserted::Reset => self.counts.resets += 1,
+        }
+    }
+
+    /// Another source speaks: what the former left behind is not to be mixed with it.
+    fn begin_source(&mut self) {
+        if self.reception.received() > 0 {
+            self.reception.begin_anew();
+            self.begin_buffer();
+        }
+        self.end_event();
+    }
+
+    fn begin_buffer(&mut self) {
+        self.buffer.reset();
+        self.counts.resets += 1;
+    }
+
+    fn end_event(&mut self) {
+        let ended = self.events_in.handle_source_change();
+        ended.for_each(|signal| self.signal(signal));
+    }
+
+    fn tell_silence(&mut self, now: Nanos) {
+        let silent_ms = now.ms_since(self.heard);
+        if self.media.receive && silent_ms >= self.silent_told_ms.saturating_add(SILENT_MS) {
+            self.silent_told_ms = silent_ms - silent_ms % SILENT_MS;
+            self.signal(Signal::RtpSilent { silent_ms });
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if !self.signals.push(signal) {
+            self.counts.signals_dropped += 1;
+        }
+    }
+
+    fn queue(&mut self, queue: impl FnOnce(&mut EventSender) -> Result<(), NotQueued>) -> Driven {
+        if self.media.telephone_event.is_none() {
+            return Driven::Unsupported;
+        }
+        if !self.media.send || self.source.target().is_none() {
+            return Driven::Busy;
+        }
+        match queue(&mut self.events_out) {
+            Ok(()) => Driven::Done,
+            Err(NotQueued::Full) => Driven::Busy,
+            Err(NotQueued::NoDigit) => Driven::Unsupported,
+        }
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Outgoing {
+    const fn of(start: StreamStart) -> Self {
+        Self {
+            ssrc: start.ssrc,
+            sequence: start.sequence,
+            timestamp: start.timestamp,
+            after_silence: true,
+            sent: 0,
+            octets: [0; PACKET_OCTETS],
+            ready: 0,
+        }
+    }
+
+    fn prepare(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8]) {
+        let header =
+            Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
+        self.octets[..HEADER_OCTETS].copy_from_slice(&header.octets());
+        self.octets[HEADER_OCTETS..HEADER_OCTETS + payload.len()].copy_from_slice(payload);
+        self.ready = HEADER_OCTETS + payload.len();
+    }
+}
+
+/// 1/8000 s, wrapping as timestamps do.
+fn in_timestamp_units(now: Nanos) -> u32 {
+    (now.0 / 125_000) as u32
+}
+
+const _: () = assert!(PAYLOAD_OCTETS <= FRAME_SAMPLES);

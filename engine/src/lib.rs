@@ -1,5 +1,6 @@
 //! The real-time half of Tipring. Modules stand in the order a frame meets them.
 
+pub mod codec;
 pub mod device;
 pub mod frame;
 pub mod signal;

@@ -2,5 +2,6 @@
 
 pub mod codec;
 pub mod device;
+pub mod dsp;
 pub mod frame;
 pub mod signal;

@@ -1,0 +1,90 @@
+//! How loud a frame is.
+//!
+//! *What it does.* RMS of 160 samples as a level in dBm0, and whether the frame touches the
+//! outermost code of either law.
+//!
+//! *How it works.* A sine from −32 767 to 32 767 is +3.14 dBm0 (ITU-T G.711 §2, A-law; µ-law's
+//! +3.17 differs by less than the meter's step of 0.1 dB). DC counts; a codec has none.
+
+use crate::frame::Linear;
+use tipring_shm_proto::units::TenthDbm0;
+
+/// Level of a full-scale sine, dBm0.
+pub const FULL_SCALE_DBM0: f32 = 314.0 / 100.0;
+
+/// The smaller of the laws' largest decoded values: µ-law's.
+const CLIP: u16 = 32124;
+
+/// A frame's level, and whether it is clipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// RMS over the frame.
+    pub dbm0: TenthDbm0,
+    /// A sample lies at or beyond the outermost code.
+    pub clipped: bool,
+}
+
+/// Measures one frame. Does not allocate, wait or fail.
+pub fn measure(frame: &Linear) -> Level {
+    // 160 squares of at most 2^30 need 38 bits.
+    let energy: i64 = frame.iter().map(|&sample| i64::from(i32::from(sample).pow(2))).sum();
+    let clipped = frame.iter().any(|sample| sample.unsigned_abs() >= CLIP);
+    Level { dbm0: of_mean_square(energy as f32 / frame.len() as f32), clipped }
+}
+
+/// Level of a signal with this mean square, in squared sample units.
+pub fn of_mean_square(mean_square: f32) -> TenthDbm0 {
+    const FULL_SCALE: f32 = 32767.0 * 32767.0 / 2.0;
+    let tenths = 100.0 * (mean_square / FULL_SCALE).log10() + 10.0 * FULL_SCALE_DBM0;
+    // A float beyond i16, or −∞ of silence, saturates in the cast.
+    TenthDbm0(tenths.round() as i16).max(TenthDbm0::SILENCE)
+}
+
+/// Peak, in sample units, of a sine of this level.
+pub fn peak(level: TenthDbm0) -> f32 {
+    32767.0 * 10f32.powf((f32::from(level.0) / 10.0 - FULL_SCALE_DBM0) / 20.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::SILENCE;
+    use proptest::prelude::*;
+
+    fn sine(peak: f32) -> Linear {
+        std::array::from_fn(|i| {
+            (peak * (std::f32::consts::TAU * 1000.0 * i as f32 / 8000.0).sin()).round() as i16
+        })
+    }
+
+    #[test]
+    fn silence_is_the_floor_and_full_scale_the_ceiling() {
+        assert_eq!(measure(&SILENCE), Level { dbm0: TenthDbm0::SILENCE, clipped: false });
+        assert_eq!(measure(&sine(32767.0)), Level { dbm0: TenthDbm0(31), clipped: true });
+        assert_eq!(measure(&[i16::MIN; 160]), Level { dbm0: TenthDbm0(62), clipped: true });
+    }
+
+    #[test]
+    fn clipping_begins_at_the_outermost_code() {
+        let mut frame = SILENCE;
+        frame[159] = -32123;
+        assert!(!measure(&frame).clipped);
+        frame[159] = -32124;
+        assert!(measure(&frame).clipped);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sine_of_a_level_measures_that_level(tenths in -450i16..=31) {
+            let level = measure(&sine(peak(TenthDbm0(tenths)))).dbm0;
+            prop_assert!((level.0 - tenths).abs() <= 1, "{tenths} measured {level:?}");
+        }
+
+        #[test]
+        fn any_frame_has_a_level(frame in prop::array::uniform32(any::<i16>())) {
+            let frame: Linear = std::array::from_fn(|i| frame[i % 32]);
+            let level = measure(&frame).dbm0;
+            prop_assert!(TenthDbm0::SILENCE <= level && level <= TenthDbm0(62));
+        }
+    }
+}

@@ -4,4 +4,5 @@ pub mod codec;
 pub mod device;
 pub mod dsp;
 pub mod frame;
+pub mod mixer;
 pub mod signal;

@@ -4,5 +4,6 @@ pub mod codec;
 pub mod device;
 pub mod dsp;
 pub mod frame;
+pub mod line;
 pub mod mixer;
 pub mod signal;

@@ -1,0 +1,288 @@
+//! What apid asks of a line: legal in this state, within the bounds?
+
+use super::actions::{Action, Actions};
+use super::changes::EndedBy;
+use super::ringing::{self, Ringing};
+use super::state::{OffHook, State, Supply, Talk};
+use super::{Line, Media};
+use crate::signal::Drive;
+use tipring_shm_proto::command::{
+    Command, Hook, HookSource, LineKind, LineState, PlayPath, PlaySource, ProgressTone, Refusal,
+    RtpMedia, ToneSpec,
+};
+use tipring_shm_proto::event::{PlaybackEnd, RingStop};
+use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
+use tipring_shm_proto::units::{Nanos, TenthDb};
+
+/// Gains of a playback, tenths of a dB.
+const GAIN: std::ops::RangeInclusive<i16> = -400..=120;
+
+impl Line {
+    /// Carries out a command, or says why not. Those about audio plumbing
+    /// ([`Command::StartPlayback`], `StopPlayback`, `OpenRtp`, `UpdateRtp`, `CloseRtp`, `Bridge`,
+    /// `Sim`) are only judged: the frame loop carries them out, and then calls
+    /// [`Line::carried_out`].
+    ///
+    /// # Errors
+    /// The refusal to answer; nothing was changed.
+    pub fn handle_command(
+        &mut self,
+        command: &Command,
+        now: Nanos,
+        actions: &mut Actions,
+    ) -> Result<(), Refusal> {
+        self.allows(command)?;
+        match *command {
+            Command::Ring { ref cadence, timeout_ms, .. } => {
+                let ringing = Ringing::new(cadence, timeout_ms)?;
+                self.spend_change(now)?;
+                self.start_ringing(ringing, now, actions);
+            }
+            Command::StopRing => self.stop_ringing(RingStop::Stopped, now, actions),
+            Command::ReportHook { hook, source } => {
+                self.report_hook(hook, source, now, actions)?;
+            }
+            Command::HangUp => {
+                if self.is_dropped() {
+                    return Ok(());
+                }
+                self.spend_change(now)?;
+                if self.on_a_loop() {
+                    self.release_loop(now, actions);
+                } else {
+                    self.release_rtp(HookSource::FarEndHungUp, now, actions);
+                }
+            }
+            Command::Tone(tone) => {
+                actions.push(Action::Tone(tone));
+                let talk = if tone == Some(ProgressTone::Dial) {
+                    Talk::dial_tone(now, &self.config.phases)
+                } else {
+                    Talk::Talking
+                };
+                self.take_phase(talk, actions);
+            }
+            Command::Dtmf { digits, on_ms, off_ms } => {
+                self.off_hook()?.digits.add(digits, on_ms, off_ms)?;
+                self.send_digit(now, actions);
+            }
+            Command::Flash => {
+                self.spend_change(now)?;
+                let timing = self.config.phases;
+                self.switch.mask(now.after_ms(timing.flash_ms + timing.settle_ms));
+                self.orders.give(Drive::Flash, actions);
+            }
+            Command::Hold(held) => self.hold(held, actions)?,
+            Command::Unbridge => self.unbridge(actions),
+            Command::Echo(on) => {
+                let off = self.off_hook()?;
+                let was = std::mem::replace(&mut off.echo, on);
+                if was != on {
+                    actions.push(Action::Echo(on));
+                }
+                if on {
+                    self.yield_to_talk(actions);
+                }
+            }
+            Command::Tag(tag) => self.tag = tag,
+            Command::Reset => {
+                self.spend_change(now)?;
+                self.reset(now, actions);
+            }
+            Command::Bridge { .. }
+            | Command::StartPlayback { .. }
+            | Command::StopPlayback { .. }
+            | Command::OpenRtp { .. }
+            | Command::UpdateRtp { .. }
+            | Command::CloseRtp
+            | Command::Sim(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a command is legal in this state and on this kind of line, and well-formed.
+    ///
+    /// # Errors
+    /// The refusal to answer.
+    pub fn allows(&self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::Ring { cadence, timeout_ms, .. } => {
+                ringing::check(cadence, *timeout_ms)?;
+                self.need(matches!(self.state, State::OnHook))?;
+                if self.orders.restless() { Err(Refusal::Device) } else { Ok(()) }
+            }
+            Command::StopRing => self.need(matches!(self.state, State::Ringing(_))),
+            Command::ReportHook { .. } => {
+                self.need_kind(LineKind::Rtp)?;
+                self.need(!matches!(self.state, State::Offline | State::Fault))
+            }
+            Command::HangUp
+            | Command::Tone(_)
+            | Command::Dtmf { .. }
+            | Command::Hold(_)
+            | Command::Echo(_) => self.need_off_hook(),
+            Command::Flash => {
+                self.need_off_hook()?;
+                if self.on_a_loop() || self.media == Media::TelephoneEvent {
+                    Ok(())
+                } else {
+                    Err(Refusal::Kind)
+                }
+            }
+            Command::Bridge { .. } => match &self.state {
+                State::OffHook(OffHook { peer: Some(_), .. }) => Err(Refusal::Bridged),
+                _ => self.need_off_hook(),
+            },
+            Command::StartPlayback { slot, playback, path, source, gain, .. } => {
+                let in_slots = usize::from(*slot) < PLAYBACK_SLOTS;
+                if !in_slots || playback.0 == 0 || !gain_is_sane(*gain) || !source_is_sane(source) {
+                    return Err(Refusal::Malformed);
+                }
+                match path {
+                    PlayPath::Line => self.need_off_hook(),
+                    PlayPath::Microphone => self.need_kind(LineKind::Sim),
+                }
+            }
+            Command::OpenRtp { media, .. } => {
+                self.need_kind(LineKind::Rtp)?;
+                media_is_sane(media)?;
+                if self.media == Media::None { Ok(()) } else { Err(Refusal::Rtp) }
+            }
+            Command::UpdateRtp { media } => {
+                self.need_kind(LineKind::Rtp)?;
+                media_is_sane(media)?;
+                if self.media == Media::None { Err(Refusal::Rtp) } else { Ok(()) }
+            }
+            Command::CloseRtp => self.need_kind(LineKind::Rtp),
+            Command::Sim(_) => self.need_kind(LineKind::Sim),
+            Command::Reset => self.need(!matches!(self.state, State::Offline)),
+            Command::Unbridge | Command::Tag(_) | Command::StopPlayback { .. } => Ok(()),
+        }
+    }
+
+    /// The frame loop has carried out a command about audio plumbing. A bridge makes the line
+    /// talk; a playback takes the place of a tone that the engine began by itself, and ends the
+    /// wait for a digit; how RTP sends digits is remembered.
+    pub fn carried_out(&mut self, command: &Command, actions: &mut Actions) {
+        match command {
+            Command::Bridge { peer } => {
+                let State::OffHook(off) = &mut self.state else { return };
+                off.peer = Some(*peer);
+                actions.push(Action::Tone(None));
+                self.take_phase(Talk::Talking, actions);
+            }
+            Command::StartPlayback { path: PlayPath::Line, .. } => self.yield_to_talk(actions),
+            Command::OpenRtp { media, .. } | Command::UpdateRtp { media } => {
+                self.media = match media.telephone_event {
+                    Some(_) => Media::TelephoneEvent,
+                    None => Media::InBand,
+                };
+            }
+            Command::CloseRtp => {
+                self.media = Media::None;
+                self.unbridge(actions);
+            }
+            _ => {}
+        }
+    }
+
+    /// What signalling knows of the handset of an RTP line.
+    ///
+    /// `Off` answers a ringing line. `On` puts a lifted one down; while ringing it says no more
+    /// than that the handset lies. `Unknown` means that the phone is gone, or refused.
+    fn report_hook(
+        &mut self,
+        hook: Hook,
+        source: HookSource,
+        now: Nanos,
+        actions: &mut Actions,
+    ) -> Result<(), Refusal> {
+        if self.handset.hook.value != hook {
+            self.spend_change(now)?;
+        }
+        match (hook, &self.state) {
+            (Hook::Off, _) => self.lifted(source, now, actions),
+            (Hook::On, _) => self.put_down(source, now, actions),
+            (Hook::Unknown, State::OffHook(_)) => {
+                self.end_use(EndedBy::Phone, PlaybackEnd::LineGone, actions);
+                self.learn_hook(hook, source, now, actions);
+                self.enter(State::OnHook, now, actions);
+            }
+            (Hook::Unknown, State::Ringing(_)) => {
+                self.stop_ringing(RingStop::Device, now, actions);
+                self.learn_hook(hook, source, now, actions);
+            }
+            (Hook::Unknown, _) => self.learn_hook(hook, source, now, actions),
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, held: bool, actions: &mut Actions) -> Result<(), Refusal> {
+        let is = matches!(self.off_hook()?.talk, Talk::Held);
+        if held && !is {
+            actions.push(Action::Tone(None));
+            self.take_phase(Talk::Held, actions);
+        } else if !held && is {
+            self.take_phase(Talk::Talking, actions);
+        }
+        Ok(())
+    }
+
+    /// Somebody wants the line: what the engine plays by itself gives way.
+    fn yield_to_talk(&mut self, actions: &mut Actions) {
+        let State::OffHook(off) = &self.state else { return };
+        match off.talk {
+            Talk::Talking | Talk::Held => return,
+            Talk::Collecting { .. } => {}
+            Talk::DialTone { .. } | Talk::LeftOff(_) => actions.push(Action::Tone(None)),
+        }
+        self.take_phase(Talk::Talking, actions);
+    }
+
+    fn is_dropped(&self) -> bool {
+        matches!(&self.state, State::OffHook(off) if off.supply != Supply::Fed)
+    }
+
+    fn off_hook(&mut self) -> Result<&mut OffHook, Refusal> {
+        let state = self.state();
+        match &mut self.state {
+            State::OffHook(off) => Ok(off),
+            _ => Err(Refusal::State(state)),
+        }
+    }
+
+    fn need(&self, legal: bool) -> Result<(), Refusal> {
+        if legal { Ok(()) } else { Err(Refusal::State(self.state())) }
+    }
+
+    fn need_off_hook(&self) -> Result<(), Refusal> {
+        self.need(self.state() == LineState::OffHook)
+    }
+
+    fn need_kind(&self, kind: LineKind) -> Result<(), Refusal> {
+        if self.kind == kind { Ok(()) } else { Err(Refusal::Kind) }
+    }
+}
+
+fn gain_is_sane(gain: TenthDb) -> bool {
+    GAIN.contains(&gain.0)
+}
+
+fn source_is_sane(source: &PlaySource) -> bool {
+    match source {
+        PlaySource::Ring => true,
+        PlaySource::Tone(ToneSpec { len, steps, .. }) => {
+            (1..=8).contains(len)
+                && steps[..usize::from(*len)].iter().all(|step| {
+                    step.hz.iter().all(|hz| *hz == 0 || (20..=3800).contains(hz))
+                        && (-600..=0).contains(&step.level.0)
+                        && (1..=600_000).contains(&step.ms)
+                })
+        }
+    }
+}
+
+fn media_is_sane(media: &RtpMedia) -> Result<(), Refusal> {
+    let dynamic = media.telephone_event.is_none_or(|payload| (96..=127).contains(&payload));
+    if dynamic { Ok(()) } else { Err(Refusal::Malformed) }
+}

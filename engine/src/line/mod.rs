@@ -1,0 +1,365 @@
+//! The rules of a telephone line: what its phone, its device, apid and time make of it.
+//!
+//! Sans-IO: an input and a time go in, actions come out. Nothing here knows what kind of card
+//! carries the order out, reads a clock, or hears audio.
+//!
+//! # Real-time contract
+//! Called by the line's frame loop only. Nothing here allocates, waits, formats or panics. Each
+//! call does a bounded amount of work and leads to at most [`Actions::CAPACITY`] actions, which
+//! the frame loop carries out in their order before the next input. In each tick: every signal
+//! of the device, every command, then [`Line::handle_time`].
+//!
+//! Whatever a peer asks, bounded here are: ring bursts and the share of ringing
+//! ([`ringing`]), the time a phone is rung, changes of bell, hook and battery in a second
+//! ([`CHANGES_PER_SECOND`]), digits that wait to be sent.
+
+mod actions;
+mod changes;
+mod commands;
+mod digit_queue;
+mod hook;
+mod orders;
+pub mod ringing;
+mod state;
+
+pub use actions::{Action, Actions, outcome};
+pub use digit_queue::{DIGIT_MS, MAX_RUNS};
+pub use hook::{HookTiming, MIN_JUDGED_CHANGE_MS, TimingFault};
+pub use orders::{CHANGES_PER_SECOND, MAX_TRIES};
+pub use state::PhaseTiming;
+
+use crate::signal::{Drive, Driven, Signal};
+use digit_queue::Due;
+use hook::{HookSwitch, Judgement};
+use orders::{ChangeBudget, Orders, Patience};
+use ringing::Stroke;
+use state::{State, Supply, Talk};
+use tipring_shm_proto::command::{Hook, HookSource, LineKind, LineState, Phase, Refusal, Since};
+use tipring_shm_proto::event::{LineEvent, RingStop};
+use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::units::{Nanos, TenthDbm0};
+
+/// A change of voltage worth an event, mV.
+const VOLTAGE_STEP_MV: u32 = 1000;
+/// A change of temperature worth an event, tenths of a degree Celsius.
+const TEMPERATURE_STEP: u16 = 10;
+/// Room that the largest reaction to one judgement or timer needs: putting down a bridged,
+/// echoing handset behind a dropped battery.
+const LARGEST_REACTION: usize = 10;
+
+/// Times of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LineConfig {
+    /// How its loop is understood.
+    pub hook: HookTiming,
+    /// How long its phases last.
+    pub phases: PhaseTiming,
+}
+
+/// How a line that has RTP sends digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    /// No RTP is open; or this kind of line needs none.
+    None,
+    InBand,
+    TelephoneEvent,
+}
+
+/// Where the handset is, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+struct Handset {
+    hook: Since<Hook>,
+    source: HookSource,
+}
+
+/// A quantity of which small changes are no news.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gauge<T> {
+    last: Option<T>,
+    told: Option<T>,
+}
+
+/// A line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    kind: LineKind,
+    config: LineConfig,
+    state: State,
+    since: Nanos,
+    handset: Handset,
+    switch: HookSwitch,
+    orders: Orders,
+    budget: ChangeBudget,
+    media: Media,
+    tag: u64,
+    last_digit: u8,
+    voltage: Gauge<i32>,
+    temperature: Gauge<i16>,
+    alarm: bool,
+}
+
+impl Line {
+    /// A line at rest, of whose handset nothing is known.
+    pub fn new(kind: LineKind, config: LineConfig, now: Nanos) -> Self {
+        Self {
+            kind,
+            config,
+            state: State::OnHook,
+            since: now,
+            handset: Handset {
+                hook: Since { value: Hook::Unknown, at: now },
+                source: HookSource::None,
+            },
+            switch: HookSwitch::new(config.hook),
+            orders: Orders::default(),
+            budget: ChangeBudget::new(),
+            media: Media::None,
+            tag: 0,
+            last_digit: 0,
+            voltage: Gauge::default(),
+            temperature: Gauge::default(),
+            alarm: false,
+        }
+    }
+
+    /// Its kind of device.
+    pub fn kind(&self) -> LineKind {
+        self.kind
+    }
+
+    /// Its state.
+    pub fn state(&self) -> LineState {
+        self.state.name()
+    }
+
+    /// Its phase, when off hook.
+    pub fn phase(&self) -> Option<Phase> {
+        self.state.phase()
+    }
+
+    /// On hold: the frame loop lets no audio of a bridge pass, either way.
+    pub fn held(&self) -> bool {
+        self.phase() == Some(Phase::Held)
+    }
+
+    /// Takes what the device noticed.
+    pub fn handle_signal(&mut self, signal: Signal, now: Nanos, actions: &mut Actions) {
+        match signal {
+            Signal::Loop { closed, at } => {
+                let at = at.min(now);
+                self.follow_hook(at, actions);
+                self.switch.edge(closed, at);
+            }
+            Signal::OffHook => self.kernel_judged(true, now, actions),
+            Signal::OnHook => self.kernel_judged(false, now, actions),
+            Signal::Flash => self.flashed(0, actions),
+            Signal::PulseDigit(digit) => {
+                self.digit_began(actions);
+                self.dialled(digit, 0, now, actions);
+            }
+            Signal::DigitBegin { .. } => self.digit_began(actions),
+            Signal::Digit { digit, duration_ms, level, source } => {
+                let event = LineEvent::Digit { digit, duration_ms, level, source };
+                self.digit_ended(digit, event, now, actions);
+            }
+            Signal::RtpSilent { silent_ms } => actions.say(LineEvent::RtpSilent { silent_ms }),
+            Signal::RtpHeard { remote } => actions.say(LineEvent::RtpHeard { remote }),
+            Signal::Voltage(millivolts) => {
+                let far = |told: i32| told.abs_diff(millivolts) > VOLTAGE_STEP_MV;
+                if self.voltage.is_news(millivolts, far) {
+                    actions.say(LineEvent::Voltage { millivolts });
+                }
+            }
+            Signal::Temperature(tenths_celsius) => {
+                let far = |told: i16| told.abs_diff(tenths_celsius) > TEMPERATURE_STEP;
+                if self.temperature.is_news(tenths_celsius, far) {
+                    actions.say(LineEvent::Temperature { tenths_celsius });
+                }
+            }
+            Signal::Alarm(active) => self.alarmed(active, now, actions),
+            Signal::Lost => self.lost(now, actions),
+            Signal::Back => self.back(now, actions),
+        }
+    }
+
+    /// Does what is due: cadence, timeouts, tones, the end of a battery drop, digits to send,
+    /// orders to repeat. Once a tick, after the signals.
+    pub fn handle_time(&mut self, now: Nanos, actions: &mut Actions) {
+        self.follow_hook(now, actions);
+        if actions.room() >= LARGEST_REACTION {
+            self.ring_on_time(now, actions);
+            self.phase_on_time(now, actions);
+        }
+        while actions.room() > 0 && self.send_digit(now, actions) {}
+        self.orders.handle_time(now, actions);
+    }
+
+    /// The person began or ceased to speak.
+    pub fn handle_voice(&mut self, active: bool, level: TenthDbm0, actions: &mut Actions) {
+        let State::OffHook(off) = &mut self.state else { return };
+        if off.voice == active {
+            return;
+        }
+        off.voice = active;
+        actions.say(LineEvent::Voice { active, level });
+        if active {
+            actions.push(Action::StopOnVoice);
+        }
+    }
+
+    /// What became of an [`Action::Drive`]. Never leads to another one: what has to be ordered
+    /// goes out with the next [`Line::handle_time`].
+    ///
+    /// # Errors
+    /// Why an order will not be carried out; the answer to the command that led to it, if that
+    /// was not answered yet.
+    pub fn handle_driven(
+        &mut self,
+        order: Drive,
+        driven: Driven,
+        now: Nanos,
+        actions: &mut Actions,
+    ) -> Result<(), Refusal> {
+        let refusal = match driven {
+            Driven::Done => {
+                self.orders.done(order);
+                if let (Drive::RingOn, State::Ringing(ringing)) = (order, &mut self.state) {
+                    ringing.begin(now);
+                }
+                return Ok(());
+            }
+            Driven::Busy => match self.orders.busy(order, now) {
+                Patience::Left => return Ok(()),
+                Patience::Spent => Refusal::Device,
+            },
+            Driven::Unsupported => {
+                self.orders.done(order);
+                Refusal::Kind
+            }
+        };
+        match order {
+            Drive::RingOn if matches!(self.state, State::Ringing(_)) => {
+                self.orders.give_later(Drive::RingOff, now);
+                actions.say(LineEvent::RingStopped { cause: RingStop::Device });
+                self.enter(State::OnHook, now, actions);
+                Err(refusal)
+            }
+            Drive::Digit { digit, on_ms, off_ms } => {
+                actions.push(Action::SendDigit { digit, on_ms, off_ms });
+                Ok(())
+            }
+            Drive::Flash => Err(refusal),
+            // A device without battery or use of its own has nothing to do.
+            _ if driven == Driven::Unsupported => Ok(()),
+            _ => Err(refusal),
+        }
+    }
+
+    /// Writes what the line knows into its row: all but `label`, `frame_loop`, the levels, `rtp`,
+    /// `playbacks` and `written_at`, which are the frame loop's.
+    pub fn fill_row(&self, row: &mut LineRow) {
+        row.kind = self.kind;
+        row.state = Since { value: self.state(), at: self.since };
+        row.phase = self.phase();
+        row.hook = self.handset.hook;
+        row.hook_source = self.handset.source;
+        row.tag = self.tag;
+        row.last_digit = self.last_digit;
+        row.millivolts = self.voltage.last;
+        row.tenths_celsius = self.temperature.last;
+        row.alarm = self.alarm;
+        (row.peer, row.echo, row.voice) = match &self.state {
+            State::OffHook(off) => (off.peer, off.echo, off.voice),
+            _ => (None, false, false),
+        };
+    }
+
+    /// Everything the hook switch has to say up to `now`, as far as there is room.
+    fn follow_hook(&mut self, now: Nanos, actions: &mut Actions) {
+        while actions.room() >= LARGEST_REACTION {
+            match self.switch.next(now) {
+                Some(Judgement::Lifted) => self.lifted(HookSource::Loop, now, actions),
+                Some(Judgement::Down) => self.put_down(HookSource::Loop, now, actions),
+                Some(Judgement::Flash { ms }) => self.flashed(ms, actions),
+                Some(Judgement::PulseBegan) => self.digit_began(actions),
+                Some(Judgement::Digit { digit, ms }) => self.dialled(digit, ms, now, actions),
+                None => return,
+            }
+        }
+    }
+
+    fn kernel_judged(&mut self, lifted: bool, now: Nanos, actions: &mut Actions) {
+        self.switch.judge(lifted);
+        self.follow_hook(now, actions);
+    }
+
+    fn ring_on_time(&mut self, now: Nanos, actions: &mut Actions) {
+        let State::Ringing(ringing) = &mut self.state else { return };
+        match ringing.handle_time(now) {
+            Some(Stroke::Timeout) => self.stop_ringing(RingStop::Timeout, now, actions),
+            Some(Stroke::On) => self.order(Drive::RingOn, actions),
+            Some(Stroke::Off) => self.order(Drive::RingOff, actions),
+            None => {}
+        }
+    }
+
+    fn phase_on_time(&mut self, now: Nanos, actions: &mut Actions) {
+        let howls = self.on_a_loop();
+        let before = (self.state(), self.phase());
+        let State::OffHook(off) = &mut self.state else { return };
+        if matches!(off.supply, Supply::Dropped { until } if now >= until) {
+            off.supply = Supply::Fed;
+            self.orders.give(Drive::Battery(true), actions);
+        }
+        if let Some(left_off) = off.talk.handle_time(now, &self.config.phases, howls) {
+            actions.push(Action::Tone(left_off.tone()));
+            self.say_state_since(before, actions);
+        }
+    }
+
+    fn send_digit(&mut self, now: Nanos, actions: &mut Actions) -> bool {
+        let State::OffHook(off) = &mut self.state else { return false };
+        match off.digits.next(now) {
+            Some(Due::Digit { digit, on_ms, off_ms }) if self.media == Media::TelephoneEvent => {
+                self.orders.give(Drive::Digit { digit, on_ms, off_ms }, actions);
+            }
+            Some(Due::Digit { digit, on_ms, off_ms }) => {
+                actions.push(Action::SendDigit { digit, on_ms, off_ms });
+            }
+            Some(Due::Sent) => actions.say(LineEvent::DtmfSent),
+            None => return false,
+        }
+        true
+    }
+
+    /// The device has a bell, a battery and a loop.
+    fn on_a_loop(&self) -> bool {
+        self.kind != LineKind::Rtp
+    }
+
+    /// Orders what only a loop can.
+    fn order(&mut self, order: Drive, actions: &mut Actions) {
+        if self.on_a_loop() {
+            self.orders.give(order, actions);
+        }
+    }
+}
+
+impl<T: Copy> Gauge<T> {
+    /// Keeps the value; whether it is far enough from the one last told, and told now.
+    fn is_news(&mut self, value: T, far: impl Fn(T) -> bool) -> bool {
+        self.last = Some(value);
+        let news = self.told.is_none_or(far);
+        if news {
+            self.told = Some(value);
+        }
+        news
+    }
+}
+
+impl Talk {
+    /// A digit is dialled, not merely heard.
+    fn dials(self) -> bool {
+        matches!(self, Self::DialTone { .. } | Self::Collecting { .. })
+    }
+}

@@ -1,0 +1,136 @@
+//! What no single value can tell: things given twice, things that do not go together, and
+//! addresses that others can reach while our secrets are everybody's.
+
+use super::{Auth, Config, ConfigError};
+use serde_saphyr::Spanned;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Passwords that stand in our documentation, or in everybody's first guess.
+const SAMPLE_SECRETS: [&str; 8] =
+    ["secret", "password", "changeme", "change-me", "admin", "1234", "12345", "123456"];
+
+/// Checks what stands in the file.
+pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
+    let mut ids = Once::new(path, "line id");
+    let mut labels = Once::new(path, "engine line");
+    let mut numbers = Once::new(path, "number");
+    for (key, number) in
+        [("numbers.echo", &config.numbers.echo), ("numbers.dial_tone", &config.numbers.dial_tone)]
+    {
+        if let Some(number) = number {
+            numbers.claim(number.as_str(), 0, key)?;
+        }
+    }
+    for line in &config.lines {
+        ids.claim(line.id.value.as_str(), row(&line.id), "another line")?;
+        labels.claim(&line.engine.value, row(&line.engine), "another line")?;
+        if line.engine.value.starts_with("rtp/") {
+            return Err(at(
+                path,
+                row(&line.engine),
+                "engine lines `rtp/…` belong to sip.accounts; allowed are `sim/…` and `dahdi/…`",
+            ));
+        }
+        if let Some(number) = &line.extension {
+            numbers.claim(number.value.as_str(), row(number), line.id.value.as_str())?;
+        }
+    }
+    for account in &config.sip.accounts {
+        let user = account.user.value.as_str();
+        ids.claim(user, row(&account.user), "another line")?;
+        if let Some(number) = &account.extension {
+            numbers.claim(number.value.as_str(), row(number), user)?;
+        }
+        let wrong = match (account.auth, &account.password, account.host) {
+            (Auth::Digest, None, _) => Some("`auth: digest` needs `password`"),
+            (Auth::None, _, None) => Some("`auth: none` needs `host`, the only address it may use"),
+            (Auth::None, Some(_), Some(_)) => Some("`auth: none` has no use for `password`"),
+            _ => None,
+        };
+        if let Some(reason) = wrong {
+            return Err(at(path, row(&account.user), &format!("account {user}: {reason}")));
+        }
+        if account.auth == Auth::Digest && account.algorithms.is_empty() {
+            let reason = format!("account {user}: `algorithms` is empty; allowed: md5, sha256");
+            return Err(at(path, row(&account.user), &reason));
+        }
+        if account.codecs.is_empty() {
+            let reason = format!("account {user}: `codecs` is empty; allowed: pcmu, pcma");
+            return Err(at(path, row(&account.user), &reason));
+        }
+    }
+    Ok(())
+}
+
+impl Config {
+    /// Refuses addresses that others can reach while secrets are samples or, for HTTP, while
+    /// there is no token.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the reason and what to do.
+    pub fn check_exposure(&self, has_tokens: bool) -> Result<(), ConfigError> {
+        if !self.api.host.is_loopback() && !has_tokens {
+            return Err(ConfigError(format!(
+                "api.host {} can be reached by others, but there is no token. Make one with \
+                 `tipring-apid token create NAME --scope read --scope control`, or listen on \
+                 127.0.0.1",
+                self.api.host
+            )));
+        }
+        let open = [("api.host", self.api.host), ("sip.host", self.sip.host)];
+        let Some((key, host)) = open.into_iter().find(|(_, host)| !host.is_loopback()) else {
+            return Ok(());
+        };
+        let sample = self.sip.accounts.iter().find(|account| {
+            account.password.as_ref().is_some_and(|secret| {
+                let secret = secret.reveal();
+                SAMPLE_SECRETS.contains(&secret) || secret == account.user.value.as_str()
+            })
+        });
+        if let Some(account) = sample {
+            return Err(ConfigError(format!(
+                "{key} {host} can be reached by others, but the password of SIP account {} is a \
+                 sample that everybody knows. Give it one of its own in a configuration file, or \
+                 listen on 127.0.0.1",
+                account.user.value.as_str()
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn row<T>(value: &Spanned<T>) -> u64 {
+    value.referenced.line()
+}
+
+fn at(path: &Path, line: u64, reason: &str) -> ConfigError {
+    ConfigError(format!("{}:{line}: {reason}", path.display()))
+}
+
+/// Things that may be given once.
+struct Once<'a> {
+    path: &'a Path,
+    what: &'static str,
+    taken: HashMap<String, String>,
+}
+
+impl<'a> Once<'a> {
+    fn new(path: &'a Path, what: &'static str) -> Self {
+        Self { path, what, taken: HashMap::new() }
+    }
+
+    fn claim(&mut self, value: &str, line: u64, owner: &str) -> Result<(), ConfigError> {
+        match self.taken.insert(value.to_owned(), owner.to_owned()) {
+            None => Ok(()),
+            Some(other) => Err(at(
+                self.path,
+                line,
+                &format!(
+                    "{} `{value}` is taken by {other} already; each may stand once",
+                    self.what
+                ),
+            )),
+        }
+    }
+}

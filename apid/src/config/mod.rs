@@ -1,0 +1,418 @@
+//! The configuration: what may stand in `apid.yml`, what holds where nothing stands, and what is
+//! refused before anything starts. Unknown keys and values are refused with file and line.
+
+mod check;
+mod environment;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Why a configuration is refused: file, line where there is one, reason, what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Everything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// HTTP and WebSockets.
+    pub api: Api,
+    /// SIP phones.
+    pub sip: Sip,
+    /// Names and numbers of lines that the engine has by itself.
+    pub lines: Vec<LineConfig>,
+    /// Numbers that are no phone.
+    pub numbers: Numbers,
+    /// Times of calls.
+    pub calls: Calls,
+    /// Sounds.
+    pub sounds: Sounds,
+    /// Who may.
+    pub security: Security,
+    /// Where to say what happened.
+    pub logging: Logging,
+}
+
+/// `api`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address to listen on.
+    pub host: Host,
+    /// HTTP and WebSocket.
+    pub port: Port,
+    /// WebSocket of older clients; null opens none.
+    pub ws_port: Option<Port>,
+    /// Names by which browsers may reach us, besides loopback and `host`.
+    pub host_names: Vec<String>,
+    /// A request that takes longer is answered 408.
+    pub request_timeout_ms: Bounded<100, 600_000>,
+    /// Connections open at once.
+    pub max_connections: Bounded<1, 100_000>,
+    /// A larger body is answered 413.
+    pub max_body_bytes: Bounded<1024, 1_073_741_824>,
+    /// Requests of one client in a minute; more are answered 429. 0 is no limit.
+    pub rate_limit_per_minute: Bounded<0, 10_000_000>,
+    /// WebSockets open at once.
+    pub max_websockets: Bounded<1, 100_000>,
+    /// A WebSocket is pinged this often.
+    pub ping_interval_ms: Bounded<1000, 600_000>,
+    /// It is closed when nothing is heard for so long after a ping.
+    pub ping_timeout_ms: Bounded<1000, 600_000>,
+    /// A longer WebSocket message closes it (1009).
+    pub max_message_bytes: Bounded<1024, 16_777_216>,
+    /// Take `?token=`, which ends up in other people's logs.
+    pub token_in_query: bool,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            host: Host::LOOPBACK,
+            port: Port::of(8000),
+            ws_port: Some(Port::of(8001)),
+            host_names: Vec::new(),
+            request_timeout_ms: Bounded::of(30_000),
+            max_connections: Bounded::of(1000),
+            max_body_bytes: Bounded::of(32 * 1024 * 1024),
+            rate_limit_per_minute: Bounded::of(6000),
+            max_websockets: Bounded::of(500),
+            ping_interval_ms: Bounded::of(30_000),
+            ping_timeout_ms: Bounded::of(10_000),
+            max_message_bytes: Bounded::of(1024 * 1024),
+            token_in_query: false,
+        }
+    }
+}
+
+/// `sip`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// Address to listen on, UDP and TCP; RTP is received there too.
+    pub host: Host,
+    /// Port, UDP and TCP.
+    pub port: Port,
+    /// What phones show when they ask for a password.
+    pub realm: String,
+    /// One line each.
+    pub accounts: Vec<Account>,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            host: Host::LOOPBACK,
+            port: Port::of(5060),
+            realm: "tipring".to_owned(),
+            accounts: Vec::new(),
+        }
+    }
+}
+
+/// One SIP phone: one line whose id is the user name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// User name and line id.
+    pub user: Spanned<Name>,
+    /// Needed with `auth: digest`.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// A phone that never registers: requests from there are its, rings go there.
+    #[serde(default)]
+    pub host: Option<IpAddr>,
+    /// Of such a phone.
+    #[serde(default = "default_sip_port")]
+    pub port: Port,
+    /// How it proves who it is.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Number to dial; none cannot be dialled.
+    #[serde(default)]
+    pub extension: Option<Spanned<Number>>,
+    /// For people; the user name where none is given.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Digest algorithms offered, first one first: some phones stop at one they do not know.
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// In order of preference.
+    #[serde(default = "default_codecs")]
+    pub codecs: Vec<Codec>,
+}
+
+const fn default_sip_port() -> Port {
+    Port::of(5060)
+}
+
+fn default_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::Sha256, Algorithm::Md5]
+}
+
+fn default_codecs() -> Vec<Codec> {
+    vec![Codec::Pcmu, Codec::Pcma]
+}
+
+/// How a phone proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// RFC 7616.
+    #[default]
+    Digest,
+    /// By its address alone.
+    None,
+}
+
+/// A digest algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// RFC 2617.
+    Md5,
+    /// RFC 7616.
+    Sha256,
+}
+
+/// A codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Codec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+/// A line that the engine has by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineConfig {
+    /// Name in every route.
+    pub id: Spanned<Name>,
+    /// The engine's name for it, as `sim/1`.
+    pub engine: Spanned<String>,
+    /// Number to dial; none cannot be dialled.
+    #[serde(default)]
+    pub extension: Option<Spanned<Number>>,
+    /// For people; `Line ID` where none is given.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// `numbers`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Numbers {
+    /// Whoever dials it hears himself; null is none.
+    pub echo: Option<Number>,
+    /// Gives a SIP phone our dial tone; null is none.
+    pub dial_tone: Option<Number>,
+    /// The number is complete when no digit comes for so long.
+    pub inter_digit_ms: Bounded<500, 60_000>,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            echo: "600".parse().ok(),
+            dial_tone: "100".parse().ok(),
+            inter_digit_ms: Bounded::of(4000),
+        }
+    }
+}
+
+/// `calls`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calls {
+    /// A phone rings so long.
+    pub ring_timeout_ms: Bounded<1, 600_000>,
+    /// A call whose phone sends no RTP for so long is ended; 0 never.
+    pub media_timeout_ms: Bounded<0, 86_400_000>,
+    /// Calls at once.
+    pub max_calls: Bounded<1, 10_000>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            ring_timeout_ms: Bounded::of(60_000),
+            media_timeout_ms: Bounded::of(120_000),
+            max_calls: Bounded::of(1000),
+        }
+    }
+}
+
+/// `sounds`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sounds {
+    /// WAV files that can be played by name; `sounds` in the state directory where none is given.
+    pub folder: Option<PathBuf>,
+}
+
+/// `security`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Security {
+    /// Token hashes; `tokens.json` in the state directory where none is given.
+    pub tokens: Option<PathBuf>,
+    /// Origins, besides our own, whose pages may use the API.
+    pub allowed_origins: Vec<String>,
+    /// Who may use the compatibility routes without a token.
+    pub compat_allow: Vec<Cidr>,
+}
+
+/// `logging`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// What is worth a line.
+    pub level: Level,
+    /// Form of a line.
+    pub format: LogFormat,
+    /// `journal` (standard error), or a file.
+    pub output: LogOutput,
+    /// When a file is closed and the next begun.
+    pub rotation: Rotation,
+    /// Files kept; older ones are removed.
+    pub retention_files: Bounded<1, 1000>,
+}
+
+impl Default for Bounded<1, 1000> {
+    fn default() -> Self {
+        Self::of(7)
+    }
+}
+
+/// What is worth a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "levels are their names")]
+pub enum Level {
+    Error,
+    #[serde(alias = "warning")]
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl std::str::FromStr for Level {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "error" | "critical" => Ok(Self::Error),
+            "warn" | "warning" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" => Ok(Self::Trace),
+            _ => Err(format!("`{text}` is no level; allowed are error, warn, info, debug, trace")),
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard error, which systemd hands to its journal.
+    #[default]
+    Journal,
+    /// A file, rotated.
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for LogOutput {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "journal" => Ok(Self::Journal),
+            file if file.starts_with('/') => Ok(Self::File(file.into())),
+            _ => Err(serde::de::Error::custom(format!(
+                "`{text}` is no output; allowed are `journal` and an absolute path"
+            ))),
+        }
+    }
+}
+
+/// When a log file is closed and the next begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotation {
+    /// At midnight, UTC.
+    #[default]
+    Daily,
+    /// Every hour.
+    Hourly,
+    /// Never.
+    Never,
+}
+
+impl Config {
+    /// What holds where there is no file: everything on this machine, two simulated lines, four
+    /// SIP phones with a known password.
+    pub fn demonstration() -> Self {
+        match Self::parse(include_str!("demonstration.yml"), Path::new("demonstration")) {
+            Ok(config) => config,
+            Err(error) => unreachable!("compiled in and tested: {error}"),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and what is allowed.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("{}: {error}", path.display())))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks `text`; `path` is for messages only.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = if text.lines().all(|l| l.trim().is_empty() || l.trim().starts_with('#'))
+        {
+            Self::default()
+        } else {
+            serde_saphyr::from_str(text).map_err(|error| {
+                let line = error.location().map(|place| format!(":{}", place.line()));
+                let reason = error.without_snippet().to_string();
+                ConfigError(format!("{}{}: {reason}", path.display(), line.unwrap_or_default()))
+            })?
+        };
+        check::check(&config, path)?;
+        Ok(config)
+    }
+}

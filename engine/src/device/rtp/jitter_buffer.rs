@@ -9,7 +9,8 @@
 //! playing one when it arrives is its *slack*: negative is too late.
 //!
 //! * The first packet gets a slack of the target depth, 40 ms.
-//! * A late packet moves playing back, and the target up, by what it lacked, up to 120 ms.
+//! * A late packet moves playing back, and the target up, by the frames that it lacked, as long
+//!   as the largest slack of the last seconds stays within 120 ms.
 //! * Over windows of 2 s the smallest slack is kept. Five windows without a late packet lower the
 //!   target by 20 ms; frames by which the smallest slack exceeds the target are dropped where
 //!   they are quiet, or in any case after at most 2 s. That also takes up a sender's faster
@@ -73,7 +74,7 @@ pub struct JitterBuffer {
     contents: Box<[u8; RING_SAMPLES]>,
     /// Timestamp of the next sample to play; `None` before the first packet.
     playing: Option<u32>,
-    /// Slack aimed at, samples.
+    /// Slack of the first packet of a talkspurt, and slack from which frames are dropped, samples.
     target: i32,
     /// A stretch that the sender keeps silent.
     quiet: Option<Quiet>,
@@ -82,6 +83,8 @@ pub struct JitterBuffer {
     /// Nothing is playing and nothing is waiting: playing may jump unheard.
     idle: bool,
     window: Window,
+    /// Largest slack of the window before, samples.
+    largest_before: Option<i32>,
     /// Frames to drop.
     excess: u32,
     /// Frames played since the last of them was dropped.
@@ -93,6 +96,7 @@ pub struct JitterBuffer {
 struct Window {
     frames: u32,
     smallest_slack: Option<i32>,
+    largest_slack: Option<i32>,
     late: bool,
     calm: u32,
 }
@@ -119,6 +123,7 @@ impl JitterBuffer {
             missing: 0,
             idle: true,
             window: Window::default(),
+            largest_before: None,
             excess: 0,
             excess_age: 0,
             dropped: 0,
@@ -133,7 +138,7 @@ impl JitterBuffer {
         self.quiet = None;
         self.missing = 0;
         self.idle = true;
-        self.window = Window::default();
+        self.forget_slack();
         self.excess = 0;
     }
 
@@ -145,10 +150,9 @@ impl JitterBuffer {
             return Inserted::Kept;
         }
         let (slack, reset) = self.place(timestamp);
-        if !reset {
-            self.note_slack(slack);
-        }
-        let (slack, grown) = if slack < 0 { self.grow(slack) } else { (slack, false) };
+        self.note_slack(slack);
+        let was_late = slack < 0;
+        let slack = if was_late { self.grow(slack) } else { slack };
         self.idle = false;
         let skipped = usize::try_from(-slack).unwrap_or(0).min(payload.len());
         self.store(timestamp.wrapping_add(skipped as u32), law, &payload[skipped..]);
@@ -158,7 +162,7 @@ impl JitterBuffer {
                 quiet.until = Some(timestamp);
             }
         }
-        match (reset, slack < 0, grown) {
+        match (reset, slack < 0, was_late) {
             (true, ..) => Inserted::Reset,
             (_, true, _) => Inserted::Late,
             (_, _, true) => Inserted::Grown,
@@ -194,6 +198,7 @@ impl JitterBuffer {
                 self.dropped += 1;
                 self.clear(playing, FRAME_SAMPLES);
                 playing = playing.wrapping_add(FRAME as u32);
+                self.shift_slack(-FRAME);
             }
         }
         let heard = match self.copy_frame(playing, into) {
@@ -221,9 +226,9 @@ impl JitterBuffer {
         heard
     }
 
-    /// Depth aimed at, ms.
+    /// What the buffer adds to the delay of packets that come fast, ms.
     pub fn depth_ms(&self) -> u16 {
-        (self.target / 8) as u16
+        u16::try_from(self.depth() / 8).unwrap_or(0)
     }
 
     /// Frames dropped to shorten the delay, since [`JitterBuffer::new`].
@@ -254,6 +259,8 @@ impl JitterBuffer {
             self.dropped += u64::from(excess.unsigned_abs() / FRAME as u32);
             self.clear(playing, excess.unsigned_abs() as usize);
             self.playing = Some(playing.wrapping_add(excess as u32));
+            self.forget_slack();
+            self.excess = 0;
             return (self.target, false);
         }
         (slack, false)
@@ -264,27 +271,47 @@ impl JitterBuffer {
         self.playing = Some(playing);
         self.quiet = Some(Quiet { from: playing, until: Some(timestamp) });
         self.missing = 0;
-        self.window = Window::default();
+        self.forget_slack();
         self.excess = 0;
     }
 
     fn note_slack(&mut self, slack: i32) {
-        let smallest = self.window.smallest_slack.map_or(slack, |smallest| smallest.min(slack));
-        self.window.smallest_slack = Some(smallest);
-        self.window.late |= slack < 0;
+        let Window { smallest_slack, largest_slack, late, .. } = &mut self.window;
+        *smallest_slack = Some(smallest_slack.map_or(slack, |smallest| smallest.min(slack)));
+        *largest_slack = Some(largest_slack.map_or(slack, |largest| largest.max(slack)));
+        *late |= slack < 0;
+    }
+
+    /// Playing has moved: slacks noted before are those that the packets would have now.
+    fn shift_slack(&mut self, by: i32) {
+        for slack in [
+            &mut self.window.smallest_slack,
+            &mut self.window.largest_slack,
+            &mut self.largest_before,
+        ] {
+            *slack = slack.map(|slack| slack + by);
+        }
+    }
+
+    fn forget_slack(&mut self) {
+        self.window = Window::default();
+        self.largest_before = None;
+    }
+
+    /// Slack of the packets that came fastest in the last 2 to 4 s, samples.
+    fn depth(&self) -> i32 {
+        self.window.largest_slack.max(self.largest_before).unwrap_or(self.target)
     }
 
     /// Moves playing back for a packet that lacked `-slack` samples. The slack it has now.
-    fn grow(&mut self, slack: i32) -> (i32, bool) {
-        let lacked = (FRAME - 1 - slack) / FRAME * FRAME;
-        let step = lacked.min(MAX_DEPTH - self.target);
+    fn grow(&mut self, slack: i32) -> i32 {
+        let lacked = (FRAME - 1 - slack) / FRAME;
+        let step = lacked.min((MAX_DEPTH - self.depth()) / FRAME).max(0) * FRAME;
         self.excess = 0;
-        if step <= 0 {
-            return (slack, false);
-        }
-        self.target += step;
+        self.target = (self.target + step).min(MAX_DEPTH);
         self.playing = self.playing.map(|playing| playing.wrapping_sub(step as u32));
-        (slack + step, true)
+        self.shift_slack(step);
+        slack + step
     }
 
     fn end_window(&mut self) {
@@ -292,14 +319,16 @@ impl JitterBuffer {
         if self.window.frames < WINDOW_FRAMES {
             return;
         }
-        let calm = if self.window.late { 0 } else { self.window.calm + 1 };
-        let smallest = self.window.smallest_slack;
+        let Window { smallest_slack, largest_slack, late, calm, .. } = self.window;
+        let calm = if late { 0 } else { calm + 1 };
         self.window = Window { calm, ..Window::default() };
+        self.largest_before = largest_slack;
         if calm >= CALM_WINDOWS && self.target > START_DEPTH {
             self.target = (self.target - FRAME).max(START_DEPTH);
             self.window.calm = 0;
         }
-        self.excess = smallest.map_or(0, |slack| ((slack - self.target).max(0) / FRAME) as u32);
+        let excess = smallest_slack.map_or(0, |slack| slack - self.target);
+        self.excess = (excess.max(0) / FRAME) as u32;
     }
 
     fn is_silent_by_agreement(&self, playing: u32) -> bool {
@@ -374,3 +403,6 @@ fn index(timestamp: u32, offset: usize) -> usize {
 fn before(earlier: u32, later: u32) -> bool {
     (earlier.wrapping_sub(later) as i32) < 0
 }
+
+#[cfg(test)]
+mod tests;

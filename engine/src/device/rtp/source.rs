@@ -175,3 +175,138 @@ fn is_usable(endpoint: &Endpoint) -> bool {
     const UNSPECIFIED_V4: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0];
     endpoint.port != 0 && endpoint.ip != UNSPECIFIED_V6 && endpoint.ip != UNSPECIFIED_V4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict::{Current, Foreign, New, Unproven};
+    use super::*;
+
+    fn at(last: u8, port: u16) -> Endpoint {
+        Endpoint::from(std::net::SocketAddr::from(([192, 0, 2, last], port)))
+    }
+
+    const fn ms(ms: u64) -> Nanos {
+        Nanos(ms * 1_000_000)
+    }
+
+    /// A source that was latched at 0 ms: `from`, SSRC 1, signalled as `signalled`.
+    fn latched(signalled: Option<Endpoint>, from: Endpoint) -> Source {
+        let mut source = Source::new(signalled);
+        source.judge(ms(0), from, 1, 9);
+        source.judge(ms(0), from, 1, 10);
+        assert!(source.is_current(from, 1));
+        source
+    }
+
+    #[test]
+    fn packets_go_where_signalling_says_until_somebody_is_heard() {
+        let mut source = Source::new(Some(at(1, 4000)));
+        assert_eq!(source.target(), Some(at(1, 4000)));
+        assert_eq!(source.judge(ms(0), at(9, 1024), 1, 7), Unproven);
+        assert_eq!(source.target(), Some(at(1, 4000)));
+        assert_eq!(source.judge(ms(20), at(9, 1024), 1, 8), New);
+        assert_eq!(source.target(), Some(at(9, 1024)));
+    }
+
+    #[test]
+    fn the_signalled_address_is_believed_at_once() {
+        let mut source = Source::new(Some(at(1, 4000)));
+        assert_eq!(source.judge(ms(0), at(1, 4000), 1, 7), New);
+        assert_eq!(source.judge(ms(20), at(1, 4000), 1, 9), Current);
+    }
+
+    #[test]
+    fn packets_out_of_sequence_prove_nothing() {
+        let mut source = Source::new(None);
+        for sequence in [5, 9, 30, 30, 29] {
+            assert_eq!(source.judge(ms(0), at(9, 1), 1, sequence), Unproven, "{sequence}");
+        }
+        assert_eq!(source.judge(ms(0), at(9, 1), 2, 30), Unproven, "another SSRC");
+        assert_eq!(source.judge(ms(0), at(9, 1), 2, 31), New);
+    }
+
+    #[test]
+    fn a_latched_source_is_not_displaced_by_a_stranger() {
+        let mut source = latched(Some(at(1, 4000)), at(1, 4000));
+        for n in 0..100 {
+            let now = ms(u64::from(n) * 20);
+            assert_eq!(source.judge(now, at(66, 6), 6, n), Foreign);
+            // Not even with the phone's own SSRC and sequence.
+            assert_eq!(source.judge(now, at(66, 6), 1, 11 + n), Foreign);
+            assert_eq!(source.judge(now, at(1, 4000), 1, 11 + n), Current);
+        }
+    }
+
+    #[test]
+    fn the_signalled_address_displaces_a_stranger_who_was_first() {
+        let mut source = latched(Some(at(1, 4000)), at(66, 6));
+        assert_eq!(source.judge(ms(20), at(1, 4001), 5, 100), Unproven);
+        assert_eq!(source.judge(ms(40), at(1, 4001), 5, 101), New, "its IP address is enough");
+        assert_eq!(source.judge(ms(60), at(66, 6), 1, 12), Foreign);
+        assert_eq!(source.judge(ms(60), at(1, 4000), 7, 1), Unproven);
+        assert_eq!(source.judge(ms(80), at(1, 4000), 7, 2), New);
+        assert_eq!(source.judge(ms(90), at(1, 4001), 5, 102), Foreign);
+    }
+
+    #[test]
+    fn a_silent_source_is_followed_by_its_like_and_later_by_any() {
+        let table = [
+            ("another port, 1.9 s", at(9, 2), 5, 1900, Foreign),
+            ("another port, 2 s", at(9, 2), 5, 2000, New),
+            ("same SSRC, 2 s", at(66, 6), 1, 2000, New),
+            ("a stranger, 4.9 s", at(66, 6), 5, 4900, Foreign),
+            ("a stranger, 5 s", at(66, 6), 5, 5000, New),
+        ];
+        for (name, from, ssrc, after, expected) in table {
+            let mut source = latched(None, at(9, 1));
+            source.judge(ms(after), from, ssrc, 1);
+            assert_eq!(source.judge(ms(after), from, ssrc, 2), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn another_ssrc_of_the_phone_needs_two_packets() {
+        let mut source = latched(None, at(9, 1));
+        assert_eq!(source.judge(ms(20), at(9, 1), 2, 500), Unproven);
+        assert_eq!(source.judge(ms(40), at(9, 1), 2, 501), New);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_does_not_hide_a_better_candidate() {
+        let mut source = Source::new(Some(at(1, 4000)));
+        assert_eq!(source.judge(ms(0), at(1, 5000), 1, 1), Unproven);
+        for n in 0..50 {
+            assert_eq!(source.judge(ms(1), at(66, 6), 6, n), Unproven);
+        }
+        assert_eq!(source.judge(ms(20), at(1, 5000), 1, 2), New);
+    }
+
+    #[test]
+    fn another_signalled_address_ends_the_latch() {
+        let mut source = latched(Some(at(1, 4000)), at(1, 4000));
+        source.update(ms(100), Some(at(2, 4000)));
+        assert_eq!(source.target(), Some(at(2, 4000)));
+        // What the old one still sends does not draw our packets back.
+        assert_eq!(source.judge(ms(120), at(1, 4000), 1, 11), Foreign);
+        assert_eq!(source.judge(ms(140), at(1, 4000), 1, 12), Foreign);
+        assert_eq!(source.judge(ms(160), at(2, 4000), 3, 1), New);
+    }
+
+    #[test]
+    fn the_same_or_no_signalled_address_keeps_the_latch() {
+        let mut source = latched(Some(at(1, 4000)), at(9, 1));
+        source.update(ms(100), Some(at(1, 4000)));
+        source.update(ms(100), None);
+        source.update(ms(100), Some(at(9, 1)));
+        assert_eq!(source.target(), Some(at(9, 1)));
+        assert_eq!(source.judge(ms(120), at(9, 1), 1, 11), Current);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_is_none() {
+        let zero = Endpoint::from(std::net::SocketAddr::from(([0, 0, 0, 0], 4000)));
+        for signalled in [zero, at(1, 0), Endpoint { ip: [0; 16], port: 4000 }] {
+            assert_eq!(Source::new(Some(signalled)).target(), None);
+        }
+    }
+}

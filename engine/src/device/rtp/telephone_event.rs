@@ -418,3 +418,6 @@ fn packet(digit: Queued, timestamp: u32, frames: u16, end: bool) -> EventPacket 
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

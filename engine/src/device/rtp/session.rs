@@ -473,3 +473,6 @@ fn in_timestamp_units(now: Nanos) -> u32 {
 }
 
 const _: () = assert!(PAYLOAD_OCTETS <= FRAME_SAMPLES);
+
+#[cfg(test)]
+mod tests;

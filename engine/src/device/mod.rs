@@ -8,10 +8,12 @@
 //! call. Devices speak companded octets (ITU-T G.711) and know neither codec nor line.
 
 pub mod rtp;
+pub mod simulated;
 
 use crate::frame::{Companded, Heard};
 use crate::signal::{Drive, Driven, Signal};
 use rtp::Rtp;
+use simulated::Simulated;
 use tipring_shm_proto::units::Nanos;
 
 /// A back end. In each tick of its line: `read_frame`, `poll_signal` until `None` (8 at most),
@@ -51,42 +53,50 @@ pub trait Device {
 pub enum AnyDevice {
     /// RTP, signalled by apid.
     Rtp(Rtp),
+    /// A telephone nobody has to buy.
+    Simulated(Simulated),
 }
 
 impl Device for AnyDevice {
     fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
         match self {
             Self::Rtp(device) => device.read_frame(now, into),
+            Self::Simulated(device) => device.read_frame(now, into),
         }
     }
 
     fn write_frame(&mut self, now: Nanos, frame: &Companded) {
         match self {
             Self::Rtp(device) => device.write_frame(now, frame),
+            Self::Simulated(device) => device.write_frame(now, frame),
         }
     }
 
     fn flush_out(&mut self, now: Nanos) {
         match self {
             Self::Rtp(device) => device.flush_out(now),
+            Self::Simulated(device) => device.flush_out(now),
         }
     }
 
     fn drive(&mut self, now: Nanos, order: Drive) -> Driven {
         match self {
             Self::Rtp(device) => device.drive(now, order),
+            Self::Simulated(device) => device.drive(now, order),
         }
     }
 
     fn poll_signal(&mut self, now: Nanos) -> Option<Signal> {
         match self {
             Self::Rtp(device) => device.poll_signal(now),
+            Self::Simulated(device) => device.poll_signal(now),
         }
     }
 
     fn reserve_samples(&self) -> u32 {
         match self {
             Self::Rtp(device) => device.reserve_samples(),
+            Self::Simulated(device) => device.reserve_samples(),
         }
     }
 }

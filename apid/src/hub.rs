@@ -4,304 +4,23 @@
 //! `publish` never waits: a listener that is too slow loses its oldest notices and is told how
 //! many.
 
+mod notice;
+#[cfg(test)]
+mod tests;
+
+pub use notice::{DigitSource, HardwareState, Notice, NoticeBody, PlaybackEnd, RingStopCause};
+
 use crate::auth::Caller;
-use crate::view::{Call, CauseView, ClientDiagnostics, HookSource, Timestamp};
-use std::sync::Arc;
+use crate::view::{ClientDiagnostics, Timestamp};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::Notify;
 
 /// Notices kept for `since`.
 pub const HELD: usize = 4096;
 /// Notices that wait for one listener.
 pub const QUEUE: usize = 1024;
-
-/// Something happened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notice {
-    /// Counts all notices of this start of apid, from 1.
-    pub seq: u64,
-    /// When it happened.
-    pub at: Timestamp,
-    /// The line it concerns.
-    pub line: Option<String>,
-    /// The call it concerns.
-    pub call_id: Option<String>,
-    /// What.
-    pub body: NoticeBody,
-}
-
-/// Where a digit was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DigitSource {
-    /// Two tones in the audio.
-    Dtmf,
-    /// Loop pulses.
-    Pulse,
-    /// RFC 4733.
-    TelephoneEvent,
-    /// SIP INFO.
-    Info,
-}
-
-/// Why a bell fell silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingStopCause {
-    /// The handset was lifted.
-    Answered,
-    /// Nobody answered.
-    Timeout,
-    /// Somebody asked for it.
-    Stopped,
-    /// The phone refused, or is gone.
-    Device,
-}
-
-/// Why a playback ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaybackEnd {
-    /// Played to its end.
-    Finished,
-    /// Somebody asked for it.
-    Stopped,
-    /// By a digit.
-    Digit,
-    /// By the person's voice.
-    Voice,
-    /// The line hung up or was reset.
-    LineGone,
-    /// The device, or the engine, was lost.
-    DeviceLost,
-}
-
-/// What a piece of hardware says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HardwareState {
-    /// In order.
-    Ok,
-    /// Raises an alarm.
-    Alarm,
-    /// Lost.
-    Lost,
-    /// Back.
-    Back,
-    /// The engine is away; every call has ended.
-    EngineAway,
-    /// The engine is attached.
-    EngineAttached,
-    /// A frame loop has no time for everything and sheds listening.
-    Overloaded,
-}
-
-/// What can happen. Text exists in one file per surface only.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NoticeBody {
-    /// The handset was lifted.
-    OffHook {
-        /// How that became known.
-        source: HookSource,
-    },
-    /// The handset was put down.
-    OnHook {
-        /// How that became known.
-        source: HookSource,
-    },
-    /// Recall.
-    Flash {
-        /// How long the loop was open; 0 where that is unknown.
-        duration_ms: u16,
-    },
-    /// A digit.
-    Dtmf {
-        /// `0-9*#A-D`.
-        digit: char,
-        /// How long.
-        duration_ms: u16,
-        /// Level of the stronger tone; null where there was none.
-        signal_level_dbm0: Option<f32>,
-        /// Where it was seen.
-        source: DigitSource,
-    },
-    /// The person began or ceased to speak.
-    Voice {
-        /// Speaks now.
-        active: bool,
-        /// Level of the deciding frame.
-        level_dbm0: f32,
-        /// When the person began to speak.
-        started_at: Option<Timestamp>,
-        /// When the person ceased.
-        ended_at: Option<Timestamp>,
-    },
-    /// The bell rings.
-    RingStart {
-        /// Name of the cadence, or `custom`.
-        pattern: String,
-        /// On and off in turn.
-        cadence_ms: Vec<u16>,
-        /// It ends by itself after that.
-        timeout_ms: u32,
-    },
-    /// The bell is silent.
-    RingStop {
-        /// Why.
-        cause: RingStopCause,
-    },
-    /// A ringing phone was answered.
-    Answered,
-    /// A call began.
-    CallStarted {
-        /// As it is now.
-        call: Arc<Call>,
-    },
-    /// Its other end rings.
-    CallRinging {
-        /// As it is now.
-        call: Arc<Call>,
-    },
-    /// It was answered.
-    CallConnected {
-        /// As it is now.
-        call: Arc<Call>,
-    },
-    /// It was put on hold.
-    CallHeld {
-        /// As it is now.
-        call: Arc<Call>,
-    },
-    /// It was taken off hold.
-    CallResumed {
-        /// As it is now.
-        call: Arc<Call>,
-    },
-    /// It is over.
-    CallEnded {
-        /// As it is now.
-        call: Arc<Call>,
-        /// Why.
-        cause: CauseView,
-    },
-    /// A playback began.
-    PlaybackStarted {
-        /// Which.
-        playback_id: String,
-    },
-    /// A playback ended.
-    PlaybackEnded {
-        /// Which.
-        playback_id: String,
-        /// Why.
-        cause: PlaybackEnd,
-        /// Handed to the device.
-        played_ms: u64,
-        /// Frames for which no audio was there in time.
-        underruns: u32,
-    },
-    /// A mark was reached.
-    Mark {
-        /// In which playback.
-        playback_id: String,
-        /// Its name.
-        name: String,
-        /// Handed to the device before it.
-        played_ms: u64,
-    },
-    /// A stream was started.
-    AudioStart {
-        /// Which.
-        stream_id: String,
-    },
-    /// A stream ended.
-    AudioStop {
-        /// Which.
-        stream_id: String,
-    },
-    /// A SIP phone registered.
-    Registered {
-        /// Where it can be reached.
-        contact: Option<String>,
-    },
-    /// A SIP phone is not registered any more.
-    Unregistered,
-    /// A device lost, a playback failed, a registration refused, a stream stopped.
-    Error {
-        /// Stable, in snake_case.
-        code: &'static str,
-        /// For people.
-        message: String,
-    },
-    /// Tip-ring voltage changed.
-    VoltageChange {
-        /// V.
-        voltage: f64,
-    },
-    /// A card, or the engine, says how it is.
-    HardwareStatus {
-        /// How.
-        status: HardwareState,
-        /// Of the card, where it tells.
-        temperature_celsius: Option<f64>,
-        /// Of apid.
-        uptime_ms: u64,
-    },
-}
-
-impl NoticeBody {
-    /// The `type` clients know it by, and filter by.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::OffHook { .. } => "off_hook",
-            Self::OnHook { .. } => "on_hook",
-            Self::Flash { .. } => "flash",
-            Self::Dtmf { .. } => "dtmf",
-            Self::Voice { .. } => "voice",
-            Self::RingStart { .. } => "ring_start",
-            Self::RingStop { .. } => "ring_stop",
-            Self::Answered => "answered",
-            Self::CallStarted { .. } => "call_started",
-            Self::CallRinging { .. } => "call_ringing",
-            Self::CallConnected { .. } => "call_connected",
-            Self::CallHeld { .. } => "call_held",
-            Self::CallResumed { .. } => "call_resumed",
-            Self::CallEnded { .. } => "call_ended",
-            Self::PlaybackStarted { .. } => "playback_started",
-            Self::PlaybackEnded { .. } => "playback_ended",
-            Self::Mark { .. } => "mark",
-            Self::AudioStart { .. } => "audio_start",
-            Self::AudioStop { .. } => "audio_stop",
-            Self::Registered { .. } => "registered",
-            Self::Unregistered => "unregistered",
-            Self::Error { .. } => "error",
-            Self::VoltageChange { .. } => "voltage_change",
-            Self::HardwareStatus { .. } => "hardware_status",
-        }
-    }
-
-    /// Every `type` there is.
-    pub const KINDS: [&'static str; 24] = [
-        "off_hook",
-        "on_hook",
-        "flash",
-        "dtmf",
-        "voice",
-        "ring_start",
-        "ring_stop",
-        "answered",
-        "call_started",
-        "call_ringing",
-        "call_connected",
-        "call_held",
-        "call_resumed",
-        "call_ended",
-        "playback_started",
-        "playback_ended",
-        "mark",
-        "audio_start",
-        "audio_stop",
-        "registered",
-        "unregistered",
-        "error",
-        "voltage_change",
-        "hardware_status",
-    ];
-}
 
 /// What a listener wants to hear of; empty lists want everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -324,49 +43,206 @@ pub enum Delivery {
     },
 }
 
+impl Filter {
+    fn wants(&self, notice: &Notice) -> bool {
+        let kind = notice.body.kind();
+        let line = self.lines.is_empty()
+            || notice.lines().next().is_none()
+            || notice.lines().any(|line| self.lines.iter().any(|l| l == line));
+        line && (self.types.is_empty() || self.types.iter().any(|t| matches_kind(t, kind)))
+    }
+
+    /// The first type that is none.
+    pub fn unknown_type(&self) -> Option<&str> {
+        let known = |t: &&String| NoticeBody::KINDS.iter().any(|kind| matches_kind(t, kind));
+        self.types.iter().find(|t| !known(t)).map(String::as_str)
+    }
+}
+
+fn matches_kind(pattern: &str, kind: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == kind, |prefix| kind.starts_with(prefix))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing below can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one client has not taken yet.
+#[derive(Debug)]
+struct Subscription {
+    caller: Caller,
+    filter: Filter,
+    remote: String,
+    since: Timestamp,
+    queue: Mutex<Queue>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Instant, Arc<Notice>)>,
+    missed_untold: u64,
+    missed: u64,
+}
+
+impl Subscription {
+    fn offer(&self, notice: &Arc<Notice>) {
+        if !self.filter.wants(notice) || !notice.visible_to(&self.caller) {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() >= QUEUE {
+            queue.waiting.pop_front();
+            queue.missed_untold += 1;
+            queue.missed += 1;
+        }
+        queue.waiting.push_back((Instant::now(), notice.clone()));
+        drop(queue);
+        self.arrived.notify_one();
+    }
+}
+
 /// The receiving end of one client. Dropping it ends the subscription.
 #[derive(Debug)]
-pub struct Listener {}
+pub struct Listener {
+    hub: Arc<Mutex<State>>,
+    subscription: Arc<Subscription>,
+}
 
 impl Listener {
     /// The next notice; waits for it. May be cancelled without loss.
     pub async fn next(&mut self) -> Delivery {
-        std::future::pending().await
+        loop {
+            if let Some(delivery) = self.try_next() {
+                return delivery;
+            }
+            self.subscription.arrived.notified().await;
+        }
+    }
+
+    /// The next notice, if it is there.
+    pub fn try_next(&mut self) -> Option<Delivery> {
+        let mut queue = lock(&self.subscription.queue);
+        let missed = std::mem::take(&mut queue.missed_untold);
+        if missed > 0 {
+            return Some(Delivery::Lagged { missed });
+        }
+        queue.waiting.pop_front().map(|(_, notice)| Delivery::Notice(notice))
     }
 }
 
-/// Where notices come in and go out.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        lock(&self.hub).listeners.retain(|other| !Arc::ptr_eq(other, &self.subscription));
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_seq: u64,
+    held: VecDeque<Arc<Notice>>,
+    listeners: Vec<Arc<Subscription>>,
+}
+
+/// Where notices come in and go out. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Hub {}
+pub struct Hub(Arc<Mutex<State>>);
 
 impl Hub {
     /// A hub without listeners.
     pub fn new() -> Self {
-        Self {}
+        Self::default()
+    }
+
+    /// Hands a notice that happened now to everybody who wants it. Never waits.
+    pub fn publish(&self, line: Option<&str>, call_id: Option<&str>, body: NoticeBody) {
+        self.publish_at(Timestamp::now(), line, call_id, body);
     }
 
     /// Hands a notice to everybody who wants it. Never waits.
-    pub fn publish(&self, _line: Option<&str>, _call_id: Option<&str>, _body: NoticeBody) {}
+    pub fn publish_at(
+        &self,
+        at: Timestamp,
+        line: Option<&str>,
+        call_id: Option<&str>,
+        body: NoticeBody,
+    ) {
+        let mut state = lock(&self.0);
+        state.last_seq += 1;
+        let notice = Arc::new(Notice {
+            seq: state.last_seq,
+            at,
+            line: line.map(str::to_owned),
+            call_id: call_id.map(str::to_owned),
+            body,
+        });
+        if state.held.len() >= HELD {
+            state.held.pop_front();
+        }
+        state.held.push_back(notice.clone());
+        for listener in &state.listeners {
+            listener.offer(&notice);
+        }
+    }
 
-    /// A listener for what `caller` may see of what `filter` lets through; with `since`, first
-    /// what is still held with a greater sequence number.
+    /// A listener for what `caller` may see of what `filter` lets through. With `since`, first
+    /// what is still held with a greater sequence number; a number from the future is one of an
+    /// earlier start of apid, all that is held is told then.
     pub fn listen(
         &self,
-        _caller: &Caller,
-        _filter: Filter,
-        _since: Option<u64>,
-        _remote: &str,
+        caller: &Caller,
+        filter: Filter,
+        since: Option<u64>,
+        remote: &str,
     ) -> Listener {
-        Listener {}
+        let subscription = Arc::new(Subscription {
+            caller: caller.clone(),
+            filter,
+            remote: remote.to_owned(),
+            since: Timestamp::now(),
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+        });
+        let mut state = lock(&self.0);
+        if let Some(since) = since {
+            let since = if since > state.last_seq { 0 } else { since };
+            if let Some(first) = state.held.front() {
+                let missed = first.seq.saturating_sub(since + 1);
+                let mut queue = lock(&subscription.queue);
+                queue.missed_untold = missed;
+                queue.missed = missed;
+            }
+            for notice in state.held.iter().filter(|notice| notice.seq > since) {
+                subscription.offer(notice);
+            }
+        }
+        state.listeners.push(subscription.clone());
+        Listener { hub: self.0.clone(), subscription }
     }
 
     /// Everybody who listens.
     pub fn clients(&self) -> Vec<ClientDiagnostics> {
-        Vec::new()
+        let state = lock(&self.0);
+        let clients = state.listeners.iter().map(|listener| {
+            let queue = lock(&listener.queue);
+            let oldest = queue.waiting.front().map(|(at, _)| at.elapsed());
+            ClientDiagnostics {
+                kind: "events".to_owned(),
+                caller: listener.caller.name.clone(),
+                remote: listener.remote.clone(),
+                line: None,
+                since: listener.since,
+                queued: queue.waiting.len(),
+                oldest_age_ms: oldest.map_or(0, |age| age.as_millis() as u64),
+                missed: queue.missed,
+            }
+        });
+        clients.collect()
     }
 
     /// Sequence number of the last notice.
     pub fn last_seq(&self) -> u64 {
-        0
+        lock(&self.0).last_seq
     }
 }

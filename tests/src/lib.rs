@@ -1,1 +1,21 @@
 //! Both processes together, with phones nobody here wrote.
+//!
+//! The modules in the order a test meets them: the running [`system`], clients of it
+//! ([`rest`], [`socket`]), phones ([`baresip`], [`sipp`], [`rtp`]), what is said into them and
+//! what is made of what they heard ([`signal`]), and other machines ([`namespace`]).
+
+pub mod baresip;
+pub mod namespace;
+pub mod process;
+pub mod rest;
+pub mod rtp;
+pub mod signal;
+pub mod sipp;
+pub mod socket;
+pub mod system;
+pub mod wait;
+
+/// Whether the long forms of the tests are asked for (`make soak`).
+pub fn soak() -> bool {
+    std::env::var_os("TIPRING_SOAK").is_some()
+}

@@ -108,20 +108,19 @@ impl Line {
         }
     }
 
-    /// The bell begins.
+    /// The bell begins. The order comes last, so that a device that cannot is told of after it.
     pub(super) fn start_ringing(
         &mut self,
         mut ringing: Ringing,
         now: Nanos,
         actions: &mut Actions,
     ) {
-        if self.on_a_loop() {
-            self.orders.give(Drive::RingOn, actions);
-        } else {
+        if !self.on_a_loop() {
             ringing.begin(now);
         }
         actions.say(LineEvent::RingStarted);
         self.enter(State::Ringing(ringing), now, actions);
+        self.order(Drive::RingOn, actions);
     }
 
     /// The bell ends, and nobody answered.

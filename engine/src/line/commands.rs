@@ -10,7 +10,7 @@ use tipring_shm_proto::command::{
     Command, Hook, HookSource, LineKind, LineState, PlayPath, PlaySource, ProgressTone, Refusal,
     RtpMedia, ToneSpec,
 };
-use tipring_shm_proto::event::{PlaybackEnd, RingStop};
+use tipring_shm_proto::event::{LineEvent, PlaybackEnd, RingStop};
 use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
 use tipring_shm_proto::units::{Nanos, TenthDb};
 
@@ -209,8 +209,9 @@ impl Line {
                 self.enter(State::OnHook, now, actions);
             }
             (Hook::Unknown, State::Ringing(_)) => {
-                self.stop_ringing(RingStop::Device, now, actions);
+                actions.say(LineEvent::RingStopped { cause: RingStop::Device });
                 self.learn_hook(hook, source, now, actions);
+                self.enter(State::OnHook, now, actions);
             }
             (Hook::Unknown, _) => self.learn_hook(hook, source, now, actions),
         }

@@ -363,3 +363,6 @@ impl Talk {
         matches!(self, Self::DialTone { .. } | Self::Collecting { .. })
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -81,7 +81,7 @@ impl Orders {
             _ => 1,
         };
         if tries < MAX_TRIES {
-            *place = Some(Waiting { order, tries, due: now });
+            *place = Some(Waiting { order, tries, due: now.after_ms(1) });
             Patience::Left
         } else if must_be_done(order) {
             *place = Some(Waiting { order, tries, due: now.after_ms(PATIENT_MS) });
@@ -192,7 +192,8 @@ mod tests {
         orders.busy(Drive::RingOn, Nanos(0));
         orders.busy(Drive::OffHook, Nanos(0));
         orders.give(Drive::RingOff, &mut Actions::new());
-        assert_eq!(repeated(&mut orders, Nanos(1)), [Drive::OffHook]);
+        assert_eq!(repeated(&mut orders, Nanos(0)), []);
+        assert_eq!(repeated(&mut orders, Nanos(0).after_ms(2)), [Drive::OffHook]);
     }
 
     #[test]

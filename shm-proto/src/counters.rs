@@ -84,6 +84,8 @@ counters! {
     tick_ns_sum = 16,
     /// Signals of devices that came in faster than a tick takes them.
     signals_dropped_total = 17,
+    /// Reports to the supervisor that found no room.
+    reports_dropped_total = 18,
 }
 
 /// Writes a loop's counters. Clones write the same ones; additions are atomic.

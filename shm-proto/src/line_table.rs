@@ -53,6 +53,34 @@ pub struct LineRow {
     pub written_at: Nanos,
 }
 
+impl LineRow {
+    /// A line of which nothing has been heard yet.
+    pub fn at_rest(label: Text32, kind: LineKind, frame_loop: LoopId, now: Nanos) -> Self {
+        Self {
+            label,
+            kind,
+            frame_loop,
+            state: Since { value: LineState::OnHook, at: now },
+            phase: None,
+            hook: Since { value: Hook::Unknown, at: now },
+            hook_source: HookSource::None,
+            tag: 0,
+            peer: None,
+            echo: false,
+            last_digit: 0,
+            voice: false,
+            rx_level: TenthDbm0::SILENCE,
+            tx_level: TenthDbm0::SILENCE,
+            rtp: None,
+            playbacks: [PlaybackRow::default(); PLAYBACK_SLOTS],
+            millivolts: None,
+            tenths_celsius: None,
+            alarm: false,
+            written_at: now,
+        }
+    }
+}
+
 /// RTP of a line, with RFC 3550 §6.4.1 statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RtpRow {

@@ -60,6 +60,11 @@ pub fn of_country(country: &str) -> Option<&'static TonePlan> {
     PLANS.iter().find(|plan| plan.country == country)
 }
 
+/// Every country with a plan.
+pub fn countries() -> impl Iterator<Item = &'static str> {
+    PLANS.iter().map(|plan| plan.country)
+}
+
 /// The cadence that a telephone knows by this name: `Bellcore-dr1` to `Bellcore-dr5` (GR-506).
 /// `dr5` is one splash: repeated after 6 s, it is for the caller to ring it for that long only.
 pub fn distinctive(name: &str) -> Option<Cadence> {

@@ -1,0 +1,307 @@
+//! `engine.yml` and the environment: what the engine is to be, checked before anything starts.
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use tipring_shm_proto::command::Law;
+
+/// `engine.yml`. Every key may be left out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Unix socket on which apid attaches; `None` is [`default_socket`].
+    pub socket: Option<PathBuf>,
+    /// User ids besides root and the engine's own that may attach.
+    pub attach_uids: Vec<u32>,
+    /// Simulated telephones, 0 to 64.
+    pub simulated_lines: u16,
+    /// Lines for SIP phones, 0 to 960.
+    pub rtp_lines: u16,
+    /// Frame loops that share the RTP lines, 1 to 8.
+    pub rtp_loops: u8,
+    /// UDP ports for RTP; the even ones are used (RFC 3550 §11).
+    pub rtp_ports: PortRange,
+    /// Tone plan and ring cadence, ISO 3166 two-letter code.
+    pub country: String,
+    /// Companding of simulated lines.
+    pub companding: Companding,
+    /// Scheduling of the frame loops.
+    pub realtime: Realtime,
+    /// The engine's own log lines.
+    pub log: Log,
+}
+
+/// An inclusive range of UDP ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortRange {
+    /// First.
+    pub min: u16,
+    /// Last.
+    pub max: u16,
+}
+
+/// ITU-T G.711 law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Companding {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
+
+impl From<Companding> for Law {
+    fn from(companding: Companding) -> Self {
+        match companding {
+            Companding::Mu => Self::Mu,
+            Companding::A => Self::A,
+        }
+    }
+}
+
+/// Scheduling of the frame loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Realtime {
+    /// SCHED_FIFO priority, 1 to 80.
+    pub priority: u8,
+    /// Processor for all frame loops; `None` takes the last ones, one a loop where there are more
+    /// than two.
+    pub cpu: Option<usize>,
+}
+
+/// The engine's own log lines; they go to standard error, which systemd keeps in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Least level written.
+    pub level: Level,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// Severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something is lost.
+    Error,
+    /// Something is worse than it should be.
+    Warn,
+    /// Something happened.
+    Info,
+    /// Everything.
+    Debug,
+}
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `level message`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            attach_uids: Vec::new(),
+            simulated_lines: 2,
+            rtp_lines: 64,
+            rtp_loops: 1,
+            rtp_ports: PortRange { min: 10_000, max: 20_000 },
+            country: "us".into(),
+            companding: Companding::Mu,
+            realtime: Realtime::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Realtime {
+    fn default() -> Self {
+        Self { priority: 50, cpu: None }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, format: LogFormat::Text }
+    }
+}
+
+/// What is wrong with the configuration; its text names file, line or variable, and what is
+/// allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// The file, or the defaults where none is named; then the environment, which wins.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds an unknown key or a value out of range; a variable
+    /// with a value out of range.
+    pub fn load(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+                if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
+                    Self::default()
+                } else {
+                    serde_saphyr::from_str(&text)
+                        .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?
+                }
+            }
+        };
+        config.apply_environment(variable)?;
+        config.check(file.map_or_else(|| "configuration".into(), |p| p.display().to_string()))?;
+        Ok(config)
+    }
+
+    fn apply_environment(
+        &mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
+        let port = |name: &str, into: &mut u16| match variable(name) {
+            None => Ok(()),
+            Some(text) => text.parse().map(|port| *into = port).map_err(|_| {
+                ConfigError(format!("{name}={text}: a UDP port, 1024 to 65535, is allowed"))
+            }),
+        };
+        port("RTP_PORT_MIN", &mut self.rtp_ports.min)?;
+        port("RTP_PORT_MAX", &mut self.rtp_ports.max)?;
+        if let Some(text) = variable("LOG_LEVEL") {
+            self.log.level = match text.to_ascii_lowercase().as_str() {
+                "error" | "critical" => Level::Error,
+                "warn" | "warning" => Level::Warn,
+                "info" => Level::Info,
+                "debug" | "trace" => Level::Debug,
+                _ => {
+                    return Err(ConfigError(format!(
+                        "LOG_LEVEL={text}: error, warn, info or debug is allowed"
+                    )));
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn check(&self, origin: String) -> Result<(), ConfigError> {
+        let refuse = |key: &str, allowed: &str| {
+            Err(ConfigError(format!("{origin}: {key}: {allowed} is allowed")))
+        };
+        if self.simulated_lines > 64 {
+            return refuse("simulated_lines", "0 to 64");
+        }
+        if self.rtp_lines > 960 {
+            return refuse("rtp_lines", "0 to 960");
+        }
+        if self.simulated_lines + self.rtp_lines == 0 {
+            return refuse("simulated_lines + rtp_lines", "1 or more");
+        }
+        if !(1..=8).contains(&self.rtp_loops) {
+            return refuse("rtp_loops", "1 to 8");
+        }
+        let PortRange { min, max } = self.rtp_ports;
+        if min < 1024 || max < min {
+            return refuse("rtp_ports", "1024 <= min <= max");
+        }
+        if !(1..=80).contains(&self.realtime.priority) {
+            return refuse("realtime.priority", "1 to 80");
+        }
+        if crate::dsp::tone_plan::of_country(&self.country).is_none() {
+            let known: Vec<_> = crate::dsp::tone_plan::countries().collect();
+            return refuse("country", &format!("one of {}", known.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// Where apid attaches.
+    pub fn socket_path(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(default_socket)
+    }
+}
+
+/// `/run/tipring/engine.sock` where that folder can be written, else a folder of this user's own.
+pub fn default_socket() -> PathBuf {
+    let system = Path::new("/run/tipring");
+    if nix::unistd::access(system, nix::unistd::AccessFlags::W_OK).is_ok() {
+        return system.join("engine.sock");
+    }
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map_or_else(
+            || PathBuf::from(format!("/tmp/tipring-{}", nix::unistd::getuid())),
+            |dir| PathBuf::from(dir).join("tipring"),
+        )
+        .join("engine.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    fn from_text(text: &str) -> Result<Config, ConfigError> {
+        let dir = std::env::temp_dir().join(format!("tipring-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join(format!("{:x}.yml", text.len() * 31 + text.as_ptr() as usize));
+        std::fs::write(&path, text).unwrap();
+        let config = Config::load(Some(&path), nothing);
+        std::fs::remove_file(&path).unwrap();
+        config
+    }
+
+    #[test]
+    fn nothing_configured_is_two_simulated_phones() {
+        let config = Config::load(None, nothing).unwrap();
+        assert_eq!((config.simulated_lines, config.rtp_lines), (2, 64));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_allowed_ones() {
+        let error = from_text("simulated_lines: 1\nrtp_linez: 3\n").unwrap_err().0;
+        assert!(error.contains("rtp_linez") && error.contains("line 2"), "{error}");
+        assert!(error.contains("rtp_lines"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_what_is_allowed() {
+        assert!(from_text("simulated_lines: 65\n").unwrap_err().0.contains("0 to 64"));
+        assert!(from_text("country: xx\n").unwrap_err().0.contains("us"));
+        assert!(from_text("companding: b\n").unwrap_err().0.contains("mu"));
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let variable = |name: &str| match name {
+            "RTP_PORT_MIN" => Some("12000".to_owned()),
+            "RTP_PORT_MAX" => Some("12010".to_owned()),
+            "LOG_LEVEL" => Some("DEBUG".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(None, variable).unwrap();
+        assert_eq!(config.rtp_ports, PortRange { min: 12_000, max: 12_010 });
+        assert_eq!(config.log.level, Level::Debug);
+        let wrong = |name: &str| (name == "RTP_PORT_MIN").then(|| "x".to_owned());
+        assert!(Config::load(None, wrong).unwrap_err().0.contains("RTP_PORT_MIN=x"));
+    }
+}

@@ -225,6 +225,12 @@ impl Mixer {
         Some(self.slots.get(slot)?.playing.as_ref()?.progress)
     }
 
+    /// The playback of a slot, if any, is fed from its play ring.
+    pub fn is_fed(&self, slot: usize) -> bool {
+        let playing = self.slots.get(slot).and_then(|slot| slot.playing.as_ref());
+        playing.is_some_and(|playing| matches!(playing.input, Input::Ring(_)))
+    }
+
     /// The next frame. `bridge` is what the peer says, `echo` what this phone said.
     pub fn mix(
         &mut self,

@@ -22,7 +22,7 @@ use crate::signal::{Drive, Driven, Signal};
 use session::Session;
 pub use session::{RtpCounts, StreamStart};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use tipring_shm_proto::command::RtpMedia;
+use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, FRAME_SAMPLES, Nanos};
 
@@ -106,6 +106,11 @@ impl Rtp {
             self.session.update(now, media);
         }
         self.call.is_some()
+    }
+
+    /// The law that was agreed on; `None` if no call is open.
+    pub fn law(&self) -> Option<Law> {
+        self.is_open().then_some(self.session.media().law)
     }
 
     /// Digits arrive as telephone-event: do not look for them in the audio.

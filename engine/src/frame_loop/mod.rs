@@ -1,0 +1,304 @@
+//! The engine's table of contents: what happens in every tick, in this order.
+//!
+//! # Real-time contract
+//! [`FrameLoop::tick`] runs on a SCHED_FIFO thread every 2.5 ms. It does not allocate, free,
+//! lock, wait, format or log; its only system calls are its devices' non-blocking I/O and, while
+//! apid is parked, one futex wake. Everything it takes in one tick is bounded: commands, orders,
+//! packets, signals. What does not fit is dropped and counted.
+//!
+//! A 20 ms period has [`PHASES`] phases; a line is ticked in one of them for life. What a line
+//! prepared for the network leaves at the beginning of the next phase, so that its departure
+//! depends on the wake-up alone and not on the work before it.
+
+mod ears;
+mod load;
+pub mod orders;
+mod outside;
+mod sources;
+pub mod slot;
+
+use crate::realtime;
+use crate::trace::Trace;
+use load::Load;
+use orders::{ApidRings, Discard, Order, Pending, Report};
+use outside::Outside;
+use rtrb::{Consumer, Producer};
+use slot::{Carried, Slot};
+use sources::PlayRings;
+use tipring_shm_proto::command::{Command, Outcome, Refusal, Request};
+use tipring_shm_proto::counters::Counter;
+use tipring_shm_proto::event::Event;
+use tipring_shm_proto::units::{FRAME_NS, Generation, LineId, LoopId, Nanos};
+use tipring_shm_proto::{PeerFault, Taken, Uplink};
+
+/// Phases of a period.
+pub const PHASES: usize = 8;
+/// Commands taken in one tick, at most.
+const COMMANDS_PER_TICK: usize = 16;
+/// Orders taken in one tick, at most.
+const ORDERS_PER_TICK: usize = 16;
+/// Reports that one command or order may cause; no command is taken without room for them.
+const ROOM_FOR_REPORTS: usize = 8;
+
+/// When ticks are due.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule;
+
+impl Schedule {
+    /// From one phase to the next, ns.
+    pub const PHASE_NS: u64 = FRAME_NS / PHASES as u64;
+    /// A loop that is further behind than this skips what it missed, ns.
+    const HOPELESS_NS: u64 = 2 * FRAME_NS;
+}
+
+/// Some lines, and the thread that serves them.
+#[derive(Debug)]
+pub struct FrameLoop {
+    slots: Vec<Slot>,
+    /// Position in `slots` by line id; `NOT_HERE` for lines of other loops.
+    positions: Vec<u16>,
+    phase: usize,
+    generation: Generation,
+    orders: Consumer<Order>,
+    apid: Option<Box<ApidRings>>,
+    /// Apid wrote what cannot be; nothing of it is read until the supervisor takes it away.
+    faulted: bool,
+    outside: Outside,
+    load: Load,
+}
+
+const NOT_HERE: u16 = u16::MAX;
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Going {
+    /// Tick again.
+    On,
+    /// Asked to return.
+    Stop,
+}
+
+impl FrameLoop {
+    /// Over lines that it owns for life. Allocates.
+    pub fn new(
+        id: LoopId,
+        slots: Vec<Slot>,
+        uplink: &Uplink,
+        orders: Consumer<Order>,
+        reports: Producer<Report>,
+    ) -> Self {
+        let mut positions = vec![NOT_HERE; usize::from(uplink.dimensions().lines)];
+        for (position, slot) in slots.iter().enumerate() {
+            positions[usize::from(slot.id().0)] = position as u16;
+        }
+        Self {
+            slots,
+            positions,
+            phase: 0,
+            generation: uplink.generation(),
+            orders,
+            apid: None,
+            faulted: false,
+            outside: Outside::new(id, uplink, reports),
+            load: Load::default(),
+        }
+    }
+
+    /// Ticks on the grid that starts at `begin`, until told to stop.
+    pub fn run(mut self, begin: Nanos) {
+        let mut due = begin;
+        self.outside.trace(Trace::LoopStarted);
+        loop {
+            realtime::sleep_until(due);
+            let woken = realtime::now();
+            let behind = woken.0.saturating_sub(due.0);
+            if behind > Schedule::PHASE_NS {
+                self.outside.count(Counter::ticks_late_total, 1);
+            }
+            if behind > Schedule::HOPELESS_NS {
+                let missed = behind / Schedule::PHASE_NS;
+                due = Nanos(due.0 + missed * Schedule::PHASE_NS);
+                self.outside.count(Counter::ticks_missed_total, missed);
+                self.outside.trace(Trace::PhasesMissed(missed as u32));
+            }
+            if self.tick(woken) == Going::Stop {
+                return;
+            }
+            let busy = realtime::now().0.saturating_sub(woken.0);
+            self.outside.count(Counter::tick_ns_sum, busy);
+            self.outside.raise(Counter::tick_ns_max, busy);
+            if let Some(overloaded) = self.load.note(busy) {
+                self.shed(overloaded, woken);
+            }
+            due = Nanos(due.0 + Schedule::PHASE_NS);
+        }
+    }
+
+    /// One phase.
+    pub fn tick(&mut self, now: Nanos) -> Going {
+        self.send_prepared(now);
+        if self.take_orders(now) == Going::Stop {
+            return Going::Stop;
+        }
+        self.take_commands(now);
+        self.serve_lines(now);
+        if self.outside.finish().is_err() {
+            self.report_peer_fault();
+        }
+        self.phase = (self.phase + 1) % PHASES;
+        self.outside.count(Counter::ticks_total, 1);
+        Going::On
+    }
+
+    /// What the lines of the last phase prepared leaves first.
+    fn send_prepared(&mut self, now: Nanos) {
+        let last = (self.phase + PHASES - 1) % PHASES;
+        for slot in self.slots.iter_mut().skip(last).step_by(PHASES) {
+            slot.flush_out(now);
+        }
+    }
+
+    fn serve_lines(&mut self, now: Nanos) {
+        let readable = if self.faulted { None } else { self.apid.as_mut() };
+        let plays = readable.map_or(&mut [][..], |apid| apid.plays.as_mut_slice());
+        let mut plays = plays.iter_mut().skip(self.phase).step_by(PHASES);
+        let mut faulted = false;
+        for slot in self.slots.iter_mut().skip(self.phase).step_by(PHASES) {
+            let mut rings = PlayRings::new(plays.next());
+            slot.tick(now, &mut rings, &mut self.outside);
+            faulted |= rings.faulted();
+        }
+        if faulted {
+            self.report_peer_fault();
+        }
+    }
+
+    fn take_commands(&mut self, now: Nanos) {
+        for _ in 0..COMMANDS_PER_TICK {
+            let Some(apid) = self.apid.as_mut() else { return };
+            if self.faulted || !self.outside.has_room(ROOM_FOR_REPORTS) {
+                return;
+            }
+            match self.outside.take(&mut apid.commands) {
+                Ok(Taken::Nothing) => return,
+                Ok(Taken::Command(request, place)) => {
+                    self.outside.count(Counter::commands_total, 1);
+                    self.carry_out(&request, Pending { place, id: request.id }, now);
+                }
+                Ok(Taken::Malformed(id, place)) => {
+                    self.outside.count(Counter::commands_malformed_total, 1);
+                    let outcome = Outcome::Refused(Refusal::Malformed);
+                    self.outside.answer(now, Pending { place, id }, outcome);
+                }
+                Err(PeerFault::Slot) => self.outside.count(Counter::commands_malformed_total, 1),
+                Err(PeerFault::Cursor) => return self.report_peer_fault(),
+            }
+        }
+    }
+
+    /// Answers now, or has the supervisor's order bring the answer.
+    fn carry_out(&mut self, request: &Request, pending: Pending, now: Nanos) {
+        let line = request.line;
+        let outcome = match (self.judge(request, now), request.command) {
+            (Ok(Carried::Out(outcome)), _) => outcome,
+            (Ok(Carried::ToSupervisor), Command::OpenRtp { media, local_ip }) => {
+                return self.outside.report(Report::OpenRtp { line, pending, media, local_ip });
+            }
+            (Ok(Carried::ToSupervisor), Command::Bridge { peer }) => {
+                return self.outside.report(Report::Bridge { line, peer, pending });
+            }
+            (Ok(Carried::ToSupervisor), _) => Outcome::Refused(Refusal::Kind),
+            (Err(refusal), _) => Outcome::Refused(refusal),
+        };
+        self.outside.answer(now, pending, outcome);
+    }
+
+    fn judge(&mut self, request: &Request, now: Nanos) -> Result<Carried, Refusal> {
+        if request.generation != self.generation {
+            return Err(Refusal::EngineRestarted);
+        }
+        let position = self.position(request.line).ok_or(Refusal::UnknownLine)?;
+        let plays = self.apid.as_mut().and_then(|apid| apid.plays.get_mut(position));
+        let mut rings = PlayRings::new(plays);
+        self.slots[position].carry_out(&request.command, now, &mut rings, &mut self.outside)
+    }
+
+    fn position(&self, line: LineId) -> Option<usize> {
+        let position = *self.positions.get(usize::from(line.0))?;
+        (position != NOT_HERE).then_some(usize::from(position))
+    }
+
+    fn take_orders(&mut self, now: Nanos) -> Going {
+        for _ in 0..ORDERS_PER_TICK {
+            if !self.outside.has_room(ROOM_FOR_REPORTS) {
+                break;
+            }
+            match self.orders.pop() {
+                Err(_) => break,
+                Ok(Order::Stop) => return Going::Stop,
+                Ok(Order::Attach(attachment)) => self.attach(attachment, now),
+                Ok(Order::Detach) => self.detach(now),
+                Ok(Order::Socket { line, pending, media, opened }) => {
+                    let Some(position) = self.position(line) else { continue };
+                    let outcome =
+                        self.slots[position].take_socket(opened, media, now, &mut self.outside);
+                    self.outside.answer(now, pending, outcome);
+                }
+                Ok(Order::Join { line, peer, ticket, pending, end }) => {
+                    let Some(position) = self.position(line) else { continue };
+                    let joined = self.slots[position].join(peer, end, now, &mut self.outside);
+                    match pending {
+                        Some(pending) => {
+                            let outcome = joined.map_or_else(Outcome::Refused, |()| Outcome::Done);
+                            self.outside.answer(now, pending, outcome);
+                        }
+                        None => {
+                            self.outside.report(Report::Joined { ticket, refused: joined.err() });
+                        }
+                    }
+                }
+            }
+        }
+        Going::On
+    }
+
+    fn attach(&mut self, mut apid: Box<ApidRings>, now: Nanos) {
+        self.detach(now);
+        if let Some(cursor) = apid.cursor.take() {
+            self.outside.attach(cursor);
+        }
+        self.apid = Some(apid);
+    }
+
+    /// Playbacks fed by the apid that left end; everything else goes on.
+    fn detach(&mut self, now: Nanos) {
+        for slot in &mut self.slots {
+            slot.forget_apid(now, &mut self.outside);
+        }
+        self.outside.detach();
+        self.faulted = false;
+        if let Some(apid) = self.apid.take() {
+            self.outside.discard(Discard::Rings(apid));
+        }
+    }
+
+    fn report_peer_fault(&mut self) {
+        self.outside.count(Counter::peer_faults_total, 1);
+        if let Some(apid) = self.apid.as_ref()
+            && !self.faulted
+        {
+            let attachment = apid.attachment;
+            self.faulted = true;
+            self.outside.report(Report::PeerFault { attachment });
+            self.outside.trace(Trace::PeerFault);
+        }
+    }
+
+    fn shed(&mut self, overloaded: bool, now: Nanos) {
+        for slot in &mut self.slots {
+            slot.shed(overloaded);
+        }
+        self.outside.publish(now, Event::Overloaded(overloaded));
+        self.outside.trace(Trace::Overloaded(overloaded));
+    }
+}

@@ -1,0 +1,141 @@
+//! What supervisor and frame loop tell each other, over one `rtrb` ring each way.
+//!
+//! Whatever owns memory or a descriptor is made by the supervisor and comes back to it to be
+//! dropped: a frame loop neither allocates nor frees nor opens nor closes.
+
+use crate::crossing::CrossingEnd;
+use crate::trace::Trace;
+use std::net::UdpSocket;
+use tipring_shm_proto::command::{Refusal, RtpMedia};
+use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
+use tipring_shm_proto::units::{CommandId, LineId};
+use tipring_shm_proto::{Attachment, CommandReader, EventCursor, PlayReader, Reservation};
+
+/// Messages that may wait each way.
+pub const CAPACITY: usize = 1024;
+
+/// A question of apid that an [`Order`] answers late.
+#[derive(Debug)]
+pub struct Pending {
+    /// The place kept for the answer, void when that apid has left.
+    pub place: Reservation,
+    /// The question.
+    pub id: CommandId,
+}
+
+/// From the supervisor to a frame loop.
+#[derive(Debug)]
+pub enum Order {
+    /// A new apid: these are its rings.
+    Attach(Box<ApidRings>),
+    /// Apid is gone.
+    Detach,
+    /// The answer to [`Report::OpenRtp`].
+    Socket {
+        /// Which line.
+        line: LineId,
+        /// Who asked.
+        pending: Pending,
+        /// As it was asked.
+        media: RtpMedia,
+        /// A bound, non-blocking socket and its start values, or why there is none.
+        opened: Result<OpenedSocket, Refusal>,
+    },
+    /// One end of a bridge.
+    Join {
+        /// The line it is for.
+        line: LineId,
+        /// The line at its other end.
+        peer: LineId,
+        /// Names the bridge in [`Report::Joined`].
+        ticket: u64,
+        /// Set on the side whose command it was, which is asked last.
+        pending: Option<Pending>,
+        /// The end, or why there is none.
+        end: Result<CrossingEnd, Refusal>,
+    },
+    /// Return from the loop.
+    Stop,
+}
+
+/// The rings of one apid as one frame loop uses them.
+#[derive(Debug)]
+pub struct ApidRings {
+    /// Which apid.
+    pub attachment: Attachment,
+    /// This loop's command ring.
+    pub commands: CommandReader,
+    /// Where apid reads this loop's events; taken when the loop attaches.
+    pub cursor: Option<EventCursor>,
+    /// Play rings of this loop's lines, in the order of its lines.
+    pub plays: Vec<[PlayReader; PLAYBACK_SLOTS]>,
+}
+
+/// A socket for one call.
+#[derive(Debug)]
+pub struct OpenedSocket {
+    /// Bound and non-blocking.
+    pub socket: UdpSocket,
+    /// Its local port.
+    pub port: u16,
+    /// Random start values (RFC 3550 §5.1).
+    pub ssrc: u32,
+    /// First sequence number.
+    pub sequence: u16,
+    /// First timestamp.
+    pub timestamp: u32,
+}
+
+/// From a frame loop to the supervisor.
+#[derive(Debug)]
+pub enum Report {
+    /// Worth a log line.
+    Trace(Trace),
+    /// Bind a socket.
+    OpenRtp {
+        /// For this line.
+        line: LineId,
+        /// Who asked.
+        pending: Pending,
+        /// To be given back with the socket.
+        media: RtpMedia,
+        /// Address to bind.
+        local_ip: [u8; 16],
+    },
+    /// Make a bridge.
+    Bridge {
+        /// The line whose command it was.
+        line: LineId,
+        /// The other one.
+        peer: LineId,
+        /// Who asked.
+        pending: Pending,
+    },
+    /// How the asked line took its end.
+    Joined {
+        /// Of the [`Order::Join`].
+        ticket: u64,
+        /// Why it did not.
+        refused: Option<Refusal>,
+    },
+    /// Apid wrote what cannot be: take it away.
+    PeerFault {
+        /// Which apid.
+        attachment: Attachment,
+    },
+    /// To be dropped where dropping may take time.
+    Discard(Discard),
+}
+
+/// Things whose drop unmaps, closes or frees.
+#[derive(Debug)]
+pub enum Discard {
+    /// Rings of an apid that left.
+    Rings(Box<ApidRings>),
+    /// Its event cursor.
+    Cursor(EventCursor),
+    /// The socket of a call that ended.
+    Socket(UdpSocket),
+    /// The end of a bridge.
+    Crossing(CrossingEnd),
+}

@@ -1,0 +1,650 @@
+//! One line in its frame loop: device, rules, ears and voice joined, 20 ms at a time.
+//!
+//! # Real-time contract
+//! As [`super`]: nothing here allocates, waits or fails, except [`Slot::new`] at start-up.
+
+use super::ears::{DtmfEvent, Listener};
+use super::orders::{Discard, OpenedSocket};
+use super::outside::Outside;
+use super::sources::PlayRings;
+use crate::codec::g711;
+use crate::crossing::{Crossed, CrossingEnd};
+use crate::device::rtp::StreamStart;
+use crate::device::{AnyDevice, Device};
+use crate::dsp::tone_plan::TonePlan;
+use crate::frame::{Companded, Heard, Linear, SILENCE};
+use crate::line::{Action, Actions, Line, LineConfig};
+use crate::mixer::{Mixer, Note, Playback, Progress};
+use crate::signal::{Drive, Signal};
+use crate::trace::Trace;
+use tipring_shm_proto::command::{
+    Command, Law, LineKind, LineState, Outcome, PlayPath, Refusal, RtpMedia, SimAction,
+};
+use tipring_shm_proto::counters::Counter;
+use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
+use tipring_shm_proto::line_table::{LineRow, PLAYBACK_SLOTS, PlaybackRow};
+use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
+use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
+
+/// Signals taken from a device in one tick, at most.
+const SIGNALS_PER_TICK: usize = 8;
+/// A busy line's row is written every so many frames, besides every change.
+const ROW_EVERY_FRAMES: u8 = 5;
+/// The companding of a line whose phone was not heard yet.
+const QUIET: Companded = Companded { law: Law::Mu, octets: [0xff; 160] };
+
+/// How a command went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Carried out: this is the answer.
+    Out(Outcome),
+    /// Allowed; it takes the supervisor to carry it out.
+    ToSupervisor,
+}
+
+/// See the module.
+pub struct Slot {
+    id: LineId,
+    device: AnyDevice,
+    line: Line,
+    actions: Actions,
+    listener: Listener,
+    mixer: Mixer,
+    /// What a simulated telephone's user says.
+    microphone: Option<Box<Mixer>>,
+    crossing: Option<Crossing>,
+    echo: bool,
+    /// Law of what is written to the device.
+    law: Law,
+    heard: Companded,
+    rx: Linear,
+    tx: Linear,
+    audio: AudioWriter,
+    row: LineRow,
+    row_writer: LineWriter,
+    row_changed: bool,
+    row_age: u8,
+}
+
+struct Crossing {
+    peer: LineId,
+    end: CrossingEnd,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("id", &self.id).field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// A line at rest. Allocates.
+    #[expect(clippy::too_many_arguments, reason = "a line is made once, of everything it has")]
+    pub fn new(
+        id: LineId,
+        label: Text32,
+        frame_loop: LoopId,
+        kind: LineKind,
+        device: AnyDevice,
+        tones: &'static TonePlan,
+        law: Law,
+        uplink: &Uplink,
+    ) -> Self {
+        let now = crate::realtime::now();
+        let line = Line::new(kind, LineConfig::default(), now);
+        let mut row = LineRow::at_rest(label, kind, frame_loop, now);
+        line.fill_row(&mut row);
+        let mut row_writer = uplink.line_writer(id);
+        row_writer.publish(&row);
+        Self {
+            id,
+            device,
+            line,
+            actions: Actions::new(),
+            listener: Listener::new(),
+            mixer: Mixer::new(tones),
+            microphone: (kind == LineKind::Sim).then(|| Box::new(Mixer::new(tones))),
+            crossing: None,
+            echo: false,
+            law,
+            heard: QUIET,
+            rx: SILENCE,
+            tx: SILENCE,
+            audio: uplink.audio_writer(id),
+            row,
+            row_writer,
+            row_changed: true,
+            row_age: 0,
+        }
+    }
+
+    /// The line.
+    pub fn id(&self) -> LineId {
+        self.id
+    }
+
+    /// Sends what the last tick prepared.
+    pub fn flush_out(&mut self, now: Nanos) {
+        self.device.flush_out(now);
+    }
+
+    /// Sheds or restores the listening that a call can do without.
+    pub fn shed(&mut self, overloaded: bool) {
+        self.listener.shed(overloaded);
+    }
+
+    /// One frame, from the handset to the handset.
+    pub fn tick(&mut self, now: Nanos, rings: &mut PlayRings<'_>, outside: &mut Outside) {
+        self.speak_into_microphone(now, rings, outside);
+        let heard = self.hear(now);
+        let level = self.listen(heard, now, outside);
+        self.take_signals(now, outside);
+        self.keep_time(now, outside);
+        let bridged = self.cross(outside, now);
+        self.mix(bridged, now, rings, outside);
+        self.speak(now);
+        self.publish(heard, level, now, outside);
+    }
+
+    fn speak_into_microphone(
+        &mut self,
+        now: Nanos,
+        rings: &mut PlayRings<'_>,
+        outside: &mut Outside,
+    ) {
+        let Some(microphone) = &mut self.microphone else { return };
+        let mixed = microphone.mix(None, None, rings);
+        for note in mixed.notes {
+            tell(note, self.id, now, outside);
+        }
+        if let AnyDevice::Simulated(phone) = &mut self.device {
+            let mut spoken = Companded { law: self.law, ..QUIET };
+            g711::encode(&mixed.frame, self.law, &mut spoken);
+            phone.speak(&spoken);
+        }
+    }
+
+    fn hear(&mut self, now: Nanos) -> Heard {
+        let heard = self.device.read_frame(now, &mut self.heard);
+        match heard {
+            Heard::Frame => g711::decode(&self.heard, &mut self.rx),
+            Heard::Missing | Heard::Nothing => self.rx = SILENCE,
+        }
+        heard
+    }
+
+    /// What the phone says is repaired, measured and searched for digits and voice.
+    fn listen(&mut self, heard: Heard, now: Nanos, outside: &mut Outside) -> Option<RxLevel> {
+        if heard == Heard::Nothing {
+            self.listener.rest();
+            return None;
+        }
+        let in_band = match &self.device {
+            AnyDevice::Rtp(rtp) => !rtp.has_telephone_event(),
+            AnyDevice::Simulated(_) => true,
+        };
+        self.listener.set_in_band_digits(in_band);
+        let listened = self.listener.listen(&mut self.rx, heard == Heard::Missing, &self.tx);
+        for digit in listened.digits {
+            let source = DigitSource::Dtmf;
+            let signal = match digit {
+                DtmfEvent::Begin { digit } => Signal::DigitBegin { digit, source },
+                DtmfEvent::End { digit, duration_ms, level } => {
+                    Signal::Digit { digit, duration_ms, level, source }
+                }
+            };
+            self.signal(signal, now, outside);
+        }
+        if let Some(active) = listened.voice {
+            self.actions.clear();
+            self.line.handle_voice(active, listened.level, &mut self.actions);
+            let _ = self.apply(now, outside);
+        }
+        Some(RxLevel { level: listened.level, clipped: listened.clipped })
+    }
+
+    fn take_signals(&mut self, now: Nanos, outside: &mut Outside) {
+        for _ in 0..SIGNALS_PER_TICK {
+            let Some(signal) = self.device.poll_signal(now) else { return };
+            match signal {
+                Signal::Lost => outside.trace(Trace::DeviceLost(self.id)),
+                Signal::Back => outside.trace(Trace::DeviceBack(self.id)),
+                _ => {}
+            }
+            self.signal(signal, now, outside);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, now: Nanos, outside: &mut Outside) {
+        self.actions.clear();
+        self.line.handle_signal(signal, now, &mut self.actions);
+        let _ = self.apply(now, outside);
+    }
+
+    fn keep_time(&mut self, now: Nanos, outside: &mut Outside) {
+        self.actions.clear();
+        self.line.handle_time(now, &mut self.actions);
+        let _ = self.apply(now, outside);
+    }
+
+    /// Hands this frame to the bridge and takes the peer's.
+    fn cross(&mut self, outside: &mut Outside, now: Nanos) -> Option<Linear> {
+        let crossing = self.crossing.as_mut()?;
+        let held = self.line.held();
+        let spoken = if held { &SILENCE } else { &self.rx };
+        if !crossing.end.send(spoken) {
+            outside.count(Counter::bridge_dropped_frames_total, 1);
+        }
+        let mut frame = SILENCE;
+        match crossing.end.receive(&mut frame) {
+            Crossed::Frame { dropped } => {
+                outside.count(Counter::bridge_dropped_frames_total, u64::from(dropped));
+                (!held).then_some(frame)
+            }
+            Crossed::Empty => None,
+            Crossed::Gone => {
+                let peer = crossing.peer;
+                self.unbridge(now, outside);
+                outside.line_event(now, self.id, LineEvent::BridgeEnded { peer });
+                None
+            }
+        }
+    }
+
+    fn mix(
+        &mut self,
+        bridged: Option<Linear>,
+        now: Nanos,
+        rings: &mut PlayRings<'_>,
+        outside: &mut Outside,
+    ) {
+        let echo = self.echo.then_some(&self.rx);
+        let mixed = self.mixer.mix(bridged.as_ref(), echo, rings);
+        self.tx = mixed.frame;
+        for note in mixed.notes {
+            tell(note, self.id, now, outside);
+        }
+    }
+
+    fn speak(&mut self, now: Nanos) {
+        let law = match &self.device {
+            AnyDevice::Rtp(rtp) => rtp.law().unwrap_or(self.law),
+            AnyDevice::Simulated(_) => self.law,
+        };
+        let mut spoken = QUIET;
+        g711::encode(&self.tx, law, &mut spoken);
+        self.device.write_frame(now, &spoken);
+    }
+
+    fn publish(&mut self, heard: Heard, level: Option<RxLevel>, now: Nanos, outside: &mut Outside) {
+        let in_use = level.is_some() || self.line.state() == LineState::OffHook;
+        if in_use {
+            let rx = level.unwrap_or(RxLevel { level: TenthDbm0::SILENCE, clipped: false });
+            let flags = [
+                (self.row.voice, FrameFlags::VOICE),
+                (heard == Heard::Missing, FrameFlags::CONCEALED),
+                (rx.clipped, FrameFlags::CLIPPED),
+            ];
+            let flags = flags_of(&flags);
+            self.audio.publish(Direction::Rx, now, rx.level, flags, &self.rx);
+            let tx = crate::dsp::level::measure(&self.tx);
+            let flags = flags_of(&[(tx.clipped, FrameFlags::CLIPPED)]);
+            self.audio.publish(Direction::Tx, now, tx.dbm0, flags, &self.tx);
+            (self.row.rx_level, self.row.tx_level) = (rx.level, tx.dbm0);
+            outside.note_news();
+            self.row_age += 1;
+        } else if self.row.rx_level != TenthDbm0::SILENCE || self.row.tx_level != TenthDbm0::SILENCE
+        {
+            (self.row.rx_level, self.row.tx_level) = (TenthDbm0::SILENCE, TenthDbm0::SILENCE);
+            self.row_changed = true;
+        }
+        if let AnyDevice::Rtp(rtp) = &mut self.device {
+            let counts = rtp.take_counts();
+            outside.count(Counter::rtp_received_total, u64::from(counts.received));
+            outside.count(Counter::rtp_sent_total, u64::from(counts.sent));
+            outside.count(Counter::rtp_lost_total, u64::from(counts.lost));
+            outside.count(Counter::rtp_late_total, u64::from(counts.late));
+            outside.count(
+                Counter::rtp_invalid_total,
+                u64::from(counts.malformed) + u64::from(counts.foreign),
+            );
+        }
+        if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
+            self.write_row(now);
+        }
+    }
+
+    fn write_row(&mut self, now: Nanos) {
+        self.line.fill_row(&mut self.row);
+        self.row.rtp = match &self.device {
+            AnyDevice::Rtp(rtp) => rtp.stats(),
+            AnyDevice::Simulated(_) => None,
+        };
+        self.row.playbacks = std::array::from_fn(|slot| {
+            self.playing(slot).map_or(PlaybackRow::default(), |progress| PlaybackRow {
+                playback: progress.playback,
+                played_samples: progress.played_samples,
+            })
+        });
+        self.row.written_at = now;
+        self.row_writer.publish(&self.row);
+        (self.row_changed, self.row_age) = (false, 0);
+    }
+
+    /// Carries out a command of apid.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn carry_out(
+        &mut self,
+        command: &Command,
+        now: Nanos,
+        rings: &mut PlayRings<'_>,
+        outside: &mut Outside,
+    ) -> Result<Carried, Refusal> {
+        self.actions.clear();
+        self.row_changed = true;
+        self.line.handle_command(command, now, &mut self.actions)?;
+        match *command {
+            Command::StartPlayback { slot, playback, path, source, gain, stop_on } => {
+                let playback = Playback { id: playback, source, gain, stop_on };
+                self.start_playback(usize::from(slot), path, playback)?;
+            }
+            Command::StopPlayback { playback } => {
+                return self.stop_playback(playback, now, rings, outside).map(Carried::Out);
+            }
+            Command::OpenRtp { .. } | Command::Bridge { .. } => return Ok(Carried::ToSupervisor),
+            Command::UpdateRtp { media } => {
+                let AnyDevice::Rtp(rtp) = &mut self.device else { return Err(Refusal::Kind) };
+                if !rtp.update(now, media) {
+                    return Err(Refusal::Rtp);
+                }
+            }
+            Command::CloseRtp => self.close_rtp(outside),
+            Command::Sim(action) => self.simulate(action, now)?,
+            _ => {}
+        }
+        self.apply(now, outside)?;
+        self.actions.clear();
+        self.line.carried_out(command, &mut self.actions);
+        self.apply(now, outside)?;
+        Ok(Carried::Out(Outcome::Done))
+    }
+
+    fn start_playback(
+        &mut self,
+        slot: usize,
+        path: PlayPath,
+        playback: Playback,
+    ) -> Result<(), Refusal> {
+        if (0..PLAYBACK_SLOTS).any(|s| self.playing(s).is_some_and(|p| p.playback == playback.id)) {
+            return Err(Refusal::Malformed);
+        }
+        if self.playing(slot).is_some() {
+            return Err(Refusal::Full);
+        }
+        let mixer = match (path, &mut self.microphone) {
+            (PlayPath::Line, _) => &mut self.mixer,
+            (PlayPath::Microphone, Some(microphone)) => microphone,
+            (PlayPath::Microphone, None) => return Err(Refusal::Kind),
+        };
+        mixer.start(slot, playback).map_err(|_| Refusal::Malformed)
+    }
+
+    fn playing(&self, slot: usize) -> Option<Progress> {
+        let spoken = || self.microphone.as_ref()?.playing(slot);
+        self.mixer.playing(slot).or_else(spoken)
+    }
+
+    fn stop_playback(
+        &mut self,
+        playback: PlaybackId,
+        now: Nanos,
+        rings: &mut PlayRings<'_>,
+        outside: &mut Outside,
+    ) -> Result<Outcome, Refusal> {
+        let slot = (0..PLAYBACK_SLOTS)
+            .find(|&slot| self.playing(slot).is_some_and(|p| p.playback == playback))
+            .ok_or(Refusal::UnknownPlayback)?;
+        let into_line = self.mixer.playing(slot).is_some();
+        let stopped = self.mixer.stop(slot);
+        let stopped = stopped.or_else(|| self.microphone.as_mut()?.stop(slot));
+        let progress = stopped.ok_or(Refusal::UnknownPlayback)?;
+        rings.flush(slot);
+        self.tell_ended(progress, PlaybackEnd::Stopped, now, outside);
+        let reserve = if into_line { u64::from(self.device.reserve_samples()) } else { 0 };
+        Ok(Outcome::Flushed {
+            played_samples: progress.played_samples,
+            uncertain_samples: reserve.min(progress.played_samples) as u32,
+        })
+    }
+
+    fn tell_ended(
+        &mut self,
+        progress: Progress,
+        cause: PlaybackEnd,
+        now: Nanos,
+        outside: &mut Outside,
+    ) {
+        self.row_changed = true;
+        outside.line_event(now, self.id, ended(progress, cause));
+    }
+
+    /// Ends the playbacks into the line that `which` names.
+    fn stop_playbacks(
+        &mut self,
+        cause: PlaybackEnd,
+        which: impl Fn(&Progress) -> bool,
+        now: Nanos,
+        outside: &mut Outside,
+    ) {
+        for slot in 0..PLAYBACK_SLOTS {
+            if self.mixer.playing(slot).as_ref().is_some_and(&which)
+                && let Some(progress) = self.mixer.stop(slot)
+            {
+                self.tell_ended(progress, cause, now, outside);
+            }
+        }
+    }
+
+    fn simulate(&mut self, action: SimAction, now: Nanos) -> Result<(), Refusal> {
+        let AnyDevice::Simulated(phone) = &mut self.device else { return Err(Refusal::Kind) };
+        let SimAction::DialTones { digits, on_ms, off_ms } = action else {
+            return phone.act(action, now);
+        };
+        let microphone = self.microphone.as_mut().ok_or(Refusal::Kind)?;
+        for &digit in digits.checked().ok_or(Refusal::Malformed)? {
+            if !microphone.send_digit(digit, on_ms, off_ms) {
+                return Err(Refusal::Full);
+            }
+        }
+        Ok(())
+    }
+
+    /// The supervisor has bound a socket for this line, or could not.
+    pub fn take_socket(
+        &mut self,
+        opened: Result<OpenedSocket, Refusal>,
+        media: RtpMedia,
+        now: Nanos,
+        outside: &mut Outside,
+    ) -> Outcome {
+        self.row_changed = true;
+        let OpenedSocket { socket, port, ssrc, sequence, timestamp } = match opened {
+            Ok(opened) => opened,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        let start = StreamStart { ssrc, sequence, timestamp };
+        let returned = match &mut self.device {
+            AnyDevice::Rtp(rtp) => rtp.open(now, socket, media, start).err(),
+            AnyDevice::Simulated(_) => Some(socket),
+        };
+        if let Some(socket) = returned {
+            outside.discard(Discard::Socket(socket));
+            return Outcome::Refused(Refusal::Rtp);
+        }
+        self.listener.rest();
+        self.actions.clear();
+        let command = Command::OpenRtp { media, local_ip: [0; 16] };
+        self.line.carried_out(&command, &mut self.actions);
+        let _ = self.apply(now, outside);
+        Outcome::RtpOpened { port }
+    }
+
+    fn close_rtp(&mut self, outside: &mut Outside) {
+        if let AnyDevice::Rtp(rtp) = &mut self.device
+            && let Some(socket) = rtp.close()
+        {
+            outside.discard(Discard::Socket(socket));
+        }
+    }
+
+    /// Takes one end of a bridge.
+    ///
+    /// # Errors
+    /// The supervisor had none, or this line is not free for it; the other end notices that
+    /// this one is gone.
+    pub fn join(
+        &mut self,
+        peer: LineId,
+        end: Result<CrossingEnd, Refusal>,
+        now: Nanos,
+        outside: &mut Outside,
+    ) -> Result<(), Refusal> {
+        let end = end?;
+        let command = Command::Bridge { peer };
+        let allowed = self
+            .line
+            .allows(&command)
+            .and_then(|()| if self.crossing.is_some() { Err(Refusal::Bridged) } else { Ok(()) });
+        if let Err(refusal) = allowed {
+            outside.discard(Discard::Crossing(end));
+            return Err(refusal);
+        }
+        self.crossing = Some(Crossing { peer, end });
+        self.row_changed = true;
+        self.actions.clear();
+        self.line.carried_out(&command, &mut self.actions);
+        let _ = self.apply(now, outside);
+        Ok(())
+    }
+
+    fn unbridge(&mut self, now: Nanos, outside: &mut Outside) {
+        self.actions.clear();
+        // Allowed in every state.
+        let _ = self.line.handle_command(&Command::Unbridge, now, &mut self.actions);
+        let _ = self.apply(now, outside);
+        self.drop_crossing(outside);
+    }
+
+    fn drop_crossing(&mut self, outside: &mut Outside) {
+        if let Some(crossing) = self.crossing.take() {
+            self.row_changed = true;
+            outside.discard(Discard::Crossing(crossing.end));
+        }
+    }
+
+    /// Apid is gone: what it fed ends, whatever the engine does by itself goes on.
+    pub fn forget_apid(&mut self, now: Nanos, outside: &mut Outside) {
+        for slot in 0..PLAYBACK_SLOTS {
+            for mixer in [Some(&mut self.mixer), self.microphone.as_deref_mut()] {
+                let Some(mixer) = mixer else { continue };
+                if mixer.is_fed(slot)
+                    && let Some(progress) = mixer.stop(slot)
+                {
+                    self.row_changed = true;
+                    outside.line_event(now, self.id, ended(progress, PlaybackEnd::LineGone));
+                }
+            }
+        }
+    }
+
+    /// Carries out what the line decided, in its order.
+    ///
+    /// # Errors
+    /// A refusal of the device that the command's answer should carry.
+    fn apply(&mut self, now: Nanos, outside: &mut Outside) -> Result<(), Refusal> {
+        if self.actions.is_empty() {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        let decided = self.actions.clone();
+        for &action in decided.iter() {
+            self.row_changed = true;
+            match action {
+                Action::Drive(order) => result = result.and(self.drive(order, now, outside)),
+                Action::Event(event) => outside.line_event(now, self.id, event),
+                Action::Tone(tone) => self.mixer.set_tone(tone),
+                Action::SendDigit { digit, on_ms, off_ms } => {
+                    self.mixer.send_digit(digit, on_ms, off_ms);
+                }
+                Action::StopPlaybacks(cause) => {
+                    self.mixer.stop_digits();
+                    self.stop_playbacks(cause, |_| true, now, outside);
+                }
+                Action::StopOnDigit => {
+                    self.stop_playbacks(PlaybackEnd::Digit, |p| p.stop_on.digit, now, outside);
+                }
+                Action::StopOnVoice => {
+                    self.stop_playbacks(PlaybackEnd::Voice, |p| p.stop_on.voice, now, outside);
+                }
+                Action::EndBridge => self.drop_crossing(outside),
+                Action::Echo(on) => self.echo = on,
+            }
+        }
+        result
+    }
+
+    fn drive(&mut self, order: Drive, now: Nanos, outside: &mut Outside) -> Result<(), Refusal> {
+        let driven = self.device.drive(now, order);
+        let mut after = Actions::new();
+        let result = self.line.handle_driven(order, driven, now, &mut after);
+        for &action in after.iter() {
+            // Never another order: the line says so.
+            match action {
+                Action::Event(event) => outside.line_event(now, self.id, event),
+                Action::Tone(tone) => self.mixer.set_tone(tone),
+                Action::SendDigit { digit, on_ms, off_ms } => {
+                    self.mixer.send_digit(digit, on_ms, off_ms);
+                }
+                _ => {}
+            }
+        }
+        result
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RxLevel {
+    level: TenthDbm0,
+    clipped: bool,
+}
+
+fn flags_of(flags: &[(bool, FrameFlags)]) -> FrameFlags {
+    let set = flags.iter().filter(|(set, _)| *set);
+    set.fold(FrameFlags::default(), |all, (_, flag)| all.with(*flag))
+}
+
+fn ended(progress: Progress, cause: PlaybackEnd) -> LineEvent {
+    LineEvent::PlaybackEnded {
+        playback: progress.playback,
+        cause,
+        played_samples: progress.played_samples,
+        underruns: progress.underruns,
+    }
+}
+
+/// What a mixer noticed, told to apid.
+fn tell(note: Note, line: LineId, now: Nanos, outside: &mut Outside) {
+    match note {
+        Note::Mark { playback, mark, played_samples, .. } => {
+            outside.line_event(now, line, LineEvent::Mark { playback, mark, played_samples });
+        }
+        Note::Underrun { .. } => outside.count(Counter::play_underruns_total, 1),
+        Note::Finished { progress, .. } => {
+            outside.line_event(now, line, ended(progress, PlaybackEnd::Finished));
+        }
+        // The line paces its digits itself.
+        Note::DigitsSent => {}
+    }
+}

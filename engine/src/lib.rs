@@ -1,9 +1,22 @@
-//! The real-time half of Tipring. Modules stand in the order a frame meets them.
+//! The real-time half of Tipring. Modules stand in the order a frame meets them, then in the
+//! order in which the engine starts.
 
-pub mod codec;
-pub mod device;
-pub mod dsp;
 pub mod frame;
-pub mod line;
-pub mod mixer;
 pub mod signal;
+
+pub mod device;
+pub mod codec;
+pub mod dsp;
+pub mod line;
+pub mod crossing;
+pub mod mixer;
+
+pub mod frame_loop;
+pub mod trace;
+
+pub mod config;
+pub mod journal;
+pub mod realtime;
+pub mod rtp_ports;
+pub mod startup;
+pub mod supervisor;

@@ -1,0 +1,329 @@
+//! The engine's ordinary thread: lets apid attach, serves what frame loops must not do
+//! themselves (sockets, bridges, dropping), keeps the heartbeat, watches the loops.
+//!
+//! It looks at the loops' reports every [`ROUND_MS`]: a frame loop makes no system call to wake
+//! it.
+
+use crate::config::Level;
+use crate::crossing::{CrossingEnd, pair};
+use crate::frame_loop::orders::{ApidRings, Order, Pending, Report};
+use crate::journal::Journal;
+use crate::realtime::now;
+use crate::rtp_ports::RtpPorts;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signalfd::SignalFd;
+use rtrb::{Consumer, Producer};
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+use tipring_shm_proto::command::Refusal;
+use tipring_shm_proto::counters::Counter;
+use tipring_shm_proto::handshake::{self, Hello, Peer, Refused};
+use tipring_shm_proto::units::{LineId, LoopId, Nanos};
+use tipring_shm_proto::{Attachment, Downlink, LAYOUT_VERSION, Uplink};
+
+/// How long a report may wait, ms.
+const ROUND_MS: u16 = 3;
+/// How often the heartbeat beats, ms.
+const BEAT_MS: u32 = 100;
+/// How long a newcomer may take to greet.
+const GREETING_PATIENCE: Duration = Duration::from_millis(100);
+/// A loop that has not ticked for this long ends the engine, so that it is started anew, ms.
+const STUCK_MS: u32 = 3000;
+
+/// The supervisor's end of one frame loop.
+#[derive(Debug)]
+pub struct LoopEnd {
+    /// To it.
+    pub orders: Producer<Order>,
+    /// From it.
+    pub reports: Consumer<Report>,
+    /// Its lines, in its order.
+    pub lines: Vec<LineId>,
+}
+
+/// Why the supervisor returned.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGTERM or SIGINT.
+    Asked,
+    /// A frame loop does not tick any more.
+    Stuck(LoopId),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Supervisor {
+    uplink: Uplink,
+    loops: Vec<LoopEnd>,
+    owner: HashMap<LineId, usize>,
+    ports: RtpPorts,
+    journal: Journal,
+    listener: UnixListener,
+    attach_uids: Vec<u32>,
+    attached: Option<UnixStream>,
+    attachment: Attachment,
+    bridges: HashMap<u64, HalfBridge>,
+    next_ticket: u64,
+}
+
+/// A bridge whose far side has been asked, and whose near side will be.
+#[derive(Debug)]
+struct HalfBridge {
+    line: LineId,
+    peer: LineId,
+    pending: Pending,
+    end: CrossingEnd,
+}
+
+impl Supervisor {
+    /// Over loops that are about to run.
+    pub fn new(
+        uplink: Uplink,
+        loops: Vec<LoopEnd>,
+        ports: RtpPorts,
+        journal: Journal,
+        listener: UnixListener,
+        attach_uids: Vec<u32>,
+    ) -> Self {
+        let owner = loops
+            .iter()
+            .enumerate()
+            .flat_map(|(i, end)| end.lines.iter().map(move |&line| (line, i)))
+            .collect();
+        Self {
+            uplink,
+            loops,
+            owner,
+            ports,
+            journal,
+            listener,
+            attach_uids,
+            attached: None,
+            attachment: Attachment(0),
+            bridges: HashMap::new(),
+            next_ticket: 0,
+        }
+    }
+
+    /// Works until a signal or a stuck loop; then has every loop stop.
+    pub fn run(mut self, signals: &SignalFd) -> End {
+        self.uplink.set_ready();
+        let mut watch = Watch::new(self.loops.len(), now());
+        let end = loop {
+            if self.wait(signals) {
+                break End::Asked;
+            }
+            self.serve_reports();
+            let now = now();
+            if now.ms_since(watch.beaten) >= BEAT_MS {
+                self.uplink.beat(now);
+                if let Some(stuck) = watch.check(now, &self.uplink) {
+                    break End::Stuck(stuck);
+                }
+            }
+        };
+        for frame_loop in 0..self.loops.len() {
+            self.order(frame_loop, Order::Stop);
+        }
+        end
+    }
+
+    /// Waits for a round or for something to do; `true` when asked to end.
+    fn wait(&mut self, signals: &SignalFd) -> bool {
+        let mut fds = vec![
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(stream) = &self.attached {
+            fds.push(PollFd::new(stream.as_fd(), PollFlags::POLLIN | PollFlags::POLLHUP));
+        }
+        // An interrupted poll is a short round.
+        let _ = poll(&mut fds, PollTimeout::from(ROUND_MS));
+        let ready: Vec<bool> =
+            fds.iter().map(|fd| fd.revents().is_some_and(|r| !r.is_empty())).collect();
+        if ready[0] {
+            return true;
+        }
+        // Apid has nothing to say after the handshake: a readable stream is a closed one.
+        if ready.get(2) == Some(&true) {
+            self.detach("apid is gone; calls go on without it");
+        }
+        if ready[1] {
+            self.admit();
+        }
+        false
+    }
+
+    fn admit(&mut self) {
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        match self.greet(&stream) {
+            Ok(Ok(peer)) => {
+                let text = format!("apid attached (pid {}, user {})", peer.pid, peer.uid);
+                self.journal.write(Level::Info, text);
+                self.attached = Some(stream);
+            }
+            Ok(Err(refused)) => {
+                let _ = handshake::refuse(&stream, refused);
+                self.journal.write(Level::Warn, format!("an apid was refused: {refused}"));
+            }
+            Err(e) => self.journal.write(Level::Warn, format!("an apid did not attach: {e}")),
+        }
+    }
+
+    fn greet(&mut self, stream: &UnixStream) -> std::io::Result<Result<Peer, Refused>> {
+        // Whoever connects and says nothing holds up bridges and sockets for this long at most.
+        stream.set_read_timeout(Some(GREETING_PATIENCE))?;
+        stream.set_write_timeout(Some(GREETING_PATIENCE))?;
+        let peer = handshake::peer(stream)?;
+        let own = nix::unistd::geteuid().as_raw();
+        if peer.uid != 0 && peer.uid != own && !self.attach_uids.contains(&peer.uid) {
+            return Ok(Err(Refused::User));
+        }
+        if handshake::greeting(stream)? != LAYOUT_VERSION {
+            return Ok(Err(Refused::Version));
+        }
+        if self.attached.is_some() {
+            return Ok(Err(Refused::Busy));
+        }
+        self.attach(stream)?;
+        Ok(Ok(peer))
+    }
+
+    fn attach(&mut self, stream: &UnixStream) -> std::io::Result<()> {
+        self.attachment = Attachment(self.attachment.0.checked_add(1).unwrap_or(1));
+        let downlink = Downlink::create(&self.uplink, self.attachment)?;
+        let hello = Hello {
+            generation: self.uplink.generation(),
+            dimensions: self.uplink.dimensions(),
+            attachment: self.attachment,
+        };
+        handshake::offer(stream, &hello, [self.uplink.fd(), downlink.fd()])?;
+        let rings: Vec<_> = self
+            .loops
+            .iter()
+            .enumerate()
+            .map(|(index, end)| {
+                let id = LoopId(index as u8);
+                let rings_of = |&line: &LineId| {
+                    std::array::from_fn(|slot| downlink.play_reader(line, slot as u8))
+                };
+                Box::new(ApidRings {
+                    attachment: self.attachment,
+                    commands: downlink.command_reader(id),
+                    cursor: Some(downlink.event_cursor(id)),
+                    plays: end.lines.iter().map(rings_of).collect(),
+                })
+            })
+            .collect();
+        for (index, rings) in rings.into_iter().enumerate() {
+            self.order(index, Order::Attach(rings));
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self, why: &str) {
+        if self.attached.take().is_some() {
+            self.journal.write(Level::Warn, why);
+            for index in 0..self.loops.len() {
+                self.order(index, Order::Detach);
+            }
+        }
+    }
+
+    fn order(&mut self, frame_loop: usize, order: Order) {
+        // The ring holds more than all lines can ask for at once; a loop that does not read it
+        // is found by the watch.
+        if self.loops[frame_loop].orders.push(order).is_err() {
+            self.journal
+                .write(Level::Error, format!("frame loop {frame_loop} does not take its orders"));
+        }
+    }
+
+    fn serve_reports(&mut self) {
+        for index in 0..self.loops.len() {
+            while let Ok(report) = self.loops[index].reports.pop() {
+                self.serve(index, report);
+            }
+        }
+    }
+
+    fn serve(&mut self, from: usize, report: Report) {
+        match report {
+            Report::Trace(trace) => {
+                self.journal.write(trace.level(), trace.describe(LoopId(from as u8)));
+            }
+            Report::OpenRtp { line, pending, media, local_ip } => {
+                let opened = self.ports.open(local_ip);
+                self.order(from, Order::Socket { line, pending, media, opened });
+            }
+            Report::Bridge { line, peer, pending } => self.begin_bridge(line, peer, pending),
+            Report::Joined { ticket, refused } => self.finish_bridge(ticket, refused),
+            Report::PeerFault { attachment } if attachment == self.attachment => {
+                self.detach("apid wrote what cannot be; it is detached");
+            }
+            // A fault of one that has left, and things that are dropped by arriving here.
+            Report::PeerFault { .. } | Report::Discard(_) => {}
+        }
+    }
+
+    /// The far side is asked first: when the near side has its end, audio can flow.
+    fn begin_bridge(&mut self, line: LineId, peer: LineId, pending: Pending) {
+        let Some(&far_loop) = self.owner.get(&peer) else {
+            return self.join_near(line, peer, pending, Err(Refusal::UnknownLine));
+        };
+        let (near, far) = pair();
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.bridges.insert(ticket, HalfBridge { line, peer, pending, end: near });
+        let order = Order::Join { line: peer, peer: line, ticket, pending: None, end: Ok(far) };
+        self.order(far_loop, order);
+    }
+
+    fn finish_bridge(&mut self, ticket: u64, refused: Option<Refusal>) {
+        if let Some(half) = self.bridges.remove(&ticket) {
+            let end = refused.map_or(Ok(half.end), Err);
+            self.join_near(half.line, half.peer, half.pending, end);
+        }
+    }
+
+    fn join_near(
+        &mut self,
+        line: LineId,
+        peer: LineId,
+        pending: Pending,
+        end: Result<CrossingEnd, Refusal>,
+    ) {
+        let near_loop = self.owner[&line];
+        let order = Order::Join { line, peer, ticket: u64::MAX, pending: Some(pending), end };
+        self.order(near_loop, order);
+    }
+}
+
+/// Knows which loop has stopped ticking.
+#[derive(Debug)]
+struct Watch {
+    beaten: Nanos,
+    loops: Vec<(u64, Nanos)>,
+}
+
+impl Watch {
+    fn new(loops: usize, now: Nanos) -> Self {
+        Self { beaten: now, loops: vec![(0, now); loops] }
+    }
+
+    fn check(&mut self, now: Nanos, uplink: &Uplink) -> Option<LoopId> {
+        self.beaten = now;
+        for (index, (seen, at)) in self.loops.iter_mut().enumerate() {
+            let id = LoopId(index as u8);
+            let ticks = uplink.counters(id).get(Counter::ticks_total);
+            if ticks != *seen {
+                (*seen, *at) = (ticks, now);
+            } else if now.ms_since(*at) > STUCK_MS {
+                return Some(id);
+            }
+        }
+        None
+    }
+}

@@ -239,6 +239,8 @@ fn a_person_lifts_dials_flashes_and_hangs_up() {
          5320 flash of 300 ms",
     );
     assert_eq!((story.row().last_digit, story.row().millivolts), (b'0', Some(-48_000)));
+    // Since it was lifted, whatever phases it went through.
+    assert_eq!((story.row().state.at, story.row().hook.at), (instant(160), instant(160)));
     story.play(5920, &script[3..], 11_000);
     story.tells(
         "7020 ~ silence

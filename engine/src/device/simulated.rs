@@ -477,3 +477,110 @@ fn silence(law: Law) -> Companded {
 fn within(value: u16, least: u16, most: u16) -> Result<(), Refusal> {
     if (least..=most).contains(&value) { Ok(()) } else { Err(Refusal::Malformed) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u32) -> Nanos {
+        Nanos(9_000_000_000).after_ms(ms)
+    }
+
+    fn lifted() -> Simulated {
+        let mut phone = Simulated::new(Law::Mu);
+        while phone.poll_signal(at(0)).is_some() {}
+        phone.act(SimAction::Hook { off: true, bounce_ms: 0 }, at(0)).unwrap();
+        assert_eq!(phone.poll_signal(at(0)), Some(Signal::Loop { closed: true, at: at(0) }));
+        phone
+    }
+
+    /// What a frame loop would be told, and how often in one tick at most.
+    fn told(phone: &mut Simulated, until_ms: u32) -> (Vec<(bool, Nanos)>, usize) {
+        let mut told = Vec::new();
+        let mut most = 0;
+        for tick in (0..=until_ms).step_by(20) {
+            let before = told.len();
+            while let Some(Signal::Loop { closed, at: when }) = phone.poll_signal(at(tick)) {
+                assert!(when <= at(tick), "told before its time");
+                told.push((closed, when));
+            }
+            most = most.max(told.len() - before);
+        }
+        (told, most)
+    }
+
+    fn digits(digits: &str) -> Digits {
+        Digits::new(digits).unwrap()
+    }
+
+    #[test]
+    fn it_begins_with_its_voltage_and_an_open_loop() {
+        let mut phone = Simulated::new(Law::A);
+        assert_eq!(phone.poll_signal(at(0)), Some(Signal::Voltage(-48_000)));
+        assert_eq!(phone.poll_signal(at(0)), Some(Signal::Loop { closed: false, at: at(0) }));
+        assert_eq!(phone.poll_signal(at(0)), None);
+    }
+
+    #[test]
+    fn pulses_keep_their_time_however_late_they_are_told() {
+        let mut phone = lifted();
+        phone.act(SimAction::DialPulses { digits: digits("21") }, at(503)).unwrap();
+        let (edges, _) = told(&mut phone, 4000);
+        let second = 503 + 200 + 700;
+        let expected = [503, 563, 603, 663, second, second + 60].map(at);
+        assert_eq!(edges.iter().map(|(_, at)| *at).collect::<Vec<_>>(), expected);
+        assert!(edges.iter().step_by(2).all(|(closed, _)| !closed));
+    }
+
+    #[test]
+    fn the_longest_bounce_can_be_told_in_its_ticks_and_ends_where_it_should() {
+        for bounce_ms in 0..=MAX_BOUNCE_MS {
+            let mut phone = lifted();
+            phone.act(SimAction::Hook { off: false, bounce_ms }, at(10)).unwrap();
+            let (edges, most) = told(&mut phone, 200);
+            assert!(most <= 8, "{most} in a tick");
+            assert_eq!(edges.last().map(|(closed, _)| *closed), Some(false));
+            assert_eq!(edges.len() % 2, 1);
+        }
+    }
+
+    #[test]
+    fn hanging_up_ends_dialling() {
+        let mut phone = lifted();
+        phone.act(SimAction::DialPulses { digits: digits("0987654321") }, at(100)).unwrap();
+        phone.act(SimAction::Hook { off: false, bounce_ms: 0 }, at(400)).unwrap();
+        let (edges, _) = told(&mut phone, 20_000);
+        assert_eq!(edges.last(), Some(&(false, at(400))));
+        let again = phone.act(SimAction::Flash { ms: 300 }, at(20_000));
+        assert_eq!(again, Err(Refusal::State(LineState::OnHook)));
+    }
+
+    #[test]
+    fn a_hand_has_only_so_much_to_do_and_a_card_only_so_much_to_tell() {
+        let mut phone = lifted();
+        let refused = (0..20).find_map(|_| phone.act(SimAction::Flash { ms: 10 }, at(1)).err());
+        assert_eq!(refused, Some(Refusal::Full));
+        let refused = (0..20).find_map(|_| phone.act(SimAction::Voltage(0), at(1)).err());
+        assert_eq!(refused, Some(Refusal::Full));
+    }
+
+    #[test]
+    fn a_mouth_is_heard_once_and_only_over_a_closed_loop() {
+        let mut phone = lifted();
+        let word = Companded { law: Law::Mu, octets: [0x12; FRAME_SAMPLES] };
+        let mut heard = word;
+        phone.speak(&word);
+        assert_eq!((phone.read_frame(at(20), &mut heard), heard), (Heard::Frame, word));
+        assert_eq!(phone.read_frame(at(40), &mut heard), Heard::Frame);
+        assert_eq!(heard, silence(Law::Mu));
+        assert_eq!(phone.drive(at(40), Drive::Battery(false)), Driven::Done);
+        phone.speak(&word);
+        phone.read_frame(at(60), &mut heard);
+        assert_eq!(heard, silence(Law::Mu));
+        phone.miss_frames(1);
+        assert_eq!(phone.read_frame(at(80), &mut heard), Heard::Missing);
+        assert_eq!(phone.read_frame(at(100), &mut heard), Heard::Frame);
+        phone.act(SimAction::Hook { off: false, bounce_ms: 0 }, at(100)).unwrap();
+        assert_eq!(phone.read_frame(at(120), &mut heard), Heard::Nothing);
+    }
+}

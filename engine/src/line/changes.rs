@@ -3,7 +3,7 @@
 use super::actions::{Action, Actions};
 use super::ringing::Ringing;
 use super::state::{LeftOff, OffHook, State, Supply, Talk};
-use super::{Handset, Line};
+use super::{Gauge, Handset, Line};
 use crate::signal::Drive;
 use tipring_shm_proto::command::{
     Hook, HookSource, LineState, Phase, ProgressTone, Refusal, Since,
@@ -264,6 +264,8 @@ impl Line {
         self.orders.clear();
         self.switch.lose();
         self.alarm = false;
+        self.voltage = Gauge::default();
+        self.temperature = Gauge::default();
         actions.say(LineEvent::DeviceLost);
         self.learn_hook(Hook::Unknown, HookSource::None, now, actions);
         self.enter(State::Offline, now, actions);

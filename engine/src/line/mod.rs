@@ -11,7 +11,8 @@
 //!
 //! Whatever a peer asks, bounded here are: ring bursts and the share of ringing
 //! ([`ringing`]), the time a phone is rung, changes of bell, hook and battery in a second
-//! ([`CHANGES_PER_SECOND`]), digits that wait to be sent.
+//! ([`CHANGES_PER_SECOND`]), digits that wait to be sent. How many lines ring at once is the frame
+//! loop's to bound.
 
 mod actions;
 mod changes;

@@ -1,7 +1,7 @@
 //! What holds for a line whatever is done to it: any signals, any commands with any values, any
 //! passing of time, a device that takes orders or not.
 
-use super::{Action, Actions, Line, LineConfig};
+use super::{Action, Actions, LARGEST_REACTION, Line, LineConfig};
 use crate::signal::{Drive, Driven, Signal};
 use proptest::prelude::*;
 use tipring_shm_proto::command::{
@@ -249,6 +249,9 @@ fn survive(kind: LineKind, steps: &[Step]) {
             }
         }
         Witness::see_order_of_events(&actions);
+        if !matches!(input, Input::Tick { .. } | Input::Signal(Signal::Loop { .. })) {
+            assert!(actions.len() <= LARGEST_REACTION, "{:?}", &actions[..]);
+        }
         for action in actions.iter() {
             witness.see(action);
             if let Action::Drive(order) = *action {

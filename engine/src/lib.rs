@@ -14,6 +14,7 @@ pub mod mixer;
 pub mod frame_loop;
 pub mod trace;
 
+pub mod assembly;
 pub mod config;
 pub mod journal;
 pub mod realtime;

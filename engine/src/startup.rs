@@ -1,28 +1,19 @@
 //! Builds the engine from its configuration, runs it, and takes it down again.
 
+use crate::assembly::{self, Assembly};
 use crate::config::{Config, Level};
-use crate::device::AnyDevice;
-use crate::device::rtp::Rtp;
-use crate::device::simulated::Simulated;
-use crate::dsp::tone_plan;
-use crate::frame_loop::orders::{self, Order, Report};
-use crate::frame_loop::slot::Slot;
 use crate::frame_loop::{FrameLoop, Schedule};
 use crate::journal::Journal;
 use crate::realtime;
 use crate::rtp_ports::RtpPorts;
-use crate::supervisor::{End, LoopEnd, Supervisor};
+use crate::supervisor::{End, Supervisor};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rtrb::RingBuffer;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
-use tipring_shm_proto::command::{Law, LineKind};
-use tipring_shm_proto::units::{Generation, LineId, LoopId, Nanos, Text32};
-use tipring_shm_proto::{Dimensions, Uplink};
+use tipring_shm_proto::units::Nanos;
 
 /// Why the engine did not start, or had to end.
 #[derive(Debug)]
@@ -62,18 +53,15 @@ fn run_attached(
     if let Err(shortfall) = realtime::lock_memory() {
         journal.write(Level::Warn, shortfall.0);
     }
-    let plan = plan_lines(config);
-    let loops = 1 + usize::from(config.rtp_loops);
-    let dimensions = Dimensions { loops: loops as u8, lines: plan.len() as u16 };
-    let uplink = Uplink::create(dimensions, generation())
+    let Assembly { uplink, ends, frame_loops } = assembly::assemble(config)
         .map_err(|e| StartError(format!("shared memory cannot be made: {e}")))?;
-    let (ends, frame_loops) = build_loops(config, &uplink, &plan, loops);
+    let lines = uplink.dimensions().lines;
     let threads = start_threads(config, journal, frame_loops);
     journal.write(
         Level::Info,
         format!(
-            "{} lines in {loops} frame loops, apid may attach at {}",
-            plan.len(),
+            "{lines} lines in {} frame loops, apid may attach at {}",
+            ends.len(),
             config.socket_path().display()
         ),
     );
@@ -119,63 +107,6 @@ fn listen(path: &Path) -> Result<UnixListener, StartError> {
         Ok(listener)
     });
     bound.map_err(|e| StartError(format!("{}: {e}", path.display())))
-}
-
-fn generation() -> Generation {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Generation(since_epoch.map_or(1, |t| t.as_nanos() as u64))
-}
-
-/// One line to be.
-#[derive(Clone, Copy, Debug)]
-struct Planned {
-    id: LineId,
-    label: Text32,
-    kind: LineKind,
-    frame_loop: usize,
-}
-
-/// Simulated lines first, on the first loop; RTP lines dealt out to the others.
-fn plan_lines(config: &Config) -> Vec<Planned> {
-    let simulated = (0..config.simulated_lines).map(|i| (i, LineKind::Sim, 0));
-    let loops = usize::from(config.rtp_loops);
-    let rtp = (0..config.rtp_lines).map(|i| (i, LineKind::Rtp, 1 + usize::from(i) % loops));
-    let all = simulated.chain(rtp).enumerate();
-    all.map(|(index, (i, kind, frame_loop))| {
-        let family = if kind == LineKind::Sim { "sim" } else { "rtp" };
-        let label = Text32::new(&format!("{family}/{}", i + 1));
-        Planned { id: LineId(index as u16), label, kind, frame_loop }
-    })
-    .collect()
-}
-
-fn build_loops(
-    config: &Config,
-    uplink: &Uplink,
-    plan: &[Planned],
-    loops: usize,
-) -> (Vec<LoopEnd>, Vec<FrameLoop>) {
-    let tones = tone_plan::of_country(&config.country).expect("checked with the configuration");
-    let law = Law::from(config.companding);
-    (0..loops)
-        .map(|index| {
-            let id = LoopId(index as u8);
-            let own: Vec<&Planned> = plan.iter().filter(|p| p.frame_loop == index).collect();
-            let slots = own.iter().map(|p| {
-                let device = match p.kind {
-                    LineKind::Sim => AnyDevice::Simulated(Simulated::new(law)),
-                    LineKind::Dahdi | LineKind::Rtp => AnyDevice::Rtp(Rtp::new()),
-                };
-                Slot::new(p.id, p.label, id, p.kind, device, tones, law, uplink)
-            });
-            let slots = slots.collect();
-            let (orders_in, orders_out) = RingBuffer::<Order>::new(orders::CAPACITY);
-            let (reports_in, reports_out) = RingBuffer::<Report>::new(orders::CAPACITY);
-            let lines = own.iter().map(|p| p.id).collect();
-            let end = LoopEnd { orders: orders_in, reports: reports_out, lines };
-            (end, FrameLoop::new(id, slots, uplink, orders_out, reports_in))
-        })
-        .unzip()
 }
 
 fn start_threads(

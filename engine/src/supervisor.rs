@@ -112,10 +112,9 @@ impl Supervisor {
         self.uplink.set_ready();
         let mut watch = Watch::new(self.loops.len(), now());
         let end = loop {
-            if self.wait(signals) {
+            if self.round(signals) {
                 break End::Asked;
             }
-            self.serve_reports();
             let now = now();
             if now.ms_since(watch.beaten) >= BEAT_MS {
                 self.uplink.beat(now);
@@ -130,8 +129,8 @@ impl Supervisor {
         end
     }
 
-    /// Waits for a round or for something to do; `true` when asked to end.
-    fn wait(&mut self, signals: &SignalFd) -> bool {
+    /// Waits for a round or for something to do, and does it; `true` when asked to end.
+    pub fn round(&mut self, signals: &SignalFd) -> bool {
         let mut fds = vec![
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
@@ -153,6 +152,7 @@ impl Supervisor {
         if ready[1] {
             self.admit();
         }
+        self.serve_reports();
         false
     }
 

@@ -75,6 +75,21 @@ pub(crate) const fn sine_of_quarter(x: f64) -> f64 {
     sum
 }
 
+/// Sine of any number of turns, for tables built at compile time.
+pub(crate) const fn sine_of_turns(turns: f64) -> f64 {
+    let quarters = (turns - turns.floor()) * 4.0;
+    let quarter = std::f64::consts::FRAC_PI_2;
+    if quarters <= 1.0 {
+        sine_of_quarter(quarters * quarter)
+    } else if quarters <= 2.0 {
+        sine_of_quarter((2.0 - quarters) * quarter)
+    } else if quarters <= 3.0 {
+        -sine_of_quarter((quarters - 2.0) * quarter)
+    } else {
+        -sine_of_quarter((4.0 - quarters) * quarter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,276 @@
+//! Hears DTMF (ITU-T Q.23) in the audio.
+//!
+//! *What it does.* Says when a digit has begun, as soon as it is certain (33 ms into it), and
+//! when it has ended, with its length and level. Limits after ITU-T Q.24, AT&T column; what the
+//! tests below measure is given with [`LIMITS`](self#limits).
+//!
+//! *How it works.* Every 2.5 ms a [`ToneCorrelator`] measures the eight frequencies over
+//! 12.5 ms. A *hit* is a hop in which the strongest low and the strongest high tone stand out of
+//! their groups, are loud enough, near enough to each other, and hold most of the energy. Twelve
+//! hits of one key, with no gap of more than 15 ms among them, make a digit if both frequencies
+//! lie within 2.4 % and their phases turned evenly all the while: that is what speech does not
+//! do. A digit ends when it has not been hit for 30 ms. Frequency comes from the mean turn of
+//! the phase, and a hit's power is corrected for it, for an off-frequency tone is weakened by
+//! the window.
+
+use crate::dsp::bounded::Bounded;
+use crate::dsp::dtmf_sender::{HIGH_HZ, KEYS, LOW_HZ};
+use crate::dsp::level;
+use crate::dsp::tone_correlator::{
+    Complex, HOP, LAG_SECONDS, Spectrum, ToneCorrelator, window_loss,
+};
+use crate::frame::Linear;
+use tipring_shm_proto::units::TenthDbm0;
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtmfEvent {
+    /// It is certain that a digit is being sent.
+    Begin {
+        /// ASCII.
+        digit: u8,
+    },
+    /// The digit that had begun is over.
+    End {
+        /// ASCII.
+        digit: u8,
+        /// From its first to its last sample, to about 2 ms.
+        duration_ms: u16,
+        /// Mean level of the stronger tone.
+        level: TenthDbm0,
+    },
+}
+
+/// What one frame can bring: at most an end and a beginning.
+pub type DtmfEvents = Bounded<DtmfEvent, 2>;
+
+/// Hits that make a digit. A tone of T samples gives (T − 20)/20 of them, ±1: 15 for 40 ms, 8 for
+/// 23 ms.
+const HITS: u32 = 12;
+/// Hops without a hit that a digit which is not yet certain survives: 10 ms of silence give 5.
+const CANDIDATE_GAP: u32 = 6;
+/// Hops without a hit that end a digit: 10 ms of silence give 5, 40 ms give 17.
+const END_GAP: u32 = 12;
+/// Mean square of the weakest tone of a hit, −40 dBm0: 107 is that of 0 dBm0 in dB.
+const WEAKEST: f32 = 26_050.0;
+/// High over low in power: hit, and mean of a digit.
+const HIT_TWIST: [f32; 2] = [0.063, 6.3];
+/// −9.8 and +5.8 dB.
+const TWIST: [f32; 2] = [0.105, 3.8];
+/// Share of the energy that both tones have: in a hit, whose window the tones need not fill, and
+/// in the mean of a digit.
+const HIT_SHARE: f32 = 0.55;
+const SHARE: f32 = 0.86;
+/// How far the strongest of a group stands above the next, in power: 3 dB.
+const STANDS_OUT: f32 = 2.0;
+/// Largest relative deviation of a frequency: between the 1.8 % and 3.0 % of Q.24.
+const DEVIATION: f32 = 0.024;
+/// Mean turn against mean power: how evenly the phase turned.
+const EVENNESS: f32 = 0.95;
+
+/// The detector of one line.
+#[derive(Clone, Debug, Default)]
+pub struct DtmfDetector {
+    correlator: ToneCorrelator,
+    /// What may become a digit.
+    candidate: Option<Run>,
+    /// The digit that has begun.
+    digit: Option<Run>,
+}
+
+/// Hits of one key, and what they measured.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    row: usize,
+    column: usize,
+    hits: u32,
+    /// Hops since the first hit, and since the last.
+    age: u32,
+    gap: u32,
+    /// Hits in a row.
+    streak: u32,
+    /// Sums over the hits: power, and what was turned (only from a hit right after a hit).
+    power: [f32; 2],
+    turned: [Complex; 2],
+    turning: [f32; 2],
+    total: f32,
+}
+
+/// One hop, seen as a key.
+struct Hit {
+    row: usize,
+    column: usize,
+    power: [f32; 2],
+    turn: [Complex; 2],
+    total: f32,
+}
+
+impl DtmfDetector {
+    /// Has heard silence so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Listens to a frame. Does not allocate, wait or fail.
+    pub fn hear(&mut self, frame: &Linear) -> DtmfEvents {
+        let mut events = DtmfEvents::new();
+        for spectrum in &self.correlator.hear(frame) {
+            self.hop(Hit::of(spectrum), &mut events);
+        }
+        events
+    }
+
+    /// Two tones of a key are heard, whether or not they will make a digit.
+    pub fn hears_tones(&self) -> bool {
+        self.digit.is_some() || self.candidate.is_some_and(|candidate| candidate.hits >= 3)
+    }
+
+    /// The digit that has begun and not ended, ASCII.
+    pub fn digit(&self) -> Option<u8> {
+        self.digit.map(|digit| digit.key())
+    }
+
+    fn hop(&mut self, hit: Option<Hit>, events: &mut DtmfEvents) {
+        if let Some(digit) = &mut self.digit {
+            match &hit {
+                Some(hit) if digit.is_of(hit) => {
+                    digit.add(hit);
+                    self.candidate = None;
+                    return;
+                }
+                _ => digit.miss(),
+            }
+            if digit.gap >= END_GAP {
+                events.push(digit.end());
+                self.digit = None;
+            }
+        }
+        match (&mut self.candidate, hit) {
+            (Some(candidate), Some(hit)) if candidate.is_of(&hit) => candidate.add(&hit),
+            (Some(candidate), hit) => {
+                candidate.miss();
+                if candidate.gap > CANDIDATE_GAP {
+                    self.candidate = hit.map(|hit| Run::begin(&hit));
+                }
+            }
+            (none, Some(hit)) => *none = Some(Run::begin(&hit)),
+            (None, None) => {}
+        }
+        if let Some(candidate) = self.candidate.filter(Run::is_digit) {
+            // At most one digit becomes certain in a frame, for it takes twelve hops.
+            if let Some(digit) = self.digit.take() {
+                events.push(digit.end());
+            }
+            events.push(DtmfEvent::Begin { digit: candidate.key() });
+            self.digit = self.candidate.take();
+        }
+    }
+}
+
+impl Hit {
+    fn of(spectrum: &Spectrum) -> Option<Self> {
+        let row = strongest(&spectrum.power[..4])?;
+        let column = strongest(&spectrum.power[4..])?;
+        let turn = [spectrum.turn[row], spectrum.turn[4 + column]];
+        let (low, high) = (spectrum.power[row], spectrum.power[4 + column]);
+        if low.min(high) < WEAKEST * 0.5 || (low + high) < spectrum.total * HIT_SHARE * 0.5 {
+            return None;
+        }
+        let low = low * window_loss(deviation_hz(turn[0]));
+        let high = high * window_loss(deviation_hz(turn[1]));
+        let twist = HIT_TWIST[0]..=HIT_TWIST[1];
+        let hit = low.min(high) >= WEAKEST
+            && low + high >= spectrum.total * HIT_SHARE
+            && twist.contains(&(high / low));
+        hit.then_some(Self { row, column, power: [low, high], turn, total: spectrum.total })
+    }
+}
+
+/// The one of a group that stands out.
+fn strongest(group: &[f32]) -> Option<usize> {
+    let best = (0..group.len()).max_by(|&a, &b| group[a].total_cmp(&group[b]))?;
+    let stands_out = |other: usize| other == best || group[other] * STANDS_OUT <= group[best];
+    (0..group.len()).all(stands_out).then_some(best)
+}
+
+/// How far a tone is off its bin, Hz.
+fn deviation_hz(turn: Complex) -> f32 {
+    turn.im.atan2(turn.re) / (std::f32::consts::TAU * LAG_SECONDS)
+}
+
+impl Run {
+    fn begin(hit: &Hit) -> Self {
+        Self {
+            row: hit.row,
+            column: hit.column,
+            hits: 1,
+            age: 0,
+            gap: 0,
+            streak: 1,
+            power: hit.power,
+            turned: [Complex::default(); 2],
+            turning: [0.0; 2],
+            total: 0.0,
+        }
+    }
+
+    fn is_of(&self, hit: &Hit) -> bool {
+        (self.row, self.column) == (hit.row, hit.column)
+    }
+
+    fn add(&mut self, hit: &Hit) {
+        self.hits += 1;
+        self.age += 1;
+        self.streak = if self.gap == 0 { self.streak + 1 } else { 1 };
+        // Four hits in a row: the tones fill this window, and the one that the turn spans.
+        let settled = self.streak > 3;
+        if settled {
+            self.total += hit.total;
+        }
+        for group in 0..2 {
+            self.power[group] += hit.power[group];
+            if settled {
+                self.turned[group].re += hit.turn[group].re;
+                self.turned[group].im += hit.turn[group].im;
+                self.turning[group] += hit.power[group];
+            }
+        }
+        self.gap = 0;
+    }
+
+    fn miss(&mut self) {
+        self.age += 1;
+        self.gap += 1;
+    }
+
+    fn key(&self) -> u8 {
+        KEYS[self.row][self.column]
+    }
+
+    fn is_digit(&self) -> bool {
+        if self.hits < HITS || self.gap > 0 {
+            return false;
+        }
+        let twist = TWIST[0]..=TWIST[1];
+        let hz = [LOW_HZ[self.row], HIGH_HZ[self.column]].map(f32::from);
+        twist.contains(&(self.power[1] / self.power[0]))
+            && self.turning[0] + self.turning[1] >= self.total * SHARE
+            && (0..2).all(|group| {
+                let turned = self.turned[group];
+                let off_hz = deviation_hz(turned);
+                // The power of the turn is weakened by the window as the hits' power was.
+                let even = turned.power().sqrt() * window_loss(off_hz) / self.turning[group];
+                off_hz.abs() <= hz[group] * DEVIATION && even >= EVENNESS
+            })
+    }
+
+    fn end(&self) -> DtmfEvent {
+        let heard = (self.age - self.gap + 2) * HOP as u32 / 8;
+        let mean = self.power[0].max(self.power[1]) / self.hits as f32;
+        DtmfEvent::End {
+            digit: self.key(),
+            duration_ms: heard.min(u32::from(u16::MAX)) as u16,
+            level: level::of_mean_square(mean),
+        }
+    }
+}

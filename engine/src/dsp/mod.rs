@@ -5,6 +5,7 @@
 //! from `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`.
 
 pub mod bounded;
+pub mod concealment;
 pub mod dtmf_detector;
 pub mod dtmf_sender;
 pub mod level;

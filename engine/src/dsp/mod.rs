@@ -13,3 +13,4 @@ pub mod sine;
 pub mod tone_correlator;
 pub mod tone_generator;
 pub mod tone_plan;
+pub mod voice_activity;

@@ -14,3 +14,75 @@ pub mod tone_correlator;
 pub mod tone_generator;
 pub mod tone_plan;
 pub mod voice_activity;
+
+use crate::frame::Linear;
+use dtmf_detector::{DtmfDetector, DtmfEvents};
+use tipring_shm_proto::units::TenthDbm0;
+use voice_activity::VoiceActivity;
+
+/// What one frame of the phone told.
+#[derive(Clone, Copy, Debug)]
+pub struct Listened {
+    /// Its level.
+    pub level: TenthDbm0,
+    /// It touches full scale.
+    pub clipped: bool,
+    /// The person began (`true`) or ceased to speak.
+    pub voice: Option<bool>,
+    /// The person speaks.
+    pub speaking: bool,
+    /// Digits that began or ended.
+    pub digits: DtmfEvents,
+}
+
+/// Listens to one line.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    digits: DtmfDetector,
+    in_band_digits: bool,
+    voice: VoiceActivity,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Listener {
+    /// Has heard silence so far; in-band digits are on.
+    pub fn new() -> Self {
+        Self { digits: DtmfDetector::new(), in_band_digits: true, voice: VoiceActivity::new() }
+    }
+
+    /// Whether digits are heard in the audio. Off where they come as packets (RFC 4733 §2.3.1), lest
+    /// one that leaks into the audio is heard twice. A digit that has begun is forgotten.
+    pub fn set_in_band_digits(&mut self, on: bool) {
+        if on != self.in_band_digits {
+            self.in_band_digits = on;
+            self.digits = DtmfDetector::new();
+        }
+    }
+
+    /// Forgets what was heard: another call, another person.
+    pub fn reset(&mut self) {
+        self.digits = DtmfDetector::new();
+        self.voice = VoiceActivity::new();
+    }
+
+    /// Listens to a frame of the phone. `tx_reference` is what the phone was given to hear when it
+    /// said this; an echo canceller will stand here. Does not allocate, wait or fail.
+    pub fn listen(&mut self, rx: &Linear, tx_reference: &Linear) -> Listened {
+        let _ = tx_reference;
+        let level = level::measure(rx);
+        let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
+        let voice = self.voice.hear(rx, self.digits.hears_tones());
+        Listened {
+            level: level.dbm0,
+            clipped: level.clipped,
+            voice,
+            speaking: self.voice.is_speaking(),
+            digits,
+        }
+    }
+}

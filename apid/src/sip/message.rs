@@ -208,6 +208,86 @@ impl Response {
     }
 }
 
+impl Request {
+    /// As sent.
+    pub fn to_wire(&self) -> Vec<u8> {
+        to_wire(&format!("{} {} SIP/2.0", self.method, self.uri), &self.headers, &self.body)
+    }
+
+    /// Reads what [`to_wire`](Self::to_wire) writes, and what a transport has framed; header
+    /// lines without a colon are skipped.
+    pub fn from_wire(message: &[u8]) -> Option<Self> {
+        let (start, headers, body) = from_wire(message)?;
+        let mut words = start.split(' ');
+        let (method, uri, version) = (words.next()?, words.next()?, words.next()?);
+        (version == "SIP/2.0").then(|| Self {
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+            headers,
+            body,
+        })
+    }
+}
+
+impl Response {
+    /// As sent.
+    pub fn to_wire(&self) -> Vec<u8> {
+        // Nobody reads the phrase; the parser wants one.
+        to_wire(
+            &format!("SIP/2.0 {} {}", self.status, phrase(self.status)),
+            &self.headers,
+            &self.body,
+        )
+    }
+
+    /// As [`Request::from_wire`].
+    pub fn from_wire(message: &[u8]) -> Option<Self> {
+        let (start, headers, body) = from_wire(message)?;
+        let status = start.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
+        (100..700).contains(&status).then_some(Self { status, headers, body })
+    }
+}
+
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        101..=199 => "Ringing",
+        200..=299 => "OK",
+        300..=399 => "Redirected",
+        400..=499 => "Refused",
+        500..=599 => "Failed",
+        _ => "Declined",
+    }
+}
+
+fn to_wire(start: &str, headers: &Headers, body: &[u8]) -> Vec<u8> {
+    let mut text = String::with_capacity(512);
+    text.push_str(start);
+    for (name, value) in headers.iter() {
+        let _ = write!(text, "\r\n{name}: {value}");
+    }
+    let _ = write!(text, "\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut wire = text.into_bytes();
+    wire.extend_from_slice(body);
+    wire
+}
+
+fn from_wire(message: &[u8]) -> Option<(String, Headers, Vec<u8>)> {
+    let end = message.windows(4).position(|w| w == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&message[..end]);
+    let mut lines = head.split("\r\n");
+    let start = lines.next()?.to_owned();
+    let mut headers = Headers::default();
+    for line in lines {
+        if let Some((name, value)) = line.split_once(':')
+            && !name.trim().eq_ignore_ascii_case("Content-Length")
+        {
+            headers.push(name.trim(), value.trim());
+        }
+    }
+    Some((start, headers, message[end + 4..].to_vec()))
+}
+
 fn cseq(headers: &Headers) -> Option<(u32, &str)> {
     let (number, method) = headers.get("CSeq")?.trim().split_once([' ', '\t'])?;
     Some((number.parse().ok()?, method.trim()))

@@ -1,0 +1,555 @@
+//! The user agent: takes requests, responses, orders and time; gives actions. Touches no socket,
+//! no clock and no file.
+//!
+//! This file is the way of a request up to its rules: is it well-formed, is it for us, who sends
+//! it. The rules are in `incoming` (the phone calls), `outgoing` (we call) and `established`.
+
+use super::call::{Call, Established, Faded, TxId};
+use super::digest::{Algorithm, Authenticator, Credentials, Verdict};
+use super::gate::{Gate, is_scanner};
+use super::message::{NameAddr, Peer, Request, Response, Transport, Uri, escape_user};
+use super::registrar::{Binding, Change, Registrar};
+use super::settings::{Account, SipSettings};
+use crate::control::{Cause, RegistrationChange, RemoteMedia};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use tracing::info;
+
+/// Methods that we understand, for the Allow header.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER, NOTIFY";
+/// User-Agent and Server.
+pub(super) const PRODUCT: &str = concat!("tipring/", env!("CARGO_PKG_VERSION"));
+/// Most actions that one input gives; the bound of [`Actions`].
+const MAX_ACTIONS: usize = 64;
+/// What a wrong password costs at the gate; a plain unproven request costs 1.
+const WRONG_PASSWORD_COST: u32 = 5;
+
+/// What is to be done, in order.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Answer a request; the transaction repeats it as needed.
+    Respond {
+        /// Whose.
+        tx: TxId,
+        /// The answer.
+        response: Response,
+    },
+    /// Answer a request and forget it: a repeated request is a new one.
+    RespondOnce {
+        /// Whose.
+        tx: TxId,
+        /// The answer.
+        response: Response,
+    },
+    /// Forget a request without an answer.
+    Drop {
+        /// Whose.
+        tx: TxId,
+    },
+    /// Send a request in a new transaction.
+    Send {
+        /// Its name.
+        tx: TxId,
+        /// The request.
+        request: Request,
+        /// Where to.
+        to: Peer,
+    },
+    /// Send the ACK of a 2xx, which has no transaction.
+    SendAck {
+        /// The request.
+        request: Request,
+        /// Where to.
+        to: Peer,
+    },
+    /// Tell control.
+    Tell {
+        /// The account's line.
+        line: String,
+        /// What happened.
+        notice: Notice,
+    },
+    /// Registrations have changed; keep them.
+    SaveBindings,
+    /// Confirmed dialogs have changed; keep them.
+    SaveDialogs,
+}
+
+/// What control is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The phone calls a number.
+    Invites {
+        /// What was dialled.
+        to: String,
+        /// Its media.
+        media: RemoteMedia,
+    },
+    /// The phone rings.
+    Rings,
+    /// The phone was lifted.
+    Answers(RemoteMedia),
+    /// The phone did not take our call.
+    Refuses(u16),
+    /// BYE, or the dialog was lost.
+    HangsUp,
+    /// CANCEL.
+    Cancels,
+    /// The phone offers other media in mid-call; answered by [`Agent::order_media`].
+    MediaChanges(RemoteMedia),
+    /// Its answer to our offer in a late offer or re-INVITE; needs no reply.
+    MediaSettled(RemoteMedia),
+    /// Came, went, or was refused.
+    Registration(RegistrationChange),
+    /// A digit by INFO.
+    Digit {
+        /// `0-9*#A-D`.
+        digit: char,
+        /// Its length.
+        duration_ms: u16,
+    },
+    /// A flash by INFO.
+    Flash,
+}
+
+/// At most [`MAX_ACTIONS`] actions.
+#[derive(Debug, Default)]
+pub struct Actions(Vec<Action>);
+
+impl Actions {
+    pub(super) fn push(&mut self, action: Action) {
+        assert!(self.0.len() < MAX_ACTIONS, "one input gives a bounded number of actions");
+        self.0.push(action);
+    }
+
+    pub(super) fn tell(&mut self, line: &str, notice: Notice) {
+        self.push(Action::Tell { line: line.to_owned(), notice });
+    }
+
+    pub(super) fn respond(&mut self, tx: TxId, response: Response) {
+        self.push(Action::Respond { tx, response });
+    }
+
+    /// What there is to do, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Action> {
+        self.0.drain(..)
+    }
+}
+
+/// What outlives the process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Saved {
+    /// Registrations by account.
+    #[serde(default)]
+    pub bindings: BTreeMap<String, Vec<Binding>>,
+    /// Confirmed dialogs by account.
+    #[serde(default)]
+    pub dialogs: BTreeMap<String, Established>,
+}
+
+/// What the agent needs of its surroundings.
+pub struct Surroundings {
+    /// Our own address as a peer sees it: for Via, Contact and SDP.
+    pub here: Box<dyn Fn(&Peer) -> SocketAddr + Send>,
+    /// Unpredictable numbers.
+    pub random: Box<dyn FnMut() -> u64 + Send>,
+    /// Names for transactions that we start.
+    pub new_tx: Box<dyn FnMut() -> TxId + Send>,
+}
+
+/// Why a request of ours is being sent.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Invite {
+        line: String,
+    },
+    Reinvite {
+        line: String,
+    },
+    Faded(Box<Faded>),
+    /// BYE, CANCEL: whatever the answer is, nothing follows.
+    Ending,
+}
+
+/// The user agent.
+pub struct Agent {
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) registrar: Registrar,
+    pub(super) calls: BTreeMap<String, Call>,
+    pub(super) purposes: HashMap<TxId, Purpose>,
+    authenticator: Authenticator,
+    gate: Gate,
+    pub(super) around: Surroundings,
+}
+
+impl Agent {
+    /// An agent that continues what an earlier one saved. `key` must be random and new.
+    pub fn new(settings: &SipSettings, saved: Saved, key: [u8; 32], around: Surroundings) -> Self {
+        let accounts: BTreeMap<_, _> = settings
+            .accounts
+            .iter()
+            .map(|a| (a.id.clone(), Account::new(a, &settings.realm)))
+            .collect();
+        let mut registrar = Registrar::new(settings.registrations, saved.bindings);
+        registrar.keep_accounts(|id| accounts.contains_key(id));
+        let calls = saved
+            .dialogs
+            .into_iter()
+            .filter(|(line, _)| accounts.contains_key(line))
+            .map(|(line, call)| (line, Call::Established(Box::new(call))))
+            .collect();
+        let lifetime_ms = u64::from(settings.nonce_lifetime_s) * 1000;
+        Self {
+            accounts,
+            registrar,
+            calls,
+            purposes: HashMap::new(),
+            authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
+            gate: Gate::new(settings.strangers),
+            around,
+        }
+    }
+
+    /// Registrations to keep.
+    pub fn bindings(&self) -> &BTreeMap<String, Vec<Binding>> {
+        self.registrar.saved()
+    }
+
+    /// Confirmed dialogs to keep.
+    pub fn dialogs(&self) -> BTreeMap<&str, &Established> {
+        let established = self.calls.iter().filter_map(|(line, call)| match call {
+            Call::Established(call) => Some((line.as_str(), &**call)),
+            _ => None,
+        });
+        established.collect()
+    }
+
+    /// A request that no transaction knows, except ACK and CANCEL.
+    pub fn handle_request(
+        &mut self,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let known =
+            self.registrar.knows(source.address.ip(), now_ms) || self.fixed_at(source).is_some();
+        if request.headers.get("User-Agent").is_some_and(is_scanner) {
+            return out.push(Action::Drop { tx });
+        }
+        let in_dialog = request.to_tag().and_then(|_| self.line_of_dialog(request, source));
+        let claims = request.headers.get("Authorization").is_some();
+        if in_dialog.is_none()
+            && !claims
+            && !self.gate.admits(source.address.ip(), known, 1, now_ms)
+        {
+            return out.push(Action::Drop { tx });
+        }
+        if let Some(mut refusal) = unacceptable(request) {
+            refusal.headers.push("Server", PRODUCT);
+            return out.push(Action::RespondOnce { tx, response: refusal });
+        }
+        if let Some(line) = in_dialog {
+            return self.handle_in_dialog(&line, tx, request, source, now_ms, out);
+        }
+        if request.to_tag().is_some() || matches!(&*request.method, "BYE" | "UPDATE" | "INFO") {
+            return out.push(Action::RespondOnce { tx, response: request.response(481, None) });
+        }
+        match request.method.as_str() {
+            "OPTIONS" => {
+                let response = self.capabilities(request);
+                out.push(Action::RespondOnce { tx, response });
+            }
+            "NOTIFY" => {
+                // ATAs keep a translator's way open by it.
+                let keep_alive = request.headers.get("Event").is_some_and(|e| {
+                    e.split(';').next().is_some_and(|e| e.trim().eq_ignore_ascii_case("keep-alive"))
+                });
+                let tag = self.token();
+                let status = if keep_alive { 200 } else { 489 };
+                let response = request.response(status, Some(&tag));
+                out.push(Action::RespondOnce { tx, response });
+            }
+            "REGISTER" => self.handle_register(tx, request, source, now_ms, out),
+            _ => self.handle_invite(tx, request, source, now_ms, out),
+        }
+    }
+
+    fn handle_register(
+        &mut self,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let Some(account) = self.authenticate(tx, request, source, now_ms, out) else { return };
+        let tag = self.token();
+        if user_of(request, "To").as_deref() != Some(&account) {
+            info!(line = account, %source, "registration refused: for another account");
+            return out
+                .push(Action::RespondOnce { tx, response: request.response(403, Some(&tag)) });
+        }
+        let before = self.registrar.binding(&account, now_ms).map(|b| b.contact.clone());
+        let (mut response, change) =
+            self.registrar.handle_register(&account, request, source, &tag, now_ms);
+        let status = response.status;
+        response.headers.push("Server", PRODUCT);
+        out.respond(tx, response);
+        if status != 200 {
+            info!(line = account, %source, status, "registration refused");
+            return;
+        }
+        out.push(Action::SaveBindings);
+        let contact = self.registrar.binding(&account, now_ms).map(|b| b.contact.clone());
+        match (change, contact) {
+            (Some(Change::Unregistered), _) => {
+                info!(line = account, %source, "unregistered");
+                out.tell(&account, Notice::Registration(RegistrationChange::Unregistered));
+            }
+            (_, Some(contact)) if before.as_ref() != Some(&contact) => {
+                info!(line = account, %source, contact, "registered");
+                let change = RegistrationChange::Registered { contact };
+                out.tell(&account, Notice::Registration(change));
+            }
+            _ => {}
+        }
+    }
+
+    /// The account that a request proves to come from. `None`: it has been answered.
+    pub(super) fn authenticate(
+        &mut self,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        now_ms: u64,
+        out: &mut Actions,
+    ) -> Option<String> {
+        let claimed = user_of(request, "From").unwrap_or_default();
+        let registers = |id: &str| self.accounts.get(id).is_some_and(|a| a.fixed.is_none());
+        if let Some(fixed) = self.fixed_at(source)
+            && fixed.secret.is_none()
+            && !registers(&claimed)
+        {
+            return Some(fixed.id.clone());
+        }
+        let credentials = request.headers.all("Authorization").find_map(Credentials::parse);
+        let mut stale = false;
+        if let Some(credentials) = credentials {
+            let account = self.accounts.values().find(|a| a.login() == credentials.username);
+            let verdict = self.authenticator.check(
+                &credentials,
+                &request.method,
+                &request.uri,
+                account.and_then(|a| a.secret.as_ref()),
+                source.address.ip(),
+                now_ms,
+            );
+            match (verdict, account) {
+                (Verdict::Accepted, Some(account)) => return Some(account.id.clone()),
+                (Verdict::Stale, Some(_)) => stale = true,
+                _ => {
+                    let ip = source.address.ip();
+                    if !self.gate.admits(ip, false, WRONG_PASSWORD_COST, now_ms) {
+                        out.push(Action::Drop { tx });
+                        return None;
+                    }
+                    info!(user = claimed, %source, method = request.method, "wrong credentials");
+                    if registers(&claimed) && request.method == "REGISTER" {
+                        let reason = "wrong credentials".to_owned();
+                        let change = RegistrationChange::Refused { reason, from: source.address };
+                        out.tell(&claimed, Notice::Registration(change));
+                    }
+                }
+            }
+        }
+        let tag = self.token();
+        let mut response = request.response(401, Some(&tag));
+        let salt = (self.around.random)();
+        let algorithms: Vec<Algorithm> = match self.accounts.get(&claimed) {
+            Some(Account { secret: Some(secret), .. }) => secret.algorithms().collect(),
+            _ => vec![Algorithm::Md5],
+        };
+        let challenges = self.authenticator.challenges(
+            algorithms.into_iter(),
+            source.address.ip(),
+            salt,
+            stale,
+            now_ms,
+        );
+        for challenge in challenges {
+            response.headers.push("WWW-Authenticate", challenge);
+        }
+        out.push(Action::RespondOnce { tx, response });
+        None
+    }
+
+    fn fixed_at(&self, source: Peer) -> Option<&Account> {
+        let here = |a: &&Account| {
+            a.fixed.as_ref().is_some_and(|f| f.peer.address.ip() == source.address.ip())
+        };
+        self.accounts.values().find(here)
+    }
+
+    /// The line whose dialog a request belongs to. One from another address than the phone's must
+    /// not end a call by knowing its tags alone.
+    fn line_of_dialog(&self, request: &Request, source: Peer) -> Option<String> {
+        let owns = |call: &Call| {
+            let dialog = match call {
+                Call::Established(call) => &call.dialog,
+                Call::Incoming(call) => &call.dialog,
+                Call::Outgoing(_) => return false,
+            };
+            dialog.owns(request) && dialog.source().address.ip() == source.address.ip()
+        };
+        self.calls.iter().find(|(_, call)| owns(call)).map(|(line, _)| line.clone())
+    }
+
+    /// Our answer to OPTIONS.
+    pub(super) fn capabilities(&mut self, request: &Request) -> Response {
+        let tag = self.token();
+        request
+            .response(200, Some(&tag))
+            .with("Allow", ALLOW)
+            .with("Accept", "application/sdp, application/dtmf-relay")
+            .with("Supported", "timer")
+            .with("Server", PRODUCT)
+    }
+
+    /// What time brings: expired registrations, session timers.
+    pub fn handle_time(&mut self, now_ms: u64, out: &mut Actions) {
+        let mut gone = self.registrar.handle_time(now_ms);
+        gone.truncate(MAX_ACTIONS / 4);
+        for line in &gone {
+            info!(line, "registration expired");
+            out.tell(line, Notice::Registration(RegistrationChange::Unregistered));
+        }
+        if !gone.is_empty() {
+            out.push(Action::SaveBindings);
+        }
+        self.handle_session_timers(now_ms, out);
+    }
+
+    /// When [`handle_time`](Self::handle_time) wants to be called, ms since 1970.
+    pub fn next_time_ms(&self) -> Option<u64> {
+        let timers = self.calls.values().filter_map(|call| match call {
+            Call::Established(call) => call.timer.map(|t| t.due_ms),
+            _ => None,
+        });
+        self.registrar.next_expiry_ms().into_iter().chain(timers).min()
+    }
+
+    /// A response to one of our requests. Each request gets exactly one final one.
+    pub fn handle_response(
+        &mut self,
+        tx: TxId,
+        response: &Response,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let Some(purpose) = self.purposes.remove(&tx) else { return };
+        if response.status < 200 {
+            let purpose = self.handle_provisional(purpose, response, out);
+            self.purposes.insert(tx, purpose);
+            return;
+        }
+        match purpose {
+            Purpose::Invite { line } => self.handle_answer(&line, response, now_ms, out),
+            Purpose::Reinvite { line } => {
+                self.handle_reinvite_answer(&line, tx, response, now_ms, out);
+            }
+            Purpose::Faded(faded) => self.handle_faded(&faded, response, out),
+            Purpose::Ending => {}
+        }
+    }
+
+    /// Where a line's phone is, for our requests: Request-URI and next hop.
+    pub(super) fn reach(&self, line: &str, now_ms: u64) -> Option<(String, Peer)> {
+        let account = self.accounts.get(line)?;
+        if let Some(fixed) = &account.fixed {
+            let (user, peer) = (escape_user(&fixed.user), fixed.peer);
+            return Some((format!("sip:{user}@{}{}", peer.address, transport_param(peer)), peer));
+        }
+        let binding = self.registrar.binding(line, now_ms)?;
+        Some((binding.contact.clone(), binding.peer()))
+    }
+
+    pub(super) fn token(&mut self) -> String {
+        format!("{:016x}", (self.around.random)())
+    }
+
+    pub(super) fn via(&mut self, to: Peer) -> String {
+        let (here, branch) = ((self.around.here)(&to), self.token());
+        format!("SIP/2.0/{} {here};branch=z9hG4bK{branch};rport", to.transport.token())
+    }
+
+    /// Our Contact as this peer can reach it.
+    pub(super) fn contact(&self, line: &str, to: Peer) -> String {
+        let here = (self.around.here)(&to);
+        format!("<sip:{}@{here}{}>", escape_user(line), transport_param(to))
+    }
+
+    /// Sends a BYE and forgets the call. The account is free at once.
+    pub(super) fn end(
+        &mut self,
+        line: &str,
+        mut call: Established,
+        cause: Cause,
+        out: &mut Actions,
+    ) {
+        let to = call.dialog.hop();
+        let via = self.via(to);
+        let mut bye = call.dialog.request("BYE", &via);
+        bye.headers.push("Reason", reason(cause));
+        bye.headers.push("User-Agent", PRODUCT);
+        info!(line, call_id = call.dialog.call_id, cause = cause.text(), "call ended by us");
+        let tx = (self.around.new_tx)();
+        self.purposes.insert(tx, Purpose::Ending);
+        out.push(Action::Send { tx, request: bye, to });
+    }
+}
+
+/// RFC 3326.
+pub(super) fn reason(cause: Cause) -> String {
+    format!("Q.850;cause={};text=\"{}\"", cause.code(), cause.text())
+}
+
+const fn transport_param(peer: Peer) -> &'static str {
+    match peer.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+    }
+}
+
+/// User part of the URI in a From or To header.
+pub(super) fn user_of(request: &Request, header: &str) -> Option<String> {
+    Uri::parse(&NameAddr::parse(request.headers.get(header)?)?.uri)?.user
+}
+
+/// RFC 3261 §8.2.1 to §8.2.3 and §16.3, before anything is asked of the sender.
+fn unacceptable(request: &Request) -> Option<Response> {
+    if !request.is_well_formed() {
+        return Some(request.response(400, None));
+    }
+    if !ALLOW.split(", ").any(|method| method == request.method) {
+        return Some(request.response(405, None).with("Allow", ALLOW));
+    }
+    match Uri::parse(&request.uri).map(|uri| uri.scheme) {
+        Some(scheme) if matches!(scheme.as_str(), "sip" | "sips" | "tel") => {}
+        _ => return Some(request.response(416, None)),
+    }
+    if request.headers.get("Max-Forwards").is_some_and(|hops| hops.trim() == "0") {
+        return Some(request.response(483, None));
+    }
+    let unknown: Vec<&str> = request
+        .headers
+        .list("Require")
+        .filter(|option| !option.eq_ignore_ascii_case("timer"))
+        .collect();
+    if !unknown.is_empty() {
+        return Some(request.response(420, None).with("Unsupported", unknown.join(", ")));
+    }
+    None
+}

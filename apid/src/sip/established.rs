@@ -1,0 +1,382 @@
+//! Confirmed dialogs: ACK, BYE, changed media, digits by INFO, session timers, hold.
+
+use super::agent::{ALLOW, Action, Actions, Agent, Notice, PRODUCT, Purpose};
+use super::call::{Call, Change, MIN_SE_S, SavedRemote, SessionTimer, TxId, remote_media};
+use super::incoming::{both_laws, finish_ok, read_offer, refuse_body};
+use super::message::{Peer, Request, Response};
+use super::sdp::{Description, Direction, LocalAudio};
+use crate::control::{Cause, MediaAnswer, SignallingError};
+use tracing::info;
+
+impl Agent {
+    /// A request within a dialog of this line.
+    pub(super) fn handle_in_dialog(
+        &mut self,
+        line: &str,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let no = |status| Action::RespondOnce { tx, response: request.response(status, None) };
+        let dialog = match self.calls.get_mut(line) {
+            Some(Call::Established(call)) => &mut call.dialog,
+            Some(Call::Incoming(call)) => &mut call.dialog,
+            _ => return out.push(no(481)),
+        };
+        if dialog.receive(request, source).is_err() {
+            return out.push(no(500));
+        }
+        match request.method.as_str() {
+            "OPTIONS" => {
+                let response = self.capabilities(request);
+                out.respond(tx, response);
+            }
+            "BYE" => self.handle_bye(line, tx, request, out),
+            "INFO" => {
+                let (status, notice) = info_notice(request);
+                out.respond(tx, request.response(status, None).with("Server", PRODUCT));
+                if let Some(notice) = notice {
+                    out.tell(line, notice);
+                }
+            }
+            "INVITE" | "UPDATE" => self.handle_change(line, tx, request, now_ms, out),
+            _ => out.push(Action::RespondOnce {
+                tx,
+                response: request.response(405, None).with("Allow", ALLOW),
+            }),
+        }
+    }
+
+    fn handle_bye(&mut self, line: &str, tx: TxId, request: &Request, out: &mut Actions) {
+        out.respond(tx, request.response(200, None).with("Server", PRODUCT));
+        match self.calls.remove(line) {
+            Some(Call::Incoming(call)) => {
+                // A BYE in an early dialog ends the INVITE too (RFC 3261 §15).
+                out.respond(call.tx, call.invite.response(487, Some(call.dialog.local_tag())));
+                out.tell(line, Notice::Cancels);
+            }
+            Some(Call::Established(call)) => {
+                info!(line, call_id = call.dialog.call_id, "call ended by phone");
+                if let Some(change) = call.open.change {
+                    let response = change.request.response(487, None);
+                    out.respond(change.tx, response);
+                }
+                out.tell(line, Notice::HangsUp);
+                out.push(Action::SaveDialogs);
+            }
+            _ => {}
+        }
+    }
+
+    /// Re-INVITE or UPDATE: a refresh of the session, a change of its media, or both.
+    fn handle_change(
+        &mut self,
+        line: &str,
+        tx: TxId,
+        request: &Request,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let tag = match self.calls.get(line) {
+            Some(Call::Established(call)) => call.dialog.local_tag().to_owned(),
+            // No media before our 200: the phone has to wait for it.
+            _ => return out.respond(tx, request.response(491, None)),
+        };
+        let offer = match read_offer(request) {
+            Ok(offer) => offer,
+            Err(status) => return out.respond(tx, refuse_body(request, status, &tag)),
+        };
+        let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
+        if call.open.change.is_some() || call.open.unacked.is_some() {
+            // RFC 3261 §14.2: still busy with its last one.
+            return out.respond(tx, request.response(500, None).with("Retry-After", "1"));
+        }
+        if call.open.reinvite.is_some() {
+            return out.respond(tx, request.response(491, None));
+        }
+        match SessionTimer::asked(request, now_ms) {
+            Ok(Some(timer)) => call.timer = Some(timer),
+            Ok(None) => call.timer = call.timer.map(|timer| timer.restarted(now_ms)),
+            Err(_) => {
+                let response = request.response(422, None);
+                return out.respond(tx, response.with("Min-SE", MIN_SE_S.to_string()));
+            }
+        }
+        match offer {
+            Some(offer) if call.remote != Some(SavedRemote::of(&offer.audio)) => {
+                out.tell(line, Notice::MediaChanges(remote_media(&offer.audio)));
+                call.open.change = Some(Change { tx, request: request.clone(), offer });
+            }
+            // Nothing new, or our turn to offer: what was agreed still holds.
+            offer => {
+                let body = match offer {
+                    Some(offer) => Some(offer.answer(&call.local)),
+                    None if request.method == "INVITE" => {
+                        call.open.late_offer = true;
+                        Some(call.local.offer())
+                    }
+                    None => None,
+                };
+                self.accept_change(line, tx, request, body, out);
+            }
+        }
+    }
+
+    fn accept_change(
+        &mut self,
+        line: &str,
+        tx: TxId,
+        request: &Request,
+        body: Option<Vec<u8>>,
+        out: &mut Actions,
+    ) {
+        let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
+        if request.method == "INVITE" {
+            call.open.unacked = Some(tx);
+        }
+        let (timer, source) = (call.timer, call.dialog.source());
+        let timer = timer.filter(|_| request.headers.get("Session-Expires").is_some());
+        let mut ok = request.response(200, None);
+        ok.headers.push("Contact", self.contact(line, source));
+        finish_ok(&mut ok, timer, body);
+        out.respond(tx, ok);
+        out.push(Action::SaveDialogs);
+    }
+
+    /// Control's answer to [`Notice::MediaChanges`]: `None` refuses it.
+    pub fn order_media(&mut self, line: &str, answer: Option<MediaAnswer>, out: &mut Actions) {
+        let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
+        let Some(Change { tx, request, offer }) = call.open.change.take() else { return };
+        let Some(answer) = answer else {
+            let tag = call.dialog.local_tag();
+            return out.respond(tx, refuse_body(&request, 488, tag));
+        };
+        let local = LocalAudio {
+            laws: vec![answer.law],
+            telephone_event: answer.telephone_event,
+            direction: offer.audio.direction.reversed(),
+            address: std::net::SocketAddr::new(call.local.address.ip(), answer.port),
+            ..call.local.clone()
+        };
+        if local != call.local {
+            call.local = LocalAudio { version: call.local.version + 1, ..local };
+        }
+        call.remote = Some(SavedRemote::of(&offer.audio));
+        let body = offer.answer(&call.local);
+        self.accept_change(line, tx, &request, Some(body), out);
+    }
+
+    /// The ACK of our 2xx, initial or not.
+    pub fn handle_ack(&mut self, tx: TxId, ack: &Request, out: &mut Actions) {
+        let Some(line) = self.unacked(tx) else { return };
+        let Some(Call::Established(call)) = self.calls.get_mut(&line) else { return };
+        call.open.unacked = None;
+        if std::mem::take(&mut call.open.late_offer)
+            && let Ok(answer) = Description::parse(&ack.body)
+        {
+            call.remote = Some(SavedRemote::of(&answer.audio));
+            out.tell(&line, Notice::MediaSettled(remote_media(&answer.audio)));
+            out.push(Action::SaveDialogs);
+        }
+        if let Some(cause) = call.open.end_on_ack {
+            self.finish(&line, cause, out);
+        }
+    }
+
+    /// A server transaction is over. Without an ACK to its 2xx the dialog ends
+    /// (RFC 3261 §13.3.1.4).
+    pub fn handle_unacked(&mut self, tx: TxId, out: &mut Actions) {
+        let Some(line) = self.unacked(tx) else { return };
+        info!(line, "phone did not acknowledge our answer");
+        if let Some(Call::Established(call)) = self.calls.get(&line)
+            && call.open.end_on_ack.is_none()
+        {
+            out.tell(&line, Notice::HangsUp);
+        }
+        self.finish(&line, Cause::NoUserResponding, out);
+    }
+
+    fn unacked(&self, tx: TxId) -> Option<String> {
+        let waits =
+            |call: &Call| matches!(call, Call::Established(call) if call.open.unacked == Some(tx));
+        self.calls.iter().find(|(_, call)| waits(call)).map(|(line, _)| line.clone())
+    }
+
+    /// BYE and forget.
+    fn finish(&mut self, line: &str, cause: Cause, out: &mut Actions) {
+        if let Some(Call::Established(call)) = self.calls.remove(line) {
+            self.end(line, *call, cause, out);
+            out.push(Action::SaveDialogs);
+        }
+    }
+
+    /// Control: hold (the phone hears, and is not heard) or not.
+    ///
+    /// # Errors
+    /// `NoDialog`; `Busy` while another change is under way.
+    pub fn order_hold(
+        &mut self,
+        line: &str,
+        on: bool,
+        out: &mut Actions,
+    ) -> Result<(), SignallingError> {
+        let direction = if on { Direction::SendOnly } else { Direction::SendRecv };
+        match self.calls.get(line) {
+            Some(Call::Established(call)) if call.local.direction == direction => Ok(()),
+            Some(Call::Established(_)) => self.send_reinvite(line, direction, out),
+            _ => Err(SignallingError::NoDialog),
+        }
+    }
+
+    fn send_reinvite(
+        &mut self,
+        line: &str,
+        direction: Direction,
+        out: &mut Actions,
+    ) -> Result<(), SignallingError> {
+        let Some(Call::Established(call)) = self.calls.get(line) else {
+            return Err(SignallingError::NoDialog);
+        };
+        let open = &call.open;
+        if open.unacked.is_some() || open.change.is_some() || open.reinvite.is_some() {
+            return Err(SignallingError::Busy);
+        }
+        let mut local = call.local.clone();
+        if local.direction != direction {
+            local = LocalAudio { direction, version: local.version + 1, ..local };
+        }
+        let to = call.dialog.hop();
+        let (via, contact, tx) = (self.via(to), self.contact(line, to), (self.around.new_tx)());
+        let Some(Call::Established(call)) = self.calls.get_mut(line) else {
+            return Err(SignallingError::NoDialog);
+        };
+        let mut request = call.dialog.request("INVITE", &via);
+        request.headers.push("Contact", contact);
+        request.headers.push("Allow", ALLOW);
+        request.headers.push("User-Agent", PRODUCT);
+        if let Some(timer) = call.timer.filter(|timer| timer.ours) {
+            request.headers.push("Supported", "timer");
+            let value = format!("{};refresher=uac", timer.interval_s);
+            request.headers.push("Session-Expires", value);
+        }
+        request.headers.push("Content-Type", "application/sdp");
+        let offered = LocalAudio { laws: both_laws(local.laws[0]), ..local.clone() };
+        request.body = offered.offer();
+        call.open.reinvite = Some((tx, local));
+        self.purposes.insert(tx, Purpose::Reinvite { line: line.to_owned() });
+        out.push(Action::Send { tx, request, to });
+        out.push(Action::SaveDialogs); // its number is used
+        Ok(())
+    }
+
+    /// A final response to our re-INVITE.
+    pub(super) fn handle_reinvite_answer(
+        &mut self,
+        line: &str,
+        tx: TxId,
+        response: &Response,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
+        let Some((_, local)) = call.open.reinvite.take_if(|(ours, _)| *ours == tx) else { return };
+        match response.status {
+            200..300 => {
+                call.dialog.refresh_target(&response.headers);
+                call.timer = call.timer.map(|timer| timer.restarted(now_ms));
+                call.local = local;
+                if let Ok(answer) = Description::parse(&response.body) {
+                    call.local.laws = vec![answer.audio.laws[0]];
+                    let remote = Some(SavedRemote::of(&answer.audio));
+                    if call.remote != remote {
+                        call.remote = remote;
+                        out.tell(line, Notice::MediaSettled(remote_media(&answer.audio)));
+                    }
+                }
+                let dialog = call.dialog.clone();
+                self.send_ack(&dialog, response, out);
+                out.push(Action::SaveDialogs);
+            }
+            // RFC 3261 §12.2.1.2: the phone knows nothing of this call, or is gone.
+            408 | 481 | 503 => {
+                info!(line, status = response.status, "phone has lost the call");
+                out.tell(line, Notice::HangsUp);
+                self.finish(line, Cause::DestinationOutOfOrder, out);
+            }
+            // Refused, or crossed with its own: what was agreed before still holds.
+            _ => call.timer = call.timer.map(|timer| timer.restarted(now_ms)),
+        }
+    }
+
+    pub(super) fn handle_session_timers(&mut self, now_ms: u64, out: &mut Actions) {
+        let due = |call: &Call| match call {
+            Call::Established(call) => call.timer.filter(|timer| timer.due_ms <= now_ms),
+            _ => None,
+        };
+        let due: Vec<_> = self
+            .calls
+            .iter()
+            .filter_map(|(line, call)| Some((line.clone(), due(call)?)))
+            .take(8)
+            .collect();
+        for (line, timer) in due {
+            let Some(Call::Established(call)) = self.calls.get_mut(&line) else { continue };
+            if timer.ours {
+                let direction = call.local.direction;
+                call.timer = Some(timer.restarted(now_ms));
+                // Busy: the change that is under way refreshes as well.
+                let _ = self.send_reinvite(&line, direction, out);
+            } else {
+                info!(line, "session timer expired");
+                out.tell(&line, Notice::HangsUp);
+                self.finish(&line, Cause::RecoveryOnTimer, out);
+            }
+        }
+    }
+
+    /// Lines with a confirmed dialog.
+    pub fn live(&self) -> Vec<String> {
+        self.dialogs().into_keys().map(str::to_owned).collect()
+    }
+}
+
+/// What an INFO says, and the answer to it.
+fn info_notice(request: &Request) -> (u16, Option<Notice>) {
+    let kind = request.headers.get("Content-Type").unwrap_or("").split(';').next().unwrap_or("");
+    let body = String::from_utf8_lossy(&request.body);
+    let field = |name: &str| {
+        body.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let digit_of = |text: &str| match text.trim().to_ascii_uppercase().as_str() {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        one => {
+            let mut chars = one.chars();
+            chars.next().filter(|c| {
+                chars.next().is_none() && matches!(c, '0'..='9' | 'A'..='D' | '*' | '#')
+            })
+        }
+    };
+    let (signal, duration_ms) = match kind.trim().to_ascii_lowercase().as_str() {
+        "" if request.body.is_empty() => return (200, None), // RFC 6086 §4.2.2: a keep-alive
+        "application/dtmf-relay" => (
+            field("Signal").unwrap_or_default(),
+            field("Duration").and_then(|d| d.parse().ok()).unwrap_or(100),
+        ),
+        "application/dtmf" => (body.trim().to_owned(), 100),
+        "application/hook-flash" => ("16".to_owned(), 0),
+        _ => return (415, None),
+    };
+    if matches!(signal.to_ascii_lowercase().as_str(), "16" | "hf" | "flash" | "hook-flash") {
+        return (200, Some(Notice::Flash));
+    }
+    match digit_of(&signal) {
+        Some(digit) => (200, Some(Notice::Digit { digit, duration_ms })),
+        None => (400, None),
+    }
+}

@@ -1,0 +1,243 @@
+//! The phone calls: its INVITE until a final response, and what becomes of it before the ACK.
+
+use super::agent::{ALLOW, Action, Actions, Agent, Notice, PRODUCT, reason, user_of};
+use super::call::{
+    Call, Established, Incoming, MIN_SE_S, Open, SavedRemote, SessionTimer, TooShort, TxId,
+    remote_media,
+};
+use super::dialog::Dialog;
+use super::message::{Peer, Request, Response, Uri};
+use super::sdp::{Description, Direction, LocalAudio, SdpError};
+use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
+use std::net::SocketAddr;
+use tipring_shm_proto::command::Law;
+use tracing::info;
+
+/// Longest number taken; no telephone has a longer one (ITU-T E.164 allows 15 digits).
+const MAX_NUMBER: usize = 64;
+
+impl Agent {
+    /// An INVITE outside any dialog.
+    pub(super) fn handle_invite(
+        &mut self,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        now_ms: u64,
+        out: &mut Actions,
+    ) {
+        // RFC 3261 §8.2.2.2: the same request by another way.
+        let merged = |call: &Call| {
+            matches!(call, Call::Incoming(call)
+                if call.invite.call_id() == request.call_id()
+                    && call.invite.from_tag() == request.from_tag()
+                    && call.invite.cseq() == request.cseq())
+        };
+        if self.calls.values().any(merged) {
+            return out.push(Action::RespondOnce { tx, response: request.response(482, None) });
+        }
+        let Some(line) = self.authenticate(tx, request, source, now_ms, out) else { return };
+        let tag = self.token();
+        match self.admit_invite(&line, tx, request, source, &tag, now_ms) {
+            Err(response) => {
+                info!(line, %source, status = response.status, "call refused");
+                out.respond(tx, response.with("Server", PRODUCT));
+            }
+            Ok((call, number)) => {
+                let media = match &call.offer {
+                    Some(offer) => remote_media(&offer.audio),
+                    None => unknown_media(),
+                };
+                info!(line, %source, number, call_id = request.call_id(), "call from phone");
+                self.calls.insert(line.clone(), Call::Incoming(Box::new(call)));
+                out.respond(tx, request.response(100, None));
+                out.tell(&line, Notice::Invites { to: number, media });
+            }
+        }
+    }
+
+    fn admit_invite(
+        &self,
+        line: &str,
+        tx: TxId,
+        request: &Request,
+        source: Peer,
+        tag: &str,
+        now_ms: u64,
+    ) -> Result<(Incoming, String), Response> {
+        let no = |status| Err(request.response(status, Some(tag)));
+        if self.accounts[line].fixed.is_none() && user_of(request, "From").as_deref() != Some(line)
+        {
+            return no(403);
+        }
+        let number = Uri::parse(&request.uri).and_then(|uri| uri.user).unwrap_or_default();
+        if number.is_empty() || number.len() > MAX_NUMBER || number.chars().any(char::is_control) {
+            return no(404);
+        }
+        if self.calls.contains_key(line) {
+            return no(486);
+        }
+        let timer = SessionTimer::asked(request, now_ms).map_err(|TooShort| {
+            request.response(422, Some(tag)).with("Min-SE", MIN_SE_S.to_string())
+        })?;
+        let offer = read_offer(request).map_err(|status| refuse_body(request, status, tag))?;
+        let Ok(dialog) = Dialog::of_phones_invite(request, tag, source) else { return no(400) };
+        Ok((Incoming { tx, invite: request.clone(), dialog, offer, timer }, number))
+    }
+
+    /// CANCEL of a request that has no final response yet.
+    pub fn handle_cancel(&mut self, tx: TxId, out: &mut Actions) {
+        let Some(line) = self.incoming_of(tx) else { return };
+        if let Some(Call::Incoming(call)) = self.calls.remove(&line) {
+            info!(line, call_id = call.dialog.call_id, "call cancelled by phone");
+            out.respond(tx, call.invite.response(487, Some(call.dialog.local_tag())));
+            out.tell(&line, Notice::Cancels);
+        }
+    }
+
+    fn incoming_of(&self, tx: TxId) -> Option<String> {
+        let waits = |call: &Call| matches!(call, Call::Incoming(call) if call.tx == tx);
+        self.calls.iter().find(|(_, call)| waits(call)).map(|(line, _)| line.clone())
+    }
+
+    /// Control: 180 to the phone's INVITE.
+    pub fn order_progress(&mut self, line: &str, out: &mut Actions) {
+        if let Some(Call::Incoming(call)) = self.calls.get(line) {
+            let response = call.invite.response(180, Some(call.dialog.local_tag()));
+            let contact = self.contact(line, call.dialog.source());
+            out.respond(call.tx, response.with("Contact", contact));
+        }
+    }
+
+    /// Control: 200 to the phone's INVITE.
+    ///
+    /// # Errors
+    /// `NoDialog` when the phone has cancelled meanwhile.
+    pub fn order_accept(
+        &mut self,
+        line: &str,
+        media: MediaAnswer,
+        out: &mut Actions,
+    ) -> Result<(), SignallingError> {
+        let call = match self.calls.remove(line) {
+            Some(Call::Incoming(call)) => *call,
+            other => {
+                self.calls.extend(other.map(|call| (line.to_owned(), call)));
+                return Err(SignallingError::NoDialog);
+            }
+        };
+        let source = call.dialog.source();
+        let address = SocketAddr::new((self.around.here)(&source).ip(), media.port);
+        let offered = call.offer.as_ref().map(|offer| &offer.audio);
+        let local = LocalAudio {
+            session_id: (self.around.random)() >> 1,
+            version: 1,
+            address,
+            laws: if offered.is_some() { vec![media.law] } else { both_laws(media.law) },
+            telephone_event: media.telephone_event,
+            direction: offered.map_or(Direction::SendRecv, |audio| audio.direction.reversed()),
+        };
+        let body = call.offer.as_ref().map_or_else(|| local.offer(), |offer| offer.answer(&local));
+        let mut ok = call.invite.response(200, Some(call.dialog.local_tag()));
+        for route in call.invite.headers.all("Record-Route") {
+            ok.headers.push("Record-Route", route); // RFC 3261 §12.1.1
+        }
+        ok.headers.push("Contact", self.contact(line, source));
+        finish_ok(&mut ok, call.timer, Some(body));
+        info!(line, call_id = call.dialog.call_id, "call from phone accepted");
+        let open =
+            Open { unacked: Some(call.tx), late_offer: call.offer.is_none(), ..Open::default() };
+        let remote = offered.map(SavedRemote::of);
+        let established =
+            Established { dialog: call.dialog, local, remote, timer: call.timer, open };
+        self.calls.insert(line.to_owned(), Call::Established(Box::new(established)));
+        out.respond(call.tx, ok);
+        out.push(Action::SaveDialogs);
+        Ok(())
+    }
+
+    /// Control: ends whatever the line has.
+    pub fn order_hang_up(&mut self, line: &str, cause: Cause, out: &mut Actions) {
+        match self.calls.remove(line) {
+            None => {}
+            Some(Call::Incoming(call)) => {
+                let status = cause.sip_status();
+                info!(line, status, cause = cause.text(), "call from phone refused");
+                let response = call.invite.response(status, Some(call.dialog.local_tag()));
+                let response = response.with("Reason", reason(cause)).with("Server", PRODUCT);
+                out.respond(call.tx, response);
+            }
+            Some(Call::Outgoing(call)) => self.take_back(line, *call, cause, out),
+            Some(Call::Established(mut call)) => {
+                if call.open.unacked.is_some() {
+                    call.open.end_on_ack = Some(cause);
+                    self.calls.insert(line.to_owned(), Call::Established(call));
+                } else {
+                    self.end(line, *call, cause, out);
+                    out.push(Action::SaveDialogs);
+                }
+            }
+        }
+    }
+}
+
+/// The offer in a request's body, if there is a body; else the status that refuses it.
+pub(super) fn read_offer(request: &Request) -> Result<Option<Description>, u16> {
+    if request.body.is_empty() {
+        return Ok(None);
+    }
+    let essence = request.headers.get("Content-Type").and_then(|t| t.split(';').next());
+    let plain = request.headers.get("Content-Encoding").is_none_or(|e| e.trim() == "identity");
+    if !plain || !essence.is_some_and(|t| t.trim().eq_ignore_ascii_case("application/sdp")) {
+        return Err(415);
+    }
+    Description::parse(&request.body).map(Some).map_err(|error| match error {
+        SdpError::Malformed => 400,
+        SdpError::NoAudio | SdpError::NoCommonCodec => 488,
+    })
+}
+
+pub(super) fn refuse_body(request: &Request, status: u16, tag: &str) -> Response {
+    let response = request.response(status, Some(tag));
+    match status {
+        415 => response.with("Accept", "application/sdp").with("Accept-Encoding", "identity"),
+        488 => response.with("Warning", "305 tipring \"PCMU or PCMA over RTP/AVP\""),
+        _ => response,
+    }
+}
+
+/// What every 2xx to an INVITE or UPDATE says.
+pub(super) fn finish_ok(ok: &mut Response, timer: Option<SessionTimer>, body: Option<Vec<u8>>) {
+    ok.headers.push("Allow", ALLOW);
+    ok.headers.push("Supported", "timer");
+    ok.headers.push("Server", PRODUCT);
+    if let Some(timer) = timer {
+        ok.headers.push("Session-Expires", timer.in_response());
+        if !timer.ours {
+            ok.headers.push("Require", "timer"); // RFC 4028 §9
+        }
+    }
+    if let Some(body) = body {
+        ok.headers.push("Content-Type", "application/sdp");
+        ok.body = body;
+    }
+}
+
+/// Both laws, the wanted one first.
+pub(super) fn both_laws(first: Law) -> Vec<Law> {
+    match first {
+        Law::Mu => vec![Law::Mu, Law::A],
+        Law::A => vec![Law::A, Law::Mu],
+    }
+}
+
+/// Media of a phone that leaves the offer to us.
+fn unknown_media() -> RemoteMedia {
+    RemoteMedia {
+        remote: None,
+        laws: both_laws(Law::Mu),
+        telephone_event: Some(super::sdp::TELEPHONE_EVENT),
+        wants_audio: true,
+        sends_audio: true,
+    }
+}

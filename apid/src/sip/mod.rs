@@ -13,8 +13,14 @@ mod incoming;
 pub mod message;
 mod outgoing;
 pub mod registrar;
+mod screen;
 pub mod sdp;
+mod service;
 pub mod settings;
+mod stack;
+mod store;
+
+pub use service::{Exchange, Sip};
 
 #[cfg(test)]
 mod tests;

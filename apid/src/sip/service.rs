@@ -1,0 +1,433 @@
+//! Joins network, rules and control: one task owns the [`Agent`], feeds it with what arrives and
+//! carries out what it decides. State that must outlive us is written before anything is sent.
+
+use super::agent::{Action, Actions, Agent, Notice, Surroundings};
+use super::message::Peer;
+use super::settings::SipSettings;
+use super::stack::{Arrival, Stack};
+use super::store::Store;
+use crate::control::{
+    Cause, Control, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling,
+    SignallingError,
+};
+use crate::view::{CallerIdView, Registration, Timestamp};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+/// Notices that may wait for control, for each line.
+const NOTICES: usize = 256;
+/// Digits are dropped rather than fill the last part of that: what ends a call must get through.
+const NOTICES_RESERVED: usize = 64;
+
+/// What phones do, as control hears it; see [`Control`] for each.
+#[async_trait]
+pub trait Exchange: Send + Sync + 'static {
+    /// The phone calls a number.
+    async fn invites(&self, line: &str, to: &str, media: RemoteMedia);
+    /// The phone rings.
+    async fn rings(&self, line: &str);
+    /// The phone was lifted.
+    async fn answers(&self, line: &str, media: RemoteMedia);
+    /// The phone refused.
+    async fn refuses(&self, line: &str, status: u16);
+    /// The phone hung up.
+    async fn hangs_up(&self, line: &str);
+    /// The phone took its call back.
+    async fn cancels(&self, line: &str);
+    /// The phone wants other media, or has answered our offer.
+    async fn media_changes(&self, line: &str, media: RemoteMedia) -> Option<MediaAnswer>;
+    /// The phone came, went, or was refused.
+    async fn registration(&self, line: &str, change: RegistrationChange);
+    /// A digit by INFO.
+    async fn digit(&self, line: &str, digit: char, duration_ms: u16);
+    /// A flash by INFO.
+    async fn flash(&self, line: &str);
+}
+
+#[async_trait]
+impl Exchange for Control {
+    async fn invites(&self, line: &str, to: &str, media: RemoteMedia) {
+        self.phone_invites(line, to, media).await;
+    }
+    async fn rings(&self, line: &str) {
+        self.phone_rings(line).await;
+    }
+    async fn answers(&self, line: &str, media: RemoteMedia) {
+        self.phone_answers(line, media).await;
+    }
+    async fn refuses(&self, line: &str, status: u16) {
+        self.phone_refuses(line, status).await;
+    }
+    async fn hangs_up(&self, line: &str) {
+        self.phone_hangs_up(line).await;
+    }
+    async fn cancels(&self, line: &str) {
+        self.phone_cancels(line).await;
+    }
+    async fn media_changes(&self, line: &str, media: RemoteMedia) -> Option<MediaAnswer> {
+        self.phone_media_changes(line, media).await
+    }
+    async fn registration(&self, line: &str, change: RegistrationChange) {
+        self.phone_registration(line, change).await;
+    }
+    async fn digit(&self, line: &str, digit: char, duration_ms: u16) {
+        self.phone_digit(line, digit, duration_ms).await;
+    }
+    async fn flash(&self, line: &str) {
+        self.phone_flash(line).await;
+    }
+}
+
+type Reply = oneshot::Sender<Result<(), SignallingError>>;
+
+/// What control orders.
+enum Order {
+    Invite { line: String, media: MediaOffer, caller: CallerIdView, reply: Reply },
+    Accept { line: String, media: MediaAnswer, reply: Reply },
+    Hold { line: String, on: bool, reply: Reply },
+    Progress { line: String, reply: Reply },
+    HangUp { line: String, cause: Cause, reply: Reply },
+    Adopt { keep: Vec<String>, reply: Reply },
+    Media { line: String, answer: Option<MediaAnswer> },
+}
+
+/// SIP, open for control's orders. Cheap to clone.
+#[derive(Clone)]
+pub struct Sip(Arc<Shared>);
+
+struct Shared {
+    orders: mpsc::Sender<Order>,
+    seen: RwLock<Seen>,
+    idle: Mutex<Option<Idle>>,
+    stack: Stack,
+}
+
+/// What can be asked without waiting.
+#[derive(Default)]
+struct Seen {
+    registrations: HashMap<String, Registration>,
+    live: Vec<String>,
+}
+
+/// What waits for [`Sip::serve`].
+struct Idle {
+    agent: Agent,
+    store: Store,
+    arrivals: mpsc::Receiver<Arrival>,
+    orders: mpsc::Receiver<Order>,
+    listener: Option<TcpListener>,
+}
+
+impl std::fmt::Debug for Sip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sip {{ {} }}", self.local_addr())
+    }
+}
+
+impl Sip {
+    /// Opens the sockets and reads what an earlier apid kept. Orders are taken, but nothing is
+    /// received and nothing done before [`serve`](Self::serve).
+    ///
+    /// # Errors
+    /// The address that cannot be had or the folder that cannot be made, and why.
+    pub async fn open(settings: &SipSettings) -> std::io::Result<Self> {
+        let store = Store::open(&settings.state_dir).map_err(|error| {
+            let dir = settings.state_dir.display();
+            std::io::Error::new(error.kind(), format!("state folder {dir}: {error}"))
+        })?;
+        // A phone on TCP sends nothing between registrations.
+        let idle = Duration::from_secs(u64::from(settings.registrations.max_expires_s) + 120);
+        let (stack, listener, arrivals) =
+            Stack::open(settings.listen, settings.tcp, settings.advertise, idle).await?;
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+        let (here, names) = (stack.clone(), stack.clone());
+        let around = Surroundings {
+            here: Box::new(move |peer| here.here(peer)),
+            random: Box::new(random),
+            new_tx: Box::new(move || names.new_tx()),
+        };
+        let agent = Agent::new(settings, store.load(), key, around);
+        let (orders_in, orders) = mpsc::channel(256);
+        let idle = Idle { agent, store, arrivals, orders, listener };
+        let seen = RwLock::new(look(&idle.agent));
+        let idle = Mutex::new(Some(idle));
+        Ok(Self(Arc::new(Shared { orders: orders_in, seen, idle, stack })))
+    }
+
+    /// Where we listen.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.stack.local_addr()
+    }
+
+    /// Receives and acts from now on, telling `exchange`. Does nothing when called again.
+    pub fn serve(&self, exchange: Arc<dyn Exchange>) {
+        let Some(idle) = lock(&self.0.idle).take() else { return };
+        let Idle { agent, store, arrivals, orders, listener } = idle;
+        self.0.stack.serve(listener);
+        let service =
+            Service { shared: Arc::clone(&self.0), agent, store, exchange, lines: HashMap::new() };
+        tokio::spawn(service.run(arrivals, orders));
+    }
+
+    /// Closes the sockets. Calls stay as they are: the next apid takes them over.
+    pub fn stop(&self) {
+        self.0.stack.stop();
+    }
+
+    async fn order(&self, order: impl FnOnce(Reply) -> Order) -> Result<(), SignallingError> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || SignallingError::Transport("SIP has stopped".to_owned());
+        self.0.orders.send(order(reply)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+#[async_trait]
+impl Signalling for Sip {
+    async fn invite(
+        &self,
+        line: &str,
+        media: MediaOffer,
+        caller: &CallerIdView,
+    ) -> Result<(), SignallingError> {
+        let (line, caller) = (line.to_owned(), caller.clone());
+        self.order(|reply| Order::Invite { line, media, caller, reply }).await
+    }
+
+    async fn cancel(&self, line: &str, cause: Cause) {
+        self.hang_up(line, cause).await;
+    }
+
+    async fn progress(&self, line: &str) {
+        let line = line.to_owned();
+        let _ = self.order(|reply| Order::Progress { line, reply }).await;
+    }
+
+    async fn accept(&self, line: &str, media: MediaAnswer) -> Result<(), SignallingError> {
+        let line = line.to_owned();
+        self.order(|reply| Order::Accept { line, media, reply }).await
+    }
+
+    async fn hang_up(&self, line: &str, cause: Cause) {
+        let line = line.to_owned();
+        let _ = self.order(|reply| Order::HangUp { line, cause, reply }).await;
+    }
+
+    async fn hold(&self, line: &str, on: bool) -> Result<(), SignallingError> {
+        let line = line.to_owned();
+        self.order(|reply| Order::Hold { line, on, reply }).await
+    }
+
+    fn registration(&self, line: &str) -> Option<Registration> {
+        let seen = self.0.seen.read().unwrap_or_else(PoisonError::into_inner);
+        seen.registrations.get(line).cloned()
+    }
+
+    fn live_dialogs(&self) -> Vec<String> {
+        self.0.seen.read().unwrap_or_else(PoisonError::into_inner).live.clone()
+    }
+
+    async fn adopt(&self, keep: &[String]) {
+        let keep = keep.to_vec();
+        let _ = self.order(|reply| Order::Adopt { keep, reply }).await;
+    }
+}
+
+struct Service {
+    shared: Arc<Shared>,
+    agent: Agent,
+    store: Store,
+    exchange: Arc<dyn Exchange>,
+    /// One task for each line: its notices in order, and no line waits for another.
+    lines: HashMap<String, mpsc::Sender<Notice>>,
+}
+
+impl Service {
+    async fn run(
+        mut self,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        loop {
+            let wait_ms =
+                self.agent.next_time_ms().map_or(60_000, |at| at.saturating_sub(now_ms()));
+            let mut out = Actions::default();
+            tokio::select! {
+                arrival = arrivals.recv() => match arrival {
+                    Some(arrival) => self.arrived(arrival, &mut out),
+                    None => return,
+                },
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order, &mut out),
+                    None => return,
+                },
+                // The clock may be set meanwhile: look again at least each minute.
+                () = tokio::time::sleep(Duration::from_millis(wait_ms.clamp(5, 60_000))) => {
+                    self.agent.handle_time(now_ms(), &mut out);
+                }
+            }
+            self.perform(&mut out);
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival, out: &mut Actions) {
+        let now_ms = now_ms();
+        match arrival {
+            Arrival::Request(tx, request, source) => {
+                self.agent.handle_request(tx, &request, source, now_ms, out);
+            }
+            Arrival::Cancel(tx) => self.agent.handle_cancel(tx, out),
+            Arrival::Ack(tx, ack) => self.agent.handle_ack(tx, &ack, out),
+            Arrival::Over(tx) => self.agent.handle_unacked(tx, out),
+            Arrival::Response(tx, response) => {
+                self.agent.handle_response(tx, &response, now_ms, out);
+            }
+            Arrival::StrayOk(response, source) => {
+                self.agent.handle_stray_ok(&response, source, out);
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order, out: &mut Actions) {
+        let agent = &mut self.agent;
+        let (done, reply) = match order {
+            Order::Invite { line, media, caller, reply } => {
+                (agent.order_invite(&line, &media, &caller, now_ms(), out), reply)
+            }
+            Order::Accept { line, media, reply } => (agent.order_accept(&line, media, out), reply),
+            Order::Hold { line, on, reply } => (agent.order_hold(&line, on, out), reply),
+            Order::Progress { line, reply } => {
+                agent.order_progress(&line, out);
+                (Ok(()), reply)
+            }
+            Order::HangUp { line, cause, reply } => {
+                agent.order_hang_up(&line, cause, out);
+                (Ok(()), reply)
+            }
+            Order::Adopt { keep, reply } => {
+                for line in agent.live().iter().filter(|line| !keep.contains(line)) {
+                    self.agent.order_hang_up(line, Cause::TemporaryFailure, out);
+                    self.perform(out);
+                }
+                (Ok(()), reply)
+            }
+            Order::Media { line, answer } => return agent.order_media(&line, answer, out),
+        };
+        self.perform(out);
+        let _ = reply.send(done);
+    }
+
+    fn perform(&mut self, out: &mut Actions) {
+        let actions: Vec<Action> = out.drain().collect();
+        if actions.contains(&Action::SaveBindings) {
+            self.store.save_bindings(&self.agent);
+        }
+        if actions.contains(&Action::SaveDialogs) {
+            self.store.save_dialogs(&self.agent);
+        }
+        if actions.iter().any(|a| matches!(a, Action::SaveBindings | Action::SaveDialogs)) {
+            *self.shared.seen.write().unwrap_or_else(PoisonError::into_inner) = look(&self.agent);
+        }
+        let stack = self.shared.stack.clone();
+        for action in actions {
+            match action {
+                Action::Respond { tx, response } => stack.respond(tx, response),
+                Action::RespondOnce { tx, response } => stack.respond_once(tx, response),
+                Action::Drop { tx } => stack.drop_request(tx),
+                Action::Send { tx, request, to } => stack.send(tx, request, to),
+                Action::SendAck { request, to } => stack.send_ack(request, to),
+                Action::Tell { line, notice } => self.tell(&line, notice),
+                Action::SaveBindings | Action::SaveDialogs => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, line: &str, notice: Notice) {
+        let sender = self.lines.entry(line.to_owned()).or_insert_with(|| {
+            let (sender, notices) = mpsc::channel(NOTICES);
+            let (exchange, shared) = (Arc::clone(&self.exchange), Arc::clone(&self.shared));
+            tokio::spawn(tell_control(exchange, shared, line.to_owned(), notices));
+            sender
+        });
+        let minor = matches!(notice, Notice::Digit { .. } | Notice::Flash);
+        if minor && sender.capacity() < NOTICES_RESERVED {
+            warn!(line, "too many digits at once");
+        } else if sender.try_send(notice).is_err() {
+            warn!(line, "control does not keep up with this phone");
+        }
+    }
+}
+
+/// Hands one line's notices to control, in order.
+async fn tell_control(
+    exchange: Arc<dyn Exchange>,
+    shared: Arc<Shared>,
+    line: String,
+    mut notices: mpsc::Receiver<Notice>,
+) {
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Invites { to, media } => exchange.invites(&line, &to, media).await,
+            Notice::Rings => exchange.rings(&line).await,
+            Notice::Answers(media) => exchange.answers(&line, media).await,
+            Notice::Refuses(status) => exchange.refuses(&line, status).await,
+            Notice::HangsUp => exchange.hangs_up(&line).await,
+            Notice::Cancels => exchange.cancels(&line).await,
+            Notice::MediaChanges(media) => {
+                let answer = exchange.media_changes(&line, media).await;
+                let _ = shared.orders.send(Order::Media { line: line.clone(), answer }).await;
+            }
+            Notice::MediaSettled(media) => drop(exchange.media_changes(&line, media).await),
+            Notice::Registration(change) => exchange.registration(&line, change).await,
+            Notice::Digit { digit, duration_ms } => {
+                exchange.digit(&line, digit, duration_ms).await;
+            }
+            Notice::Flash => exchange.flash(&line).await,
+        }
+    }
+}
+
+fn look(agent: &Agent) -> Seen {
+    let now_ms = now_ms();
+    Seen { registrations: agent.registrations(now_ms).collect(), live: agent.live() }
+}
+
+impl Agent {
+    /// Every account as clients see it.
+    fn registrations(&self, now_ms: u64) -> impl Iterator<Item = (String, Registration)> {
+        self.accounts.values().map(move |account| {
+            let fixed = account.fixed.as_ref().map(|f| f.peer);
+            let binding = self.registrar.binding(&account.id, now_ms);
+            let at = |ms: u64| Timestamp(UNIX_EPOCH + Duration::from_millis(ms));
+            let registration = Registration {
+                registered: fixed.is_some() || binding.is_some(),
+                contact: fixed
+                    .map(|Peer { address, .. }| format!("sip:{address}"))
+                    .or_else(|| binding.map(|b| b.contact.clone())),
+                expires_at: binding.filter(|_| fixed.is_none()).map(|b| at(b.expires_ms)),
+                user_agent: binding.and_then(|b| b.user_agent.clone()),
+            };
+            (account.id.clone(), registration)
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn random() -> u64 {
+    getrandom::u64().expect("the system has random numbers")
+}

@@ -1,0 +1,474 @@
+//! Transports and transactions, by rsipstack. Nothing else in this folder knows of that crate.
+//!
+//! What it is not asked to do, because it does it wrongly or not at all: digest, dialogs, the ACK
+//! of a 2xx, registrations, session timers. Its transactions repeat a 2xx until the ACK, which
+//! RFC 3261 §13.3.1.4 would have the user agent do; the result on the wire is the same.
+//! It logs whole messages at INFO, credentials included: the log filter must say `rsipstack=warn`.
+
+use super::call::TxId;
+use super::message::{Peer, Request, Response, Transport};
+use super::screen::{Screened, screen};
+use async_trait::async_trait;
+use rsipstack::sip::{self as wire, SipMessage};
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, TransportEventInspector};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
+use rsipstack::transport::tcp::TcpConnection;
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipAddr, SipConnection, TransportEvent, TransportLayer};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// Server transactions at once; what comes beyond is dropped, and repeated by its sender.
+const MAX_SERVER_TRANSACTIONS: usize = 2000;
+/// TCP connections at once.
+const MAX_STREAMS: usize = 512;
+/// Time for a TCP connection to a phone.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// A ring may last ten minutes, and is ended by control.
+const RING_TIMEOUT: Duration = Duration::from_mins(11);
+
+/// What arrives from the network.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A request; wants exactly one call of [`Stack::respond`], [`Stack::respond_once`] or
+    /// [`Stack::drop_request`] first.
+    Request(TxId, Request, Peer),
+    /// CANCEL of a request without a final response; its 200 has been sent.
+    Cancel(TxId),
+    /// ACK of a final response.
+    Ack(TxId, Request),
+    /// A server transaction has ended.
+    Over(TxId),
+    /// A response to a request of ours; the stack makes a 408 or 503 where none comes.
+    Response(TxId, Response),
+    /// A 2xx to an INVITE whose transaction is over.
+    StrayOk(Response, Peer),
+}
+
+/// First answer to a request.
+enum First {
+    Keep(Response),
+    Once(Response),
+    Drop,
+}
+
+struct Waiting {
+    first: Option<oneshot::Sender<First>>,
+    later: TransactionEventSender,
+}
+
+/// Sockets and transactions.
+#[derive(Clone)]
+pub(super) struct Stack(Arc<Inner>);
+
+struct Inner {
+    endpoint: EndpointInnerRef,
+    arrivals: mpsc::Sender<Arrival>,
+    waiting: Mutex<HashMap<TxId, Waiting>>,
+    names: AtomicU64,
+    transactions: AtomicUsize,
+    listen: SocketAddr,
+    advertise: Option<IpAddr>,
+    stop: CancellationToken,
+}
+
+impl Stack {
+    /// Opens the sockets. Nothing is received before [`serve`](Self::serve).
+    ///
+    /// # Errors
+    /// The address that cannot be had, and why.
+    pub(super) async fn open(
+        listen: SocketAddr,
+        tcp: bool,
+        advertise: Option<IpAddr>,
+        stream_idle: Duration,
+    ) -> std::io::Result<(Self, Option<TcpListener>, mpsc::Receiver<Arrival>)> {
+        let named = |transport: &'static str| {
+            move |error: std::io::Error| {
+                std::io::Error::new(error.kind(), format!("SIP {transport} {listen}: {error}"))
+            }
+        };
+        let udp = UdpSocket::bind(listen).await.map_err(named("UDP"))?;
+        let listen = udp.local_addr()?;
+        let listener =
+            if tcp { Some(TcpListener::bind(listen).await.map_err(named("TCP"))?) } else { None };
+
+        let stop = CancellationToken::new();
+        let transports = TransportLayer::new(stop.clone());
+        transports.set_stream_idle_timeout(stream_idle);
+        let socket = Arc::new(ScreenedSocket(udp));
+        let udp = UdpConnection::from_socket(socket, None, Some(stop.clone()))
+            .await
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        transports.add_transport(SipConnection::Udp(udp));
+
+        let (sender, arrivals) = mpsc::channel(1024);
+        let seat = Arc::new(OnceLock::new());
+        let endpoint = rsipstack::EndpointBuilder::new()
+            .with_transport_layer(transports)
+            .with_cancel_token(stop.clone())
+            .with_user_agent(super::agent::PRODUCT)
+            .with_option(EndpointOption {
+                timerc: RING_TIMEOUT,
+                callid_suffix: Some("tipring".to_owned()),
+                auto_ack_2xx: false,
+                ..EndpointOption::default()
+            })
+            .with_transport_inspector(Box::new(StrayOks(Arc::clone(&seat))))
+            .build();
+        let inner = Arc::new(Inner {
+            endpoint: Arc::clone(&endpoint.inner),
+            arrivals: sender,
+            waiting: Mutex::default(),
+            names: AtomicU64::new(1),
+            transactions: AtomicUsize::new(0),
+            listen,
+            advertise,
+            stop,
+        });
+        let _ = seat.set(Arc::downgrade(&inner));
+        Ok((Self(inner), listener, arrivals))
+    }
+
+    /// Receives from now on, until [`stop`](Self::stop).
+    pub(super) fn serve(&self, listener: Option<TcpListener>) {
+        let endpoint = Arc::clone(&self.0.endpoint);
+        tokio::spawn(async move {
+            if let Err(error) = endpoint.serve().await {
+                warn!(%error, "SIP transports ended");
+            }
+        });
+        if let Some(listener) = listener {
+            tokio::spawn(self.clone().accept(listener));
+        }
+        tokio::spawn(self.clone().receive());
+    }
+
+    /// Closes the sockets.
+    pub(super) fn stop(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Where we listen.
+    pub(super) fn local_addr(&self) -> SocketAddr {
+        self.0.listen
+    }
+
+    /// A new name for a transaction.
+    pub(super) fn new_tx(&self) -> TxId {
+        TxId(self.0.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Our address as a peer sees it.
+    pub(super) fn here(&self, peer: &Peer) -> SocketAddr {
+        let listen = self.0.listen;
+        let ip = match self.0.advertise {
+            Some(ip) => ip,
+            None if listen.ip().is_unspecified() => source_towards(peer.address),
+            None => listen.ip(),
+        };
+        SocketAddr::new(ip, listen.port())
+    }
+
+    /// Answers a request: provisionally any number of times, then finally once.
+    pub(super) fn respond(&self, tx: TxId, response: Response) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = waiting.get_mut(&tx) else { return };
+        match entry.first.take() {
+            Some(first) => drop(first.send(First::Keep(response))),
+            None => {
+                if let Some(response) = to_response(&response) {
+                    let _ = entry.later.send(TransactionEvent::Respond(response));
+                }
+            }
+        }
+    }
+
+    /// Answers a request without a transaction: nothing is repeated, nothing remembered.
+    pub(super) fn respond_once(&self, tx: TxId, response: Response) {
+        self.decide(tx, First::Once(response));
+    }
+
+    /// Forgets a request.
+    pub(super) fn drop_request(&self, tx: TxId) {
+        self.decide(tx, First::Drop);
+    }
+
+    fn decide(&self, tx: TxId, decision: First) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = waiting.get_mut(&tx).and_then(|entry| entry.first.take()) {
+            let _ = first.send(decision);
+        }
+    }
+
+    /// Sends a request in a transaction of its own.
+    pub(super) fn send(&self, tx: TxId, request: Request, to: Peer) {
+        let stack = self.clone();
+        tokio::spawn(async move {
+            let answered = stack.drive_client(tx, &request, to).await;
+            if answered.is_none() {
+                let response = request.response(503, None);
+                stack.deliver(Arrival::Response(tx, response)).await;
+            }
+        });
+    }
+
+    /// Sends the ACK of a 2xx.
+    pub(super) fn send_ack(&self, request: Request, to: Peer) {
+        let stack = self.clone();
+        tokio::spawn(async move {
+            let Some((connection, address)) = stack.connection(to).await else { return };
+            if let Some(message) = to_request(&request)
+                && let Err(error) = connection.send(message.into(), Some(&address)).await
+            {
+                debug!(%to, %error, "ACK not sent");
+            }
+        });
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.0.stop.cancelled() => return,
+            };
+            let Ok((stream, from)) = accepted else {
+                // Out of descriptors: others have to end first.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            if self.0.endpoint.transport_layer.connections_count() >= MAX_STREAMS {
+                debug!(%from, "too many TCP connections");
+                continue;
+            }
+            let local = sip_addr(Peer { transport: Transport::Tcp, address: self.0.listen });
+            let token = Some(self.0.stop.child_token());
+            match TcpConnection::from_stream(stream, local, token) {
+                Ok(connection) => {
+                    let layer = &self.0.endpoint.transport_layer;
+                    layer.add_connection(SipConnection::Tcp(connection));
+                }
+                Err(error) => debug!(%from, %error, "TCP connection lost"),
+            }
+        }
+    }
+
+    async fn receive(self) {
+        let Some(mut incoming) = self.0.endpoint_incoming() else { return };
+        loop {
+            let transaction = tokio::select! {
+                transaction = incoming.recv() => transaction,
+                () = self.0.stop.cancelled() => return,
+            };
+            let Some(transaction) = transaction else { return };
+            if self.0.transactions.load(Ordering::Relaxed) >= MAX_SERVER_TRANSACTIONS {
+                continue;
+            }
+            self.0.transactions.fetch_add(1, Ordering::Relaxed);
+            let stack = self.clone();
+            tokio::spawn(async move {
+                let tx = stack.new_tx();
+                stack.drive_server(tx, transaction).await;
+                stack.forget(tx);
+                stack.0.transactions.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    fn forget(&self, tx: TxId) {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&tx);
+    }
+
+    /// One request from its arrival to the end of its transaction.
+    async fn drive_server(&self, tx: TxId, mut transaction: Transaction) {
+        let Some(source) = transaction.connection.as_ref().and_then(peer_of) else { return };
+        let Some(request) = Request::from_wire(&transaction.original.to_bytes()) else { return };
+        let (first, decision) = oneshot::channel();
+        let later = transaction.tu_sender.clone();
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(tx, Waiting { first: Some(first), later });
+        self.deliver(Arrival::Request(tx, request, source)).await;
+        match decision.await {
+            Ok(First::Keep(response)) => {
+                let Some(response) = to_response(&response) else { return };
+                if let Err(error) = transaction.respond(response).await {
+                    debug!(%source, %error, "response not sent");
+                    return self.deliver(Arrival::Over(tx)).await;
+                }
+            }
+            Ok(First::Once(response)) => {
+                let connection = transaction.connection.clone();
+                if let (Some(connection), Some(response)) = (connection, to_response(&response)) {
+                    let to = sip_addr(source);
+                    let _ = connection.send(response.into(), Some(&to)).await;
+                }
+                return;
+            }
+            Ok(First::Drop) | Err(_) => return,
+        }
+        while let Some(message) = transaction.receive().await {
+            let SipMessage::Request(request) = message else { continue };
+            let arrival = match request.method {
+                wire::Method::Cancel => Arrival::Cancel(tx),
+                wire::Method::Ack => match Request::from_wire(&request.to_bytes()) {
+                    Some(ack) => Arrival::Ack(tx, ack),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            self.deliver(arrival).await;
+        }
+        self.deliver(Arrival::Over(tx)).await;
+    }
+
+    /// One request of ours until its final response. `None`: there was none.
+    async fn drive_client(&self, tx: TxId, request: &Request, to: Peer) -> Option<()> {
+        let message = to_request(request)?;
+        let key = TransactionKey::from_request(&message, TransactionRole::Client).ok()?;
+        let (connection, address) = self.connection(to).await?;
+        let endpoint = Arc::clone(&self.0.endpoint);
+        let mut transaction = Transaction::new_client(key, message, endpoint, Some(connection));
+        transaction.destination = Some(address);
+        transaction.send().await.ok()?;
+        let mut answered = None;
+        while let Some(message) = transaction.receive().await {
+            let SipMessage::Response(response) = message else { continue };
+            let Some(response) = Response::from_wire(&response.to_bytes()) else { continue };
+            if response.status >= 200 {
+                answered = Some(());
+            }
+            self.deliver(Arrival::Response(tx, response)).await;
+        }
+        answered
+    }
+
+    async fn connection(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
+        let address = sip_addr(to);
+        let lookup = self.0.endpoint.transport_layer.lookup(&address, None);
+        match tokio::time::timeout(DIAL_TIMEOUT, lookup).await {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                debug!(%to, %error, "no way to the phone");
+                None
+            }
+            Err(_) => {
+                debug!(%to, "the phone takes no connection");
+                None
+            }
+        }
+    }
+
+    async fn deliver(&self, arrival: Arrival) {
+        let _ = self.0.arrivals.send(arrival).await;
+    }
+}
+
+impl Inner {
+    fn endpoint_incoming(&self) -> Option<rsipstack::transaction::TransactionReceiver> {
+        let endpoint = rsipstack::transaction::Endpoint { inner: Arc::clone(&self.endpoint) };
+        endpoint.incoming_transactions().ok()
+    }
+}
+
+/// Sees each message before the transactions do, and keeps the 2xx that none of them waits for.
+struct StrayOks(Arc<OnceLock<Weak<Inner>>>);
+
+#[async_trait]
+impl TransportEventInspector for StrayOks {
+    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
+        let TransportEvent::Incoming(SipMessage::Response(response), connection, _) = &event else {
+            return Some(event);
+        };
+        if (200..300).contains(&response.status_code.code())
+            && let Some(inner) = self.0.get().and_then(Weak::upgrade)
+            && let Ok(key) = TransactionKey::from_response(response, TransactionRole::Client)
+            && inner.endpoint.transactions.get(&key).is_none()
+            && let Some(ok) = Response::from_wire(&response.to_bytes())
+            && ok.cseq().is_some_and(|(_, method)| method == "INVITE")
+            && let Some(source) = peer_of(connection)
+        {
+            let _ = inner.arrivals.try_send(Arrival::StrayOk(ok, source));
+            return None;
+        }
+        Some(event)
+    }
+}
+
+/// A UDP socket whose datagrams are [screened](screen).
+struct ScreenedSocket(UdpSocket);
+
+#[async_trait]
+impl rsipstack::platform::net::UdpSocket for ScreenedSocket {
+    async fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr)> {
+        loop {
+            let (len, from) = self.0.recv_from(buf).await?;
+            match screen(&buf[..len], buf.len()) {
+                Screened::Pass => return Ok((len, from)),
+                Screened::Drop => {}
+                Screened::Answer(answer) => {
+                    let _ = self.0.send_to(&answer, from).await;
+                }
+            }
+        }
+    }
+
+    async fn send_to(&self, buf: &[u8], to: SocketAddr) -> Result<usize> {
+        Ok(self.0.send_to(buf, to).await?)
+    }
+
+    fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.0.local_addr()?)
+    }
+}
+
+type Result<T> = std::result::Result<T, rsipstack::Error>;
+
+/// The address that the system would send from; no packet is sent to find out.
+fn source_towards(to: SocketAddr) -> IpAddr {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let found = std::net::UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(to)?;
+        Ok(socket.local_addr()?.ip())
+    });
+    found.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into())
+}
+
+fn peer_of(connection: &SipConnection) -> Option<Peer> {
+    let transport = match connection.transport() {
+        wire::Transport::Udp => Transport::Udp,
+        wire::Transport::Tcp => Transport::Tcp,
+        _ => return None,
+    };
+    let address = connection.get_remote_addr()?.get_socketaddr().ok()?;
+    Some(Peer { transport, address })
+}
+
+fn sip_addr(peer: Peer) -> SipAddr {
+    let transport = match peer.transport {
+        Transport::Udp => wire::Transport::Udp,
+        Transport::Tcp => wire::Transport::Tcp,
+    };
+    SipAddr { r#type: Some(transport), addr: peer.address.into() }
+}
+
+fn to_request(request: &Request) -> Option<wire::Request> {
+    wire::Request::try_from(request.to_wire()).ok()
+}
+
+fn to_response(response: &Response) -> Option<wire::Response> {
+    wire::Response::try_from(response.to_wire()).ok()
+}

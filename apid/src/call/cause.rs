@@ -1,7 +1,9 @@
 //! Why calls end: ITU-T Q.850 causes, and what SIP calls them.
 
+use serde::{Deserialize, Serialize};
+
 /// Why a call ends or is refused (ITU-T Q.850).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// 1: nobody has that number.
     UnallocatedNumber,

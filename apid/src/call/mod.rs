@@ -1,5 +1,25 @@
-//! Calls: who talks to whom. Sans-IO; time is an input.
+//! Calls: who talks to whom. Sans-IO: inputs and the time go in, actions come out; nothing here
+//! opens, sleeps or reads a clock.
+//!
+//! A line takes part in one call at a time. A lifted analog line that has dialled nothing yet is
+//! in none: it becomes one when what it dialled reaches somebody, or nobody.
 
+mod action;
+mod adopt;
 mod cause;
+mod dial_plan;
+mod dialling;
+mod inputs;
+mod media;
+mod record;
+mod switch;
+#[cfg(test)]
+mod tests;
 
+pub use action::{Action, Input, News, Order};
+pub use adopt::LineNow;
 pub use cause::Cause;
+pub use dial_plan::{DialPlan, Match, Target};
+pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
+pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
+pub use switch::{Busy, RingOrder, Switch, SwitchConfig};

@@ -16,14 +16,11 @@ mod signalling;
 mod sim;
 mod streams;
 
-pub use crate::call::Cause;
+pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia};
 pub use audio::{AudioTap, Player, PlayerNote, PlayerOptions, Queued, Samples, TapFrame, Tapped};
 pub use playback::{PlayOptions, PlaySource};
 pub use refused::Refused;
-pub use signalling::{
-    MediaAnswer, MediaOffer, NoSignalling, RegistrationChange, RemoteMedia, Signalling,
-    SignallingError,
-};
+pub use signalling::{NoSignalling, RegistrationChange, Signalling, SignallingError};
 
 use crate::auth::Caller;
 use crate::hub::{Filter, Hub, Listener};

@@ -1,48 +1,10 @@
 //! What control needs of whoever signals to phones over the network. `sip` implements it,
 //! `startup` wires it, and what phones do comes back through [`super::Control`]'s `phone_*`.
 
-use crate::call::Cause;
+use crate::call::{Cause, MediaAnswer, MediaOffer};
 use crate::view::{CallerIdView, Registration};
 use async_trait::async_trait;
 use std::net::SocketAddr;
-use tipring_shm_proto::command::Law;
-
-/// Media that our SDP offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaOffer {
-    /// Local RTP port.
-    pub port: u16,
-    /// In order of preference.
-    pub laws: Vec<Law>,
-    /// Payload type of telephone-event.
-    pub telephone_event: Option<u8>,
-}
-
-/// Media that our SDP answers with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MediaAnswer {
-    /// Local RTP port.
-    pub port: u16,
-    /// Chosen from the phone's offer.
-    pub law: Law,
-    /// The phone's payload type, where it offered one.
-    pub telephone_event: Option<u8>,
-}
-
-/// Media that the phone's SDP describes, offer or answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteMedia {
-    /// Where it wants RTP; `None` where it offered none (then ours is the offer).
-    pub remote: Option<SocketAddr>,
-    /// What both can, in its order of preference; not empty.
-    pub laws: Vec<Law>,
-    /// Its payload type of telephone-event.
-    pub telephone_event: Option<u8>,
-    /// It wants to hear (`sendrecv`, `recvonly`).
-    pub wants_audio: bool,
-    /// It will speak (`sendrecv`, `sendonly`).
-    pub sends_audio: bool,
-}
 
 /// Why signalling could not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]

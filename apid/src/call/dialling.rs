@@ -1,0 +1,108 @@
+//! From digits to a number: when it is complete, and what is done then.
+
+use super::action::News;
+use super::action::{Action, Order};
+use super::dial_plan::{Match, Target};
+use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
+use super::switch::{LineInfo, Switch, do_};
+use crate::view::LegState;
+use tipring_shm_proto::command::ProgressTone;
+
+/// Longest number that is collected.
+const MAX_DIGITS: usize = 32;
+
+/// Digits of a phone that hears dial tone.
+#[derive(Debug, Default)]
+pub(super) struct Dialled {
+    digits: String,
+    /// `None` until the first digit.
+    deadline_ms: Option<u64>,
+}
+
+impl Switch {
+    /// When [`Switch::handle_time`] has something to do.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.lines.values().filter_map(|info| info.dialled.as_ref()?.deadline_ms).min()
+    }
+
+    /// Numbers that are complete because no digit came.
+    pub fn handle_time(&mut self, now: Moment) -> Vec<Action> {
+        let mut out = Vec::new();
+        let is_due = |info: &LineInfo| {
+            let deadline = info.dialled.as_ref().and_then(|dialled| dialled.deadline_ms);
+            deadline.is_some_and(|deadline| deadline <= now.ms)
+        };
+        let due: Vec<String> = self
+            .lines
+            .iter()
+            .filter(|(_, info)| is_due(info))
+            .map(|(line, _)| line.clone())
+            .collect();
+        for line in due {
+            self.number_is_complete(&line, now, &mut out);
+        }
+        out
+    }
+
+    pub(super) fn digit(&mut self, line: &str, digit: char, now: Moment, out: &mut Vec<Action>) {
+        let inter_digit_ms = self.config.inter_digit_ms;
+        let Some(info) = self.lines.get_mut(line) else { return };
+        let Some(dialled) = &mut info.dialled else { return };
+        if dialled.digits.len() < MAX_DIGITS {
+            dialled.digits.push(digit);
+        }
+        dialled.deadline_ms = Some(now.ms + inter_digit_ms);
+        let digits = dialled.digits.clone();
+        match self.config.plan.match_digits(&digits) {
+            Match::Incomplete | Match::MayGoOn(_) => {}
+            Match::Complete(_) => self.number_is_complete(line, now, out),
+            Match::Unknown => {
+                // A final # says "that was all".
+                let number = digits.strip_suffix('#').unwrap_or(&digits);
+                if let Some(dialled) = self.lines.get_mut(line).and_then(|i| i.dialled.as_mut()) {
+                    number.clone_into(&mut dialled.digits);
+                }
+                self.number_is_complete(line, now, out);
+            }
+        }
+    }
+
+    fn number_is_complete(&mut self, line: &str, now: Moment, out: &mut Vec<Action>) {
+        let Some(info) = self.lines.get_mut(line) else { return };
+        let Some(dialled) = info.dialled.take() else { return };
+        let number = dialled.digits;
+        let target = self.config.plan.exact(&number).cloned();
+        if let Some(call) = info.call {
+            if let Some(record) = self.calls.get_mut(&call) {
+                record.ends.to = format!("number:{number}");
+            }
+            self.route(call, line, target, out, now);
+            return;
+        }
+        if target == Some(Target::DialTone) {
+            let tone = Some(ProgressTone::Dial);
+            do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
+            return;
+        }
+        let ends = Ends { from: format!("line:{line}"), to: format!("number:{number}") };
+        let legs = vec![LegRecord::line(line, LegState::Connected)];
+        let ring = self.default_ring(line);
+        match self.begin(ends, legs, Stage::RingingTo, ring, now) {
+            Ok(call) => {
+                do_(out, call, Order::Tag { line: line.to_owned() });
+                self.tell(call, News::Started, out);
+                self.route(call, line, target, out, now);
+            }
+            Err(_) => {
+                let tone = Some(ProgressTone::Congestion);
+                do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
+            }
+        }
+    }
+
+    pub(super) fn start_dialling(&mut self, line: &str) {
+        if let Some(info) = self.lines.get_mut(line) {
+            info.dialled = Some(Dialled::default());
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What is known of one call, in the form that outlives apid.
+
+use super::Cause;
+use crate::view::{Call, CallState, CallerIdView, CauseView, Leg, LegKind, LegState, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+/// Names a call; greater than that of any earlier call, also of an earlier apid. Stored as the
+/// tag of each line that takes part.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct CallNumber(pub u64);
+
+impl std::fmt::Display for CallNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl CallNumber {
+    /// The number of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+/// Now: both clocks, read once by whoever feeds an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic, ms from any beginning.
+    pub ms: u64,
+    /// For people.
+    pub wall: SystemTime,
+}
+
+/// Who called whom, as addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// `line:ID`, `app:NAME`.
+    pub from: String,
+    /// `line:ID`, `app:NAME`, `number:DIGITS` for what reached nobody.
+    pub to: String,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The one who is to call rings first.
+    RingingFrom,
+    /// The one who is called rings.
+    RingingTo,
+    /// Both are lifted; audio is being joined.
+    Joining,
+    /// They talk.
+    Talking,
+    /// A line and an application are being joined.
+    Entering,
+    /// A line hears an application.
+    Application,
+    /// A SIP phone hears our dial tone and dials.
+    Dialling,
+    /// It hears why its number reached nobody.
+    HearsTone,
+    /// Over; its lines are being cleared.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+/// One end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegRecord {
+    /// The line; `None` is an application.
+    pub line: Option<String>,
+    /// As clients know it.
+    pub address: String,
+    /// State.
+    pub state: LegState,
+    /// A SIP phone's INVITE that has no final response yet.
+    pub unaccepted: bool,
+}
+
+impl LegRecord {
+    pub(super) fn line(line: &str, state: LegState) -> Self {
+        Self {
+            line: Some(line.to_owned()),
+            address: format!("line:{line}"),
+            state,
+            unaccepted: false,
+        }
+    }
+
+    pub(super) fn application(name: &str) -> Self {
+        Self {
+            line: None,
+            address: format!("app:{name}"),
+            state: LegState::Connected,
+            unaccepted: false,
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Names it.
+    pub number: CallNumber,
+    /// Who called whom.
+    pub ends: Ends,
+    /// Caller first.
+    pub legs: Vec<LegRecord>,
+    /// How far it is.
+    pub stage: Stage,
+    /// Shown to whoever rings.
+    pub caller_id: CallerIdView,
+    /// Of each phone that rings.
+    pub ring_timeout_ms: u32,
+    /// On and off in turn.
+    pub cadence_ms: Vec<u16>,
+    /// Beginning.
+    pub started_at: Timestamp,
+    /// First answer.
+    pub answered_at: Option<Timestamp>,
+    /// End.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+}
+
+impl CallRecord {
+    /// Whether it is over, its lines cleared or not.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ending | Stage::Ended)
+    }
+
+    /// Its lines, caller first.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.legs.iter().filter_map(|leg| leg.line.as_deref())
+    }
+
+    pub(super) fn leg(&mut self, line: &str) -> Option<&mut LegRecord> {
+        self.legs.iter_mut().find(|leg| leg.line.as_deref() == Some(line))
+    }
+
+    /// As clients see it; media statistics are filled in by whoever can read them.
+    pub fn view(&self) -> Call {
+        let held = self.legs.iter().any(|leg| leg.state == LegState::Held);
+        let state = match self.stage {
+            Stage::Ending | Stage::Ended => CallState::Ended,
+            Stage::RingingFrom | Stage::RingingTo | Stage::Joining => CallState::Ringing,
+            _ if held => CallState::Held,
+            _ => CallState::Connected,
+        };
+        let legs = self.legs.iter().map(|leg| Leg {
+            kind: if leg.line.is_some() { LegKind::Line } else { LegKind::Application },
+            address: leg.address.clone(),
+            line: leg.line.clone(),
+            state: leg.state,
+            media: None,
+        });
+        Call {
+            id: self.number.to_string(),
+            state,
+            from: self.ends.from.clone(),
+            to: self.ends.to.clone(),
+            legs: legs.collect(),
+            started_at: self.started_at,
+            answered_at: self.answered_at,
+            ended_at: self.ended_at,
+            cause: self
+                .cause
+                .map(|cause| CauseView { code: cause.code(), text: cause.text().to_owned() }),
+            media: None,
+        }
+    }
+}

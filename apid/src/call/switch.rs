@@ -1,0 +1,597 @@
+//! All lines and all calls: what happens to one decides what is asked of the others.
+
+use super::action::{Action, Input, News, Order};
+use super::dial_plan::{DialPlan, Target};
+use super::dialling::Dialled;
+use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
+use super::{Cause, RemoteMedia};
+use crate::view::{CallerIdView, LegState, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use tipring_shm_proto::command::{LineState, ProgressTone};
+
+/// Calls that are over and still known.
+const REMEMBERED: usize = 100;
+
+/// What holds for all calls.
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// Numbers.
+    pub plan: DialPlan,
+    /// A number is complete when no digit comes for so long.
+    pub inter_digit_ms: u64,
+    /// A phone rings so long.
+    pub ring_timeout_ms: u32,
+    /// On and off in turn.
+    pub cadence_ms: Vec<u16>,
+    /// A call whose phone sends no RTP for so long ends; 0 is never.
+    pub media_timeout_ms: u32,
+    /// Calls at once.
+    pub max_calls: usize,
+}
+
+/// How to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingOrder {
+    /// Shown by the phone.
+    pub caller: CallerIdView,
+    /// Gives up by itself.
+    pub timeout_ms: u32,
+    /// On and off in turn.
+    pub cadence_ms: Vec<u16>,
+}
+
+/// Why a call cannot begin, or a line cannot be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// The line is in this state, or in a call.
+    Line(LineState),
+    /// The phone cannot be reached.
+    Absent,
+    /// Too many calls.
+    Full,
+}
+
+#[derive(Debug)]
+pub(super) struct LineInfo {
+    pub(super) sip: bool,
+    pub(super) caller_id: CallerIdView,
+    pub(super) state: LineState,
+    pub(super) reachable: bool,
+    pub(super) call: Option<CallNumber>,
+    pub(super) dialled: Option<Dialled>,
+    /// An INVITE that waits for the line's last call to be cleared.
+    pub(super) waiting: Option<(String, RemoteMedia)>,
+}
+
+/// All lines and all calls.
+#[derive(Debug)]
+pub struct Switch {
+    pub(super) config: SwitchConfig,
+    pub(super) lines: BTreeMap<String, LineInfo>,
+    pub(super) calls: BTreeMap<CallNumber, CallRecord>,
+    over: VecDeque<CallRecord>,
+    next: u64,
+}
+
+impl Switch {
+    /// No lines yet; `first` is greater than any earlier call's number.
+    pub fn new(config: SwitchConfig, first: CallNumber) -> Self {
+        let (lines, calls, over) = Default::default();
+        Self { config, lines, calls, over, next: first.0.max(1) }
+    }
+
+    /// A line: SIP or analog, and what others are shown when it calls.
+    pub fn add_line(&mut self, line: &str, sip: bool, caller_id: CallerIdView) {
+        let info = LineInfo {
+            sip,
+            caller_id,
+            state: LineState::Offline,
+            reachable: !sip,
+            call: None,
+            dialled: None,
+            waiting: None,
+        };
+        self.lines.insert(line.to_owned(), info);
+    }
+
+    /// Gives a line a number of its own.
+    pub fn add_number(&mut self, number: &str, line: &str) {
+        self.config.plan.add(number, Target::Line(line.to_owned()));
+    }
+
+    /// All numbers.
+    pub fn plan(&self) -> &DialPlan {
+        &self.config.plan
+    }
+
+    /// Calls that are not over, then those that are; newest first.
+    pub fn calls(&self) -> impl Iterator<Item = &CallRecord> {
+        self.calls.values().rev().chain(self.over.iter().rev())
+    }
+
+    /// Calls that are not over or not cleared.
+    pub fn active(&self) -> impl Iterator<Item = &CallRecord> {
+        self.calls.values()
+    }
+
+    /// One call.
+    pub fn call(&self, call: CallNumber) -> Option<&CallRecord> {
+        self.calls.get(&call).or_else(|| self.over.iter().find(|over| over.number == call))
+    }
+
+    /// The call a line takes part in.
+    pub fn call_of(&self, line: &str) -> Option<CallNumber> {
+        self.lines.get(line)?.call
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: Input, now: Moment) -> Vec<Action> {
+        let mut out = Vec::new();
+        match input {
+            Input::Line { line, event } => self.line_event(&line, event, now, &mut out),
+            Input::Invited { line, to, media } => self.invited(&line, to, media, now, &mut out),
+            Input::Lifted { line, media } => {
+                if let Some(call) = self.call_of(&line) {
+                    do_(&mut out, call, Order::Lift { line, media });
+                }
+            }
+            Input::Alerting { line } => self.alerting(&line, &mut out),
+            Input::Refused { line, cause } => self.leg_refused(&line, cause, now, &mut out),
+            Input::HungUp { line } => self.hung_up(&line, now, &mut out),
+            Input::Digit { line, digit } => self.digit(&line, digit, now, &mut out),
+            Input::Reachable { line, reachable } => {
+                if let Some(info) = self.lines.get_mut(&line) {
+                    info.reachable = reachable;
+                }
+            }
+            Input::Established { call } => self.established(call, now, &mut out),
+            Input::Failed { call, cause } => self.end(call, cause, None, now, &mut out),
+            Input::Released { call } => self.released(call, now, &mut out),
+            Input::EngineGone => {
+                for info in self.lines.values_mut() {
+                    info.state = LineState::Offline;
+                    info.dialled = None;
+                }
+                for call in self.calls.keys().copied().collect::<Vec<_>>() {
+                    self.end(call, Cause::TemporaryFailure, None, now, &mut out);
+                }
+            }
+        }
+        out
+    }
+
+    /// A call from the API to a line, which rings.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing was changed.
+    pub fn ring(
+        &mut self,
+        line: &str,
+        ring: RingOrder,
+        now: Moment,
+    ) -> Result<(CallNumber, Vec<Action>), Busy> {
+        self.check_free(line)?;
+        let ends = Ends { from: "app:api".to_owned(), to: format!("line:{line}") };
+        let legs = vec![LegRecord::application("api"), LegRecord::line(line, LegState::Ringing)];
+        let call = self.begin(ends, legs, Stage::RingingTo, ring, now)?;
+        let mut out = Vec::new();
+        self.tell(call, News::Started, &mut out);
+        self.ring_line(call, line, &mut out);
+        Ok((call, out))
+    }
+
+    /// A call between two lines: `from` rings first, unless it is lifted and in no call.
+    ///
+    /// # Errors
+    /// [`Busy`] with either; nothing was changed.
+    pub fn place(
+        &mut self,
+        from: &str,
+        to: &str,
+        ring: RingOrder,
+        now: Moment,
+    ) -> Result<(CallNumber, Vec<Action>), Busy> {
+        let lifted = self.lines.get(from).is_some_and(|info| {
+            info.call.is_none() && info.state == LineState::OffHook && !info.sip
+        });
+        if !lifted {
+            self.check_free(from)?;
+        }
+        self.check_free(to)?;
+        let ends = Ends { from: format!("line:{from}"), to: format!("line:{to}") };
+        let state = if lifted { LegState::Connected } else { LegState::Ringing };
+        let legs = vec![LegRecord::line(from, state)];
+        let call = self.begin(ends, legs, Stage::RingingFrom, ring, now)?;
+        let mut out = Vec::new();
+        self.tell(call, News::Started, &mut out);
+        if lifted {
+            do_(&mut out, call, Order::Tag { line: from.to_owned() });
+            self.ring_callee(call, to, &mut out, now);
+        } else {
+            self.ring_line(call, from, &mut out);
+        }
+        Ok((call, out))
+    }
+
+    /// Ends a call; nothing happens to one that is over.
+    pub fn end_call(&mut self, call: CallNumber, cause: Cause, now: Moment) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.end(call, cause, None, now, &mut out);
+        out
+    }
+
+    /// Takes a lifted line that is in no call for the application.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing was changed.
+    pub fn answer(&mut self, line: &str, now: Moment) -> Result<Vec<Action>, Busy> {
+        let info = self.lines.get(line).ok_or(Busy::Absent)?;
+        if info.call.is_some() || info.state != LineState::OffHook {
+            return Err(Busy::Line(info.state));
+        }
+        let ends = Ends { from: format!("line:{line}"), to: "app:api".to_owned() };
+        let legs = vec![LegRecord::line(line, LegState::Connected), LegRecord::application("api")];
+        let ring = self.default_ring(line);
+        let call = self.begin(ends, legs, Stage::Entering, ring, now)?;
+        let mut out = Vec::new();
+        self.tell(call, News::Started, &mut out);
+        do_(&mut out, call, Order::Tag { line: line.to_owned() });
+        do_(&mut out, call, Order::Tone { line: line.to_owned(), tone: None });
+        do_(&mut out, call, Order::Established);
+        Ok(out)
+    }
+
+    /// Notes that a leg is on hold, or not; the engine has done it already.
+    pub fn note_hold(&mut self, line: &str, on: bool) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(call) = self.call_of(line) else { return out };
+        let Some(record) = self.calls.get_mut(&call) else { return out };
+        let Some(leg) = record.leg(line) else { return out };
+        let state = if on { LegState::Held } else { LegState::Connected };
+        if leg.state != state && matches!(leg.state, LegState::Connected | LegState::Held) {
+            leg.state = state;
+            let held = record.legs.iter().any(|leg| leg.state == LegState::Held);
+            self.tell(call, if held { News::Held } else { News::Resumed }, &mut out);
+        }
+        out
+    }
+
+    pub(super) fn default_ring(&self, caller: &str) -> RingOrder {
+        RingOrder {
+            caller: self.lines.get(caller).map(|i| i.caller_id.clone()).unwrap_or_default(),
+            timeout_ms: self.config.ring_timeout_ms,
+            cadence_ms: self.config.cadence_ms.clone(),
+        }
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        ends: Ends,
+        legs: Vec<LegRecord>,
+        stage: Stage,
+        ring: RingOrder,
+        now: Moment,
+    ) -> Result<CallNumber, Busy> {
+        if self.calls.len() >= self.config.max_calls {
+            return Err(Busy::Full);
+        }
+        let number = CallNumber(self.next);
+        self.next += 1;
+        for line in legs.iter().filter_map(|leg| leg.line.as_deref()) {
+            if let Some(info) = self.lines.get_mut(line) {
+                info.call = Some(number);
+                info.dialled = None;
+            }
+        }
+        let record = CallRecord {
+            number,
+            ends,
+            legs,
+            stage,
+            caller_id: ring.caller,
+            ring_timeout_ms: ring.timeout_ms,
+            cadence_ms: ring.cadence_ms,
+            started_at: Timestamp(now.wall),
+            answered_at: None,
+            ended_at: None,
+            cause: None,
+        };
+        self.calls.insert(number, record);
+        Ok(number)
+    }
+
+    pub(super) fn check_free(&self, line: &str) -> Result<(), Busy> {
+        let info = self.lines.get(line).ok_or(Busy::Absent)?;
+        if info.call.is_some() || info.state != LineState::OnHook {
+            return Err(Busy::Line(info.state));
+        }
+        if info.reachable { Ok(()) } else { Err(Busy::Absent) }
+    }
+
+    pub(super) fn leg_answered(
+        &mut self,
+        call: CallNumber,
+        line: &str,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(record) = self.calls.get_mut(&call) else { return };
+        if let Some(leg) = record.leg(line) {
+            leg.state = LegState::Connected;
+        }
+        if record.stage == Stage::RingingFrom {
+            let to = record.ends.to.strip_prefix("line:").unwrap_or_default().to_owned();
+            self.ring_callee(call, &to, out, now);
+        } else if record.stage == Stage::RingingTo {
+            let caller = record.legs.first_mut().filter(|leg| leg.line.is_some());
+            let Some(caller) = caller else {
+                record.stage = Stage::Entering;
+                do_(out, call, Order::Established);
+                return;
+            };
+            let caller_line = caller.line.clone().unwrap_or_default();
+            if std::mem::take(&mut caller.unaccepted) {
+                do_(out, call, Order::Accept { line: caller_line.clone() });
+            }
+            record.stage = Stage::Joining;
+            do_(out, call, Order::Bridge { line: caller_line, peer: line.to_owned() });
+            do_(out, call, Order::Established);
+        }
+    }
+
+    pub(super) fn established(&mut self, call: CallNumber, now: Moment, out: &mut Vec<Action>) {
+        let Some(record) = self.calls.get_mut(&call) else { return };
+        record.stage = match record.stage {
+            Stage::Joining => Stage::Talking,
+            Stage::Entering => Stage::Application,
+            Stage::Dialling if record.answered_at.is_none() => Stage::Dialling,
+            _ => return,
+        };
+        record.answered_at.get_or_insert(Timestamp(now.wall));
+        self.tell(call, News::Connected, out);
+    }
+
+    /// The caller of `call` wants `target`; `None` is a number nobody has.
+    pub(super) fn route(
+        &mut self,
+        call: CallNumber,
+        caller: &str,
+        target: Option<Target>,
+        out: &mut Vec<Action>,
+        now: Moment,
+    ) {
+        match target {
+            None => self.to_failed(call, Cause::UnallocatedNumber, None, now, out),
+            Some(Target::Line(line)) => self.ring_callee(call, &line, out, now),
+            Some(Target::Echo) => {
+                self.accept(call, caller, out);
+                let Some(record) = self.calls.get_mut(&call) else { return };
+                "app:echo".clone_into(&mut record.ends.to);
+                record.legs.push(LegRecord::application("echo"));
+                record.stage = Stage::Entering;
+                do_(out, call, Order::Tone { line: caller.to_owned(), tone: None });
+                do_(out, call, Order::Echo { line: caller.to_owned() });
+                do_(out, call, Order::Established);
+            }
+            Some(Target::DialTone) => {
+                self.accept(call, caller, out);
+                let Some(record) = self.calls.get_mut(&call) else { return };
+                "app:dial_tone".clone_into(&mut record.ends.to);
+                record.stage = Stage::Dialling;
+                let tone = Some(ProgressTone::Dial);
+                do_(out, call, Order::Tone { line: caller.to_owned(), tone });
+                do_(out, call, Order::Established);
+                if let Some(info) = self.lines.get_mut(caller) {
+                    info.dialled = Some(Dialled::default());
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, call: CallNumber, caller: &str, out: &mut Vec<Action>) {
+        let leg = self.calls.get_mut(&call).and_then(|record| record.leg(caller));
+        if leg.is_some_and(|leg| std::mem::take(&mut leg.unaccepted)) {
+            do_(out, call, Order::Accept { line: caller.to_owned() });
+        }
+    }
+
+    /// Rings the line that the caller of `call` wants.
+    pub(super) fn ring_callee(
+        &mut self,
+        call: CallNumber,
+        to: &str,
+        out: &mut Vec<Action>,
+        now: Moment,
+    ) {
+        let cause = match self.check_free(to) {
+            Ok(()) => None,
+            Err(Busy::Line(LineState::Offline) | Busy::Absent) => Some(Cause::SubscriberAbsent),
+            Err(Busy::Line(LineState::Fault)) => Some(Cause::DestinationOutOfOrder),
+            Err(Busy::Line(_) | Busy::Full) => Some(Cause::UserBusy),
+        };
+        let Some(record) = self.calls.get_mut(&call) else { return };
+        record.ends.to = format!("line:{to}");
+        if let Some(cause) = cause {
+            self.to_failed(call, cause, None, now, out);
+            return;
+        }
+        record.stage = Stage::RingingTo;
+        let caller = record.legs.first().and_then(|leg| Some((leg.line.clone()?, leg.unaccepted)));
+        record.legs.push(LegRecord::line(to, LegState::Ringing));
+        if let Some(info) = self.lines.get_mut(to) {
+            info.call = Some(call);
+        }
+        match caller {
+            Some((line, true)) => do_(out, call, Order::Alert { line }),
+            Some((line, false)) => {
+                do_(out, call, Order::Tone { line, tone: Some(ProgressTone::Ringback) });
+            }
+            None => {}
+        }
+        self.ring_line(call, to, out);
+    }
+
+    fn ring_line(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
+        let Some(record) = self.calls.get(&call) else { return };
+        let ring = Order::Ring {
+            line: line.to_owned(),
+            caller: record.caller_id.clone(),
+            timeout_ms: record.ring_timeout_ms,
+            cadence_ms: record.cadence_ms.clone(),
+        };
+        do_(out, call, ring);
+        do_(out, call, Order::Tag { line: line.to_owned() });
+        // A SIP phone says itself when it rings.
+        if self.lines.get(line).is_some_and(|info| !info.sip) {
+            self.tell(call, News::Ringing, out);
+        }
+    }
+
+    /// Whom the caller wants cannot be had. A caller with an open ear hears why; any other is
+    /// hung up on. `refused` is the SIP phone that refused.
+    pub(super) fn to_failed(
+        &mut self,
+        call: CallNumber,
+        cause: Cause,
+        refused: Option<&str>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(record) = self.calls.get_mut(&call) else { return };
+        let callee =
+            record.legs.iter_mut().find(|leg| leg.state == LegState::Ringing && leg.line.is_some());
+        if let Some(leg) = callee {
+            leg.state = LegState::Ended;
+            let line = leg.line.clone().unwrap_or_default();
+            do_(
+                out,
+                call,
+                if refused == Some(line.as_str()) {
+                    Order::Refused { line }
+                } else {
+                    Order::StopRing { line, cause }
+                },
+            );
+        }
+        let open_ear = record
+            .legs
+            .first_mut()
+            .filter(|leg| leg.state == LegState::Connected && !leg.unaccepted)
+            .and_then(|leg| leg.line.clone());
+        let Some(caller) = open_ear else {
+            self.end(call, cause, None, now, out);
+            return;
+        };
+        let tone = Some(match cause {
+            Cause::UserBusy => ProgressTone::Busy,
+            Cause::UnallocatedNumber | Cause::InvalidNumber => ProgressTone::SpecialInformation,
+            _ => ProgressTone::Congestion,
+        });
+        do_(out, call, Order::Tone { line: caller.clone(), tone });
+        if self.lines.get(&caller).is_some_and(|info| info.sip) {
+            record.cause = Some(cause);
+            record.stage = Stage::HearsTone;
+            self.release_callee(call);
+        } else {
+            if let Some(leg) = record.leg(&caller) {
+                leg.state = LegState::Ended;
+            }
+            do_(out, CallNumber(0), Order::Tag { line: caller });
+            self.end(call, cause, None, now, out);
+        }
+    }
+
+    /// The callee of a call that goes on without it is free for others.
+    fn release_callee(&mut self, call: CallNumber) {
+        let Some(record) = self.calls.get(&call) else { return };
+        for leg in record.legs.iter().filter(|leg| leg.state == LegState::Ended) {
+            let info = leg.line.as_ref().and_then(|line| self.lines.get_mut(line));
+            if let Some(info) = info.filter(|info| info.call == Some(call)) {
+                info.call = None;
+            }
+        }
+    }
+
+    pub(super) fn leg_gone(
+        &mut self,
+        line: &str,
+        cause: Cause,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(call) = self.call_of(line) {
+            self.end(call, cause, Some(line), now, out);
+        }
+    }
+
+    pub(super) fn end(
+        &mut self,
+        call: CallNumber,
+        cause: Cause,
+        gone: Option<&str>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(record) = self.calls.get_mut(&call).filter(|record| !record.is_over()) else {
+            return;
+        };
+        for leg in &mut record.legs {
+            let before = std::mem::replace(&mut leg.state, LegState::Ended);
+            let Some(line) = leg.line.clone() else { continue };
+            let order = match before {
+                LegState::Idle | LegState::Ended => continue,
+                _ if gone == Some(line.as_str()) => Order::Gone { line },
+                LegState::Ringing => Order::StopRing { line, cause },
+                LegState::Connected | LegState::Held => Order::Drop { line, cause },
+            };
+            do_(out, call, order);
+        }
+        record.stage = Stage::Ending;
+        record.ended_at = Some(Timestamp(now.wall));
+        // Why its number reached nobody says more than who hung up after that.
+        record.cause.get_or_insert(cause);
+        self.tell(call, News::Ended, out);
+        do_(out, call, Order::Release);
+    }
+
+    pub(super) fn released(&mut self, call: CallNumber, now: Moment, out: &mut Vec<Action>) {
+        let Some(record) = self.calls.remove(&call) else { return };
+        let mut waiting = Vec::new();
+        for line in record.lines() {
+            let info = self.lines.get_mut(line).filter(|info| info.call == Some(call));
+            if let Some(info) = info {
+                info.call = None;
+                info.dialled = None;
+                waiting.extend(info.waiting.take().map(|(to, media)| (line.to_owned(), to, media)));
+            }
+        }
+        self.remember(record);
+        for (line, to, media) in waiting {
+            self.invited(&line, to, media, now, out);
+        }
+    }
+
+    pub(super) fn remember(&mut self, mut record: CallRecord) {
+        record.stage = Stage::Ended;
+        if self.over.len() >= REMEMBERED {
+            self.over.pop_front();
+        }
+        self.over.push_back(record);
+    }
+
+    pub(super) fn tell(
+        &self,
+        call: CallNumber,
+        news: fn(Arc<CallRecord>) -> News,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(record) = self.calls.get(&call) {
+            out.push(Action::Tell(news(Arc::new(record.clone()))));
+        }
+    }
+}
+
+pub(super) fn do_(out: &mut Vec<Action>, call: CallNumber, order: Order) {
+    out.push(Action::Do { call, order });
+}

@@ -1,0 +1,333 @@
+//! A telephone that nobody here wrote (SIPp) against our SIP, over real sockets on loopback.
+//! Control is a stand-in that answers every call and writes down what it is told.
+
+use async_trait::async_trait;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use tipring_apid::control::{
+    Cause, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling as _,
+};
+use tipring_apid::sip::digest::Algorithm;
+use tipring_apid::sip::settings::{AccountKind, AccountSettings, SipSettings};
+use tipring_apid::sip::{Exchange, Sip};
+use tipring_apid::view::CallerIdView;
+use tipring_shm_proto::command::Law;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Answers 600, refuses everything else as busy, tells what happened.
+#[derive(Default)]
+struct Desk {
+    sip: OnceLock<Sip>,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Desk {
+    fn note(&self, what: String) {
+        self.heard.lock().unwrap().push(what);
+    }
+
+    async fn hears(&self, what: &str) {
+        let start = Instant::now();
+        while !self.heard.lock().unwrap().iter().any(|heard| heard == what) {
+            let heard = self.heard.lock().unwrap().clone();
+            assert!(start.elapsed() < LIMIT, "{what} is not in {heard:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Exchange for Desk {
+    async fn invites(&self, line: &str, to: &str, media: RemoteMedia) {
+        self.note(format!("{line} calls {to}"));
+        let sip = self.sip.get().unwrap();
+        if to == "600" {
+            sip.progress(line).await;
+            let answer = MediaAnswer {
+                port: 10_000,
+                law: media.laws[0],
+                telephone_event: media.telephone_event,
+            };
+            let _ = sip.accept(line, answer).await;
+        } else {
+            sip.hang_up(line, Cause::UserBusy).await;
+        }
+    }
+    async fn rings(&self, line: &str) {
+        self.note(format!("{line} rings"));
+    }
+    async fn answers(&self, line: &str, _media: RemoteMedia) {
+        self.note(format!("{line} answers"));
+    }
+    async fn refuses(&self, line: &str, status: u16) {
+        self.note(format!("{line} refuses {status}"));
+    }
+    async fn hangs_up(&self, line: &str) {
+        self.note(format!("{line} hangs up"));
+    }
+    async fn cancels(&self, line: &str) {
+        self.note(format!("{line} cancels"));
+    }
+    async fn media_changes(&self, _line: &str, media: RemoteMedia) -> Option<MediaAnswer> {
+        Some(MediaAnswer {
+            port: 10_000,
+            law: *media.laws.first()?,
+            telephone_event: media.telephone_event,
+        })
+    }
+    async fn registration(&self, line: &str, change: RegistrationChange) {
+        let what = match change {
+            RegistrationChange::Registered { .. } => "registers",
+            RegistrationChange::Unregistered => "unregisters",
+            RegistrationChange::Refused { .. } => "is refused",
+        };
+        self.note(format!("{line} {what}"));
+    }
+    async fn digit(&self, line: &str, digit: char, _duration_ms: u16) {
+        self.note(format!("{line} dials {digit}"));
+    }
+    async fn flash(&self, line: &str) {
+        self.note(format!("{line} flashes"));
+    }
+}
+
+/// A folder that goes with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tipring-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn start(folder: &Path, algorithms: &[Algorithm]) -> (Sip, Arc<Desk>) {
+    let mut settings = SipSettings::new("127.0.0.1:0".parse().unwrap(), folder.join("state"));
+    settings.accounts = (1..=50)
+        .map(|i| AccountSettings {
+            id: format!("phone{i}"),
+            kind: AccountKind::Registered {
+                password: "secret".into(),
+                algorithms: algorithms.to_vec(),
+            },
+        })
+        .collect();
+    let sip = Sip::open(&settings).await.unwrap();
+    let desk = Arc::new(Desk::default());
+    assert!(desk.sip.set(sip.clone()).is_ok());
+    sip.serve(desk.clone());
+    (sip, desk)
+}
+
+/// One SIPp process playing one scenario once.
+struct Phone {
+    child: Child,
+    folder: Folder,
+}
+
+/// Free a moment ago; SIPp cannot choose one by itself and tell us.
+fn free_port() -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// Every phone's own, and the next few above it.
+fn media_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    20_000 + (NEXT.fetch_add(8, Ordering::Relaxed) + std::process::id() as u16 % 16 * 512) % 8192
+}
+
+impl Phone {
+    fn plays(scenario: &str, user: &str, password: &str, server: SocketAddr, port: u16) -> Self {
+        Self::plays_over("u1", scenario, user, password, server, port)
+    }
+
+    fn plays_over(
+        transport: &str,
+        scenario: &str,
+        user: &str,
+        password: &str,
+        server: SocketAddr,
+        port: u16,
+    ) -> Self {
+        let folder = Folder::new(&format!("{user}-{scenario}-{port}"));
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/sip");
+        let child = Command::new("sipp")
+            .args(["-sf", files.join(format!("{scenario}.xml")).to_str().unwrap()])
+            .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
+            .args(["-s", user, "-au", user, "-ap", password, "-d", "300", "-m", "1"])
+            .args(["-key", "number", "600", "-key", "rtp_port", "30000"])
+            // SIPp opens media sockets in any case, and gives up where they are taken.
+            .args(["-mp", &media_port().to_string()])
+            .args(["-nostdin", "-trace_msg", "-trace_err", &server.to_string()])
+            .current_dir(&folder.0)
+            .env("TERM", "dumb")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sipp is installed (Debian: sip-tester)");
+        Self { child, folder }
+    }
+
+    async fn ends(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < LIMIT, "{}", self.messages());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn succeeds(mut self) {
+        let status = self.ends().await;
+        assert!(status.success(), "{status}\n{}", self.messages());
+    }
+
+    fn messages(&self) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(&self.folder.0).unwrap().flatten() {
+            let content = std::fs::read(entry.path()).unwrap_or_default();
+            let _ = writeln!(text, "{}", String::from_utf8_lossy(&content));
+        }
+        text
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn offer() -> MediaOffer {
+    MediaOffer { port: 10_002, laws: vec![Law::Mu, Law::A], telephone_event: Some(101) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registers_over_udp_and_tcp_and_not_with_a_wrong_secret() {
+    let folder = Folder::new("register");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let server = sip.local_addr();
+    Phone::plays("register", "phone1", "secret", server, free_port()).succeeds().await;
+    desk.hears("phone1 registers").await;
+    assert!(sip.registration("phone1").unwrap().registered);
+    Phone::plays_over("t1", "register", "phone2", "secret", server, free_port()).succeeds().await;
+    desk.hears("phone2 registers").await;
+    Phone::plays("wrong_secret", "phone3", "guess", server, free_port()).succeeds().await;
+    desk.hears("phone3 is refused").await;
+    assert!(!sip.registration("phone3").unwrap().registered);
+    assert!(sip.registration("nobody").is_none());
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_phones_register_and_call_at_once() {
+    let folder = Folder::new("fifty");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let phones: Vec<Phone> = (1..=50)
+        .map(|i| {
+            let transport = if i % 5 == 0 { "t1" } else { "u1" };
+            let user = format!("phone{i}");
+            Phone::plays_over(
+                transport,
+                "hold_call",
+                &user,
+                "secret",
+                sip.local_addr(),
+                free_port(),
+            )
+        })
+        .collect();
+    for phone in phones {
+        phone.succeeds().await;
+    }
+    for i in 1..=50 {
+        desk.hears(&format!("phone{i} hangs up")).await;
+    }
+    assert_eq!(sip.live_dialogs(), [""; 0]);
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_is_rung_answers_and_is_hung_up_on() {
+    let folder = Folder::new("rung");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let port = free_port();
+    Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
+    let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
+    let caller = CallerIdView { number: "101".into(), name: "Kitchen".into() };
+    sip.invite("phone1", offer(), &caller).await.unwrap();
+    desk.hears("phone1 answers").await;
+    desk.hears("phone1 rings").await;
+    assert_eq!(sip.live_dialogs(), ["phone1"]);
+    sip.hang_up("phone1", Cause::NormalClearing).await;
+    phone.succeeds().await;
+    assert_eq!(sip.live_dialogs(), [""; 0]);
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_is_rung_in_vain() {
+    let folder = Folder::new("vain");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let port = free_port();
+    Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
+    let nobody = CallerIdView::default();
+
+    let phone = Phone::plays("is_rung_and_cancelled", "phone1", "secret", sip.local_addr(), port);
+    sip.invite("phone1", offer(), &nobody).await.unwrap();
+    desk.hears("phone1 rings").await;
+    sip.cancel("phone1", Cause::NoAnswer).await;
+    phone.succeeds().await;
+
+    let phone = Phone::plays("is_rung_and_busy", "phone1", "secret", sip.local_addr(), port);
+    sip.invite("phone1", offer(), &nobody).await.unwrap();
+    desk.hears("phone1 refuses 486").await;
+    phone.succeeds().await;
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_apid_has_phones_and_calls_of_the_last() {
+    let folder = Folder::new("restart");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let port = free_port();
+    Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
+    let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
+    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    desk.hears("phone1 answers").await;
+    sip.stop(); // without a word to the phone, as if it had been killed
+
+    let (next, _desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    assert_eq!(next.live_dialogs(), ["phone1"]);
+    assert!(next.registration("phone1").unwrap().registered);
+    next.adopt(&[]).await;
+    phone.succeeds().await;
+    assert_eq!(next.live_dialogs(), [""; 0]);
+    next.stop();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let folder = Folder::new("port");
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let settings = SipSettings::new(taken.local_addr().unwrap(), folder.0.clone());
+    let error = Sip::open(&settings).await.unwrap_err().to_string();
+    assert!(error.contains("UDP") && error.contains(&taken.local_addr().unwrap().to_string()));
+}

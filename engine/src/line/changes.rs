@@ -174,22 +174,13 @@ impl Line {
         }
     }
 
-    /// Ends the bridge, by a command to this line.
+    /// Ends the bridge, by a command to this line or because its peer left: then the frame loop,
+    /// which found out, tells it.
     pub(super) fn unbridge(&mut self, actions: &mut Actions) {
         if let State::OffHook(off) = &mut self.state
             && off.peer.take().is_some()
         {
             actions.push(Action::EndBridge);
-        }
-    }
-
-    /// The frame loop's part of a bridge is over because the other side ended it: tells it, and
-    /// leaves the line talking. To be called on the line that was left.
-    pub fn bridge_ended(&mut self, actions: &mut Actions) {
-        if let State::OffHook(off) = &mut self.state
-            && let Some(peer) = off.peer.take()
-        {
-            actions.say(LineEvent::BridgeEnded { peer });
         }
     }
 

@@ -16,7 +16,6 @@ enum Input {
     Signal(Signal),
     Command(Command),
     Voice(bool),
-    PeerLeft,
     Tick { ms: u16 },
 }
 
@@ -110,7 +109,6 @@ fn input() -> impl Strategy<Value = Input> {
         6 => signal().prop_map(Input::Signal),
         6 => command().prop_map(Input::Command),
         1 => any::<bool>().prop_map(Input::Voice),
-        1 => Just(Input::PeerLeft),
         6 => (0_u16..50).prop_map(|ms| Input::Tick { ms }),
         2 => (0_u16..40_000).prop_map(|ms| Input::Tick { ms }),
     ]
@@ -239,10 +237,6 @@ fn survive(kind: LineKind, steps: &[Step]) {
                 }
             }
             Input::Voice(active) => line.handle_voice(*active, TenthDbm0(-200), &mut actions),
-            Input::PeerLeft => {
-                line.bridge_ended(&mut actions);
-                witness.bridge = None;
-            }
             Input::Tick { ms } => {
                 now = now.after_ms(u32::from(*ms));
                 line.handle_time(now, &mut actions);

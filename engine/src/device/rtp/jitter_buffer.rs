@@ -173,9 +173,9 @@ impl JitterBuffer {
     /// From `timestamp` on the sender keeps silent (comfort noise, RFC 3389) or sends something
     /// else than audio (RFC 4733): what is absent there, is not missing.
     pub fn handle_quiet(&mut self, timestamp: u32) {
-        let in_reach = self
-            .playing
-            .is_some_and(|playing| (timestamp.wrapping_sub(playing) as i32).abs() <= MAX_STEP);
+        let in_reach = self.playing.is_some_and(|playing| {
+            (timestamp.wrapping_sub(playing) as i32).saturating_abs() <= MAX_STEP
+        });
         let known = self.quiet.is_some_and(|quiet| {
             !before(timestamp, quiet.from)
                 && quiet.until.is_none_or(|until| before(timestamp, until))

@@ -21,6 +21,8 @@ pub const PCMU: u8 = 0;
 pub const PCMA: u8 = 8;
 /// Static payload type of comfort noise (RFC 3389).
 pub const COMFORT_NOISE: u8 = 13;
+/// Dynamic payload types (RFC 3551 §6).
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 /// Silence that is told, and told again, ms.
 const SILENT_MS: u32 = 5000;
 /// Signals waiting for the line.
@@ -156,7 +158,7 @@ impl Session {
 
     /// Begins a call. Counts that were not taken yet stay.
     pub fn begin(&mut self, now: Nanos, media: RtpMedia, start: StreamStart) {
-        self.media = media;
+        self.media = checked(media);
         self.source = Source::new(media.remote);
         self.reception = Reception::default();
         self.buffer.reset();
@@ -172,6 +174,7 @@ impl Session {
 
     /// What signalling agreed on, from the next frame on.
     pub fn update(&mut self, now: Nanos, media: RtpMedia) {
+        let media = checked(media);
         if media.receive && !self.media.receive {
             self.heard = now;
             self.silent_told_ms = 0;
@@ -363,7 +366,6 @@ impl Session {
     }
 
     fn use_payload(&mut self, now: Nanos, Packet { header, payload }: Packet<'_>) {
-        // Telephone-event first: a hostile description may give it a static type.
         if Some(header.payload_type) == self.media.telephone_event {
             let Some(event) = EventPayload::parse(payload) else {
                 self.counts.malformed += 1;
@@ -465,6 +467,13 @@ impl Outgoing {
         self.octets[HEADER_OCTETS..HEADER_OCTETS + payload.len()].copy_from_slice(payload);
         self.ready = HEADER_OCTETS + payload.len();
     }
+}
+
+/// A payload type that is not dynamic (RFC 3551 §6) would be taken for audio or RTCP: then there
+/// are no telephone-events.
+fn checked(media: RtpMedia) -> RtpMedia {
+    let telephone_event = media.telephone_event.filter(|event| DYNAMIC.contains(event));
+    RtpMedia { telephone_event, ..media }
 }
 
 /// 1/8000 s, wrapping as timestamps do.

@@ -206,6 +206,15 @@ fn silence_by_agreement_is_not_missing_and_keeps_its_length() {
 }
 
 #[test]
+fn silence_half_a_clock_away_is_not_believed() {
+    let mut ear = Ear::new();
+    ear.stream(0, 10);
+    let playing = ear.buffer.playing.unwrap();
+    ear.buffer.handle_quiet(playing.wrapping_add(1 << 31));
+    assert_eq!(ear.stream(11, 4)[..3], [Heard::Frame, Heard::Frame, Heard::Missing]);
+}
+
+#[test]
 fn a_loss_before_silence_is_missing() {
     let mut ear = Ear::new();
     ear.stream(0, 10);

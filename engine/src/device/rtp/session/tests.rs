@@ -165,6 +165,17 @@ fn digits_need_an_agreement_and_a_way() {
 }
 
 #[test]
+fn a_payload_type_that_is_not_dynamic_is_no_agreement_on_events() {
+    for payload_type in [PCMU, PCMA, COMFORT_NOISE, 72, 95, 128, 255] {
+        let hostile = RtpMedia { telephone_event: Some(payload_type), ..media() };
+        let mut call = Call::new(hostile);
+        assert_eq!(call.session.media().telephone_event, None);
+        call.session.update(Nanos(0), hostile);
+        assert_eq!(call.session.send_digit(b'1', 40, 40), Driven::Unsupported);
+    }
+}
+
+#[test]
 fn a_received_digit_is_told_once_and_its_audio_is_not_missing() {
     let mut call = Call::new(media());
     for _ in 0..10 {

@@ -39,7 +39,7 @@ pub fn decode(format: AudioFormat, octets: &[u8]) -> Vec<i16> {
 /// ITU-T G.711 table 2b, µ-law, scaled to 16 bit.
 const fn linear_from_mu(octet: u8) -> i16 {
     let octet = !octet;
-    let magnitude = ((((octet & 0x0f) as i32) << 3) + 0x84 << ((octet >> 4) & 7)) - 0x84;
+    let magnitude = (((((octet & 0x0f) as i32) << 3) + 0x84) << ((octet >> 4) & 7)) - 0x84;
     (if octet & 0x80 == 0 { magnitude } else { -magnitude }) as i16
 }
 
@@ -48,7 +48,7 @@ const fn mu_from_linear(sample: i16) -> u8 {
     let wide = sample as i32;
     let magnitude = (if wide.abs() > 32_635 { 32_635 } else { wide.abs() }) + 0x84;
     let segment = 24 - magnitude.leading_zeros() as i32;
-    let octet = (segment << 4 | (magnitude >> (segment + 3)) & 0x0f) as u8;
+    let octet = ((segment << 4) | ((magnitude >> (segment + 3)) & 0x0f)) as u8;
     !(octet | if sample < 0 { 0x80 } else { 0 })
 }
 
@@ -70,7 +70,7 @@ const fn a_from_linear(sample: i16) -> u8 {
         magnitude >> 4
     } else {
         let segment = 24 - magnitude.leading_zeros() as i32;
-        segment << 4 | (magnitude >> (segment + 3)) & 0x0f
+        (segment << 4) | ((magnitude >> (segment + 3)) & 0x0f)
     };
     octet as u8 ^ if sample < 0 { 0x55 } else { 0xd5 }
 }
@@ -153,7 +153,7 @@ fn layout_of(chunk: &[u8]) -> Result<WavLayout, WavError> {
         let tag = word(0)?;
         // WAVE_FORMAT_EXTENSIBLE: the tag begins the sub-format's GUID.
         let tag = if tag == 0xfffe { word(24)? } else { tag };
-        let rate_hz = u32::from(word(4)?) | u32::from(word(6)?) << 16;
+        let rate_hz = u32::from(word(4)?) | (u32::from(word(6)?) << 16);
         Some(WavLayout { tag, channels: word(2)?, rate_hz, bits: word(14)? })
     };
     let layout = read().ok_or(WavError::Missing("fmt "))?;

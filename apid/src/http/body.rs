@@ -1,0 +1,162 @@
+//! Bodies of requests: how long, how late, of what type, and what they mean.
+
+use super::State;
+use super::problem::{Kind, Problem};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub T);
+
+/// A JSON body that may be left out.
+pub(super) struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let octets = read(&request, payload, limits(&request).0).await?;
+            require_json(&request)?;
+            parse(&octets).map(JsonBody)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let octets = read(&request, payload, limits(&request).0).await?;
+            if octets.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            require_json(&request)?;
+            parse(&octets).map(OptionalBody)
+        })
+    }
+}
+
+/// A body of any type, as long as audio may be.
+pub(super) struct AnyBody {
+    /// Its media type in lower case, without parameters; empty where the client named none.
+    pub media_type: String,
+    /// What it holds.
+    pub octets: Bytes,
+}
+
+impl FromRequest for AnyBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let media_type = media_type(&request);
+            let (json, audio) = limits(&request);
+            let limit = if is_json(&media_type) { json } else { audio };
+            Ok(Self { octets: read(&request, payload, limit).await?, media_type })
+        })
+    }
+}
+
+impl AnyBody {
+    /// Whether it says it is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        is_json(&self.media_type)
+    }
+}
+
+fn limits(request: &HttpRequest) -> (usize, usize) {
+    let state = request.app_data::<web::Data<State>>().expect("the server has a state");
+    (state.settings.body_limit_bytes, state.settings.audio_limit_bytes)
+}
+
+fn media_type(request: &HttpRequest) -> String {
+    let value = request.headers().get(header::CONTENT_TYPE);
+    let value = value.map_or(Ok(""), header::HeaderValue::to_str).unwrap_or("?");
+    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+fn require_json(request: &HttpRequest) -> Result<(), Problem> {
+    let media_type = media_type(request);
+    if media_type.is_empty() || is_json(&media_type) {
+        return Ok(());
+    }
+    Err(unsupported(&media_type, "application/json"))
+}
+
+/// 415, naming what would be understood.
+pub(super) fn unsupported(media_type: &str, understood: &str) -> Problem {
+    let detail = format!("`{media_type}` is not understood here; send {understood}");
+    Problem::new(Kind::UnsupportedMediaType, detail).header(header::ACCEPT, understood)
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("the body is longer than {limit} octets");
+        Problem::new(Kind::TooLarge, detail).with("limit_bytes", limit)
+    };
+    let told =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if told.is_some_and(|told: usize| told > limit) {
+        return Err(too_large());
+    }
+    let state = request.app_data::<web::Data<State>>().expect("the server has a state");
+    let all = async {
+        let mut octets = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| {
+                Problem::new(Kind::MalformedBody, format!("the body broke off: {error}"))
+            })?;
+            if octets.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            octets.extend_from_slice(&chunk);
+        }
+        Ok(octets.freeze())
+    };
+    tokio::time::timeout(state.settings.body_timeout, all)
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(Kind::BodyTimeout, "the body did not come in time")))
+}
+
+/// JSON to what it means: 400 where it is no JSON, 422 where it is but says the wrong thing.
+///
+/// # Errors
+/// As said, with the place.
+pub(super) fn parse<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(octets).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Problem::invalid("body", in_plain_words(&error)),
+        _ if octets.is_empty() => Problem::new(Kind::MalformedBody, "a JSON body is needed"),
+        _ => Problem::new(Kind::MalformedBody, error.to_string()),
+    })
+}
+
+/// Where a value may have several shapes the parser only says that none fitted.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let plain = [
+        ("CadenceChoice", "cadence is a name, or [on_ms, off_ms, …] with 0 to 65535 each"),
+        (
+            "ToneRequest",
+            "tone is a name, {\"frequency_hz\": […], \"duration_ms\": …} or {\"steps\": […]}",
+        ),
+    ];
+    let known = plain.into_iter().find(|(shape, _)| text.contains(shape));
+    known.map_or(text, |(_, words)| words.to_owned())
+}

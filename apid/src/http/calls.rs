@@ -1,0 +1,182 @@
+//! `/v1/calls` and `/v1/extensions`: who talks to whom.
+
+use super::access::Who;
+use super::body::{JsonBody, OptionalBody};
+use super::lines::HoldRequest;
+use super::problem::{Problem, ProblemBody};
+use super::{Accepted, State};
+use crate::view::{Call, CallRequest};
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, delete, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Calls.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CallList {
+    /// Those that are not over, then the last ones that are.
+    pub calls: Vec<Call>,
+}
+
+/// Whom to join a call with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BridgeRequest {
+    /// Id of the other call.
+    pub with: String,
+}
+
+/// Digits for an extension.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtensionDtmfRequest {
+    /// 1 to 32 of `0-9*#A-D`.
+    #[schema(pattern = "^[0-9*#A-Da-d]{1,32}$")]
+    pub digits: String,
+}
+
+/// Calls that are not over, and the last ones that are.
+#[utoipa::path(tag = "calls", responses((status = 200, description = "Calls", body = CallList)))]
+#[get("/v1/calls")]
+async fn get_calls(state: Data<State>, who: Who) -> Result<Json<CallList>, Problem> {
+    Ok(Json(CallList { calls: state.control.calls(&who.0)? }))
+}
+
+/// One call.
+#[utoipa::path(tag = "calls", responses((status = 200, description = "The call", body = Call)))]
+#[get("/v1/calls/{id}")]
+async fn get_call(state: Data<State>, who: Who, id: Path<String>) -> Result<Json<Call>, Problem> {
+    Ok(Json(state.control.call(&who.0, &id)?))
+}
+
+/// Rings one end, then the other, and joins them. `sip:` and `app:` ends are not built yet (501).
+#[utoipa::path(
+    tag = "calls",
+    request_body = CallRequest,
+    responses(
+        (status = 202, description = "The first end rings", body = Call),
+        (status = 501, description = "Ends other than lines are not built yet",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[post("/v1/calls")]
+async fn post_call(
+    state: Data<State>,
+    who: Who,
+    body: JsonBody<CallRequest>,
+) -> Result<HttpResponse, Problem> {
+    let call = state.control.place_call(&who.0, body.0).await?;
+    Ok(HttpResponse::Accepted().json(call))
+}
+
+/// Ends a call.
+#[utoipa::path(tag = "calls", responses((status = 204, description = "It is over")))]
+#[delete("/v1/calls/{id}")]
+async fn delete_call(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.end_call(&who.0, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Puts a call on hold, or takes it off.
+#[utoipa::path(
+    tag = "calls",
+    request_body = Option<HoldRequest>,
+    responses((status = 200, description = "The call", body = Call))
+)]
+#[post("/v1/calls/{id}/hold")]
+async fn post_call_hold(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: OptionalBody<HoldRequest>,
+) -> Result<Json<Call>, Problem> {
+    Ok(Json(state.control.hold_call(&who.0, &id, body.0.on).await?))
+}
+
+/// Joins the lines of two calls.
+#[utoipa::path(
+    tag = "calls",
+    request_body = BridgeRequest,
+    responses(
+        (status = 200, description = "The call", body = Call),
+        (status = 501, description = "Not built yet", body = ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+#[post("/v1/calls/{id}/bridge")]
+async fn post_call_bridge(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<BridgeRequest>,
+) -> Result<Json<Call>, Problem> {
+    Ok(Json(state.control.bridge_calls(&who.0, &id, &body.0.with).await?))
+}
+
+/// Hands a call on. Not built yet.
+#[utoipa::path(
+    tag = "calls",
+    responses((status = 501, description = "Not built yet", body = ProblemBody,
+        content_type = "application/problem+json"))
+)]
+#[post("/v1/calls/{id}/transfer")]
+async fn post_call_transfer(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.call(&who.0, &id)?;
+    Err(Problem::not_built("transfer"))
+}
+
+/// Records a call. Not built yet.
+#[utoipa::path(
+    tag = "calls",
+    responses((status = 501, description = "Not built yet", body = ProblemBody,
+        content_type = "application/problem+json"))
+)]
+#[post("/v1/calls/{id}/record")]
+async fn post_call_record(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.call(&who.0, &id)?;
+    Err(Problem::not_built("recordings"))
+}
+
+/// Sends digits to the line that has this number.
+#[utoipa::path(
+    tag = "calls",
+    request_body = ExtensionDtmfRequest,
+    responses((status = 202, description = "They are being sent", body = Accepted))
+)]
+#[post("/v1/extensions/{number}/dtmf")]
+async fn post_extension_dtmf(
+    state: Data<State>,
+    who: Who,
+    number: Path<String>,
+    body: JsonBody<ExtensionDtmfRequest>,
+) -> Result<HttpResponse, Problem> {
+    state.control.extension_dtmf(&who.0, &number, &body.0.digits).await?;
+    Ok(Accepted::response())
+}
+
+/// The routes of this file.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(get_calls)
+        .service(post_call)
+        .service(get_call)
+        .service(delete_call)
+        .service(post_call_hold)
+        .service(post_call_bridge)
+        .service(post_call_transfer)
+        .service(post_call_record)
+        .service(post_extension_dtmf);
+}

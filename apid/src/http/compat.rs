@@ -1,0 +1,384 @@
+//! What clients of the two older phone APIs ask for: the same routes, bodies and answers. They
+//! act on the first line unless `?line=` says another.
+
+use super::State;
+use super::access::Who;
+use super::body::{AnyBody, OptionalBody, unsupported};
+use super::playbacks::audio_of;
+use super::problem::Problem;
+use crate::auth::Caller;
+use crate::control::{PlayOptions, PlaySource};
+use crate::view::{CadenceChoice, RingRequest, ToneRequest, ToneStep};
+use actix_web::web::{Data, Json, Query};
+use actix_web::{HttpResponse, post};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Longest ringing, ms: what `repeat: 0`, for ever, comes to.
+const FOREVER_MS: u32 = 600_000;
+/// Ringing where a request says nothing at all, ms.
+const RING_MS: u32 = 30_000;
+/// A pattern whose last pause is 0 rings once; the engine wants a pause.
+const SHORTEST_OFF_MS: u16 = 100;
+
+/// Which line.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LineQuery {
+    /// The first one where none is named.
+    pub line: Option<String>,
+}
+
+impl LineQuery {
+    /// The line's id.
+    pub(super) fn resolve(self, state: &State, caller: &Caller) -> Result<String, Problem> {
+        match self.line {
+            Some(line) => Ok(line),
+            None => Ok(state.control.first_line(caller)?),
+        }
+    }
+}
+
+/// It was done.
+#[derive(Debug, Serialize, ToSchema)]
+struct Success {
+    /// `success`.
+    status: &'static str,
+    /// For people.
+    message: String,
+}
+
+impl Success {
+    fn answer(message: &str) -> Json<Self> {
+        Json(Self { status: "success", message: message.to_owned() })
+    }
+}
+
+/// How to ring, in the query.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RingQuery {
+    /// The first one where none is named.
+    line: Option<String>,
+    /// ms.
+    #[param(minimum = 1, maximum = 600_000)]
+    duration: Option<u32>,
+    /// As in the body.
+    pattern: Option<String>,
+}
+
+/// How to ring.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+struct CompatRing {
+    /// `NORMAL`, `DISTINCTIVE1`, `DISTINCTIVE2`, `CONTINUOUS`, `SINGLE`, `TIMER`, `URGENT`,
+    /// `CUSTOM`; in any case.
+    pattern: Option<String>,
+    /// How often; 0 is for ever.
+    repeat: Option<u32>,
+    /// For `CUSTOM`.
+    custom_pattern: Option<CustomPattern>,
+    /// ms, in place of `repeat`.
+    #[schema(minimum = 1, maximum = 600_000)]
+    duration: Option<u32>,
+}
+
+/// On and off times, ms.
+#[derive(Debug, Deserialize, ToSchema)]
+struct CustomPattern {
+    /// 1 to 8 times the bell rings.
+    on_times: Vec<u16>,
+    /// As many pauses.
+    off_times: Vec<u16>,
+}
+
+/// Cadence and how often it is rung; 0 is for ever.
+fn named(pattern: &str) -> Option<(&'static [u16], u32)> {
+    Some(match pattern.to_ascii_uppercase().as_str() {
+        "NORMAL" | "STANDARD" => (&[2000, 4000], 1),
+        "DISTINCTIVE1" => (&[500, 500, 500, 500, 2000, 4000], 1),
+        "DISTINCTIVE2" => (&[500, 500, 2000, 500, 500, 4000], 1),
+        "CONTINUOUS" => (&[5000, 100], 0),
+        "SINGLE" => (&[500, 0], 1),
+        "TIMER" => (&[200, 200, 200, 200, 200, 0], 1),
+        "URGENT" => (&[300, 300], 5),
+        _ => return None,
+    })
+}
+
+impl CompatRing {
+    fn request(self) -> Result<RingRequest, Problem> {
+        let nothing = self.repeat.is_none() && self.duration.is_none() && self.pattern.is_none();
+        let pattern = self.pattern.as_deref().unwrap_or(match self.custom_pattern {
+            Some(_) => "CUSTOM",
+            None => "NORMAL",
+        });
+        let (cadence, usual) = if pattern.eq_ignore_ascii_case("custom") {
+            let custom = self
+                .custom_pattern
+                .ok_or_else(|| Problem::invalid("custom_pattern", "the pattern CUSTOM needs it"))?;
+            (custom.cadence()?, 1)
+        } else {
+            let (cadence, usual) = named(pattern).ok_or_else(|| {
+                let known = "NORMAL, DISTINCTIVE1, DISTINCTIVE2, CONTINUOUS, SINGLE, TIMER, \
+                             URGENT, CUSTOM are";
+                Problem::invalid("pattern", format!("`{pattern}` is not known; {known}"))
+            })?;
+            (cadence.to_vec(), usual)
+        };
+        let once: u32 = cadence.iter().map(|ms| u32::from(*ms)).sum();
+        let timeout_ms = match (self.duration, self.repeat.unwrap_or(usual)) {
+            (Some(duration), _) => duration,
+            (None, _) if nothing => RING_MS,
+            (None, 0) => FOREVER_MS,
+            (None, times) => once.saturating_mul(times).min(FOREVER_MS),
+        };
+        let mut cadence = cadence;
+        if let Some(last) = cadence.last_mut() {
+            *last = (*last).max(SHORTEST_OFF_MS);
+        }
+        Ok(RingRequest {
+            cadence: Some(CadenceChoice::OnOffMs(cadence)),
+            caller_id: None,
+            timeout_ms: Some(timeout_ms),
+        })
+    }
+}
+
+impl CustomPattern {
+    fn cadence(self) -> Result<Vec<u16>, Problem> {
+        let Self { on_times, off_times } = self;
+        if on_times.is_empty() || on_times.len() > 8 || on_times.len() != off_times.len() {
+            let reason = "1 to 8 on_times and as many off_times are needed";
+            return Err(Problem::invalid("custom_pattern", reason));
+        }
+        Ok(on_times.into_iter().zip(off_times).flat_map(|(on, off)| [on, off]).collect())
+    }
+}
+
+/// Rings the phone.
+#[utoipa::path(
+    tag = "older phone APIs",
+    params(RingQuery),
+    request_body = Option<CompatRing>,
+    responses((status = 200, description = "It rings", body = Success))
+)]
+#[post("/ring")]
+async fn post_compat_ring(
+    state: Data<State>,
+    who: Who,
+    query: Query<RingQuery>,
+    body: OptionalBody<CompatRing>,
+) -> Result<Json<Success>, Problem> {
+    let query = query.into_inner();
+    let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
+    let mut ring = body.0;
+    ring.duration = ring.duration.or(query.duration);
+    ring.pattern = ring.pattern.or(query.pattern);
+    state.control.ring(&who.0, &line, ring.request()?).await?;
+    Ok(Success::answer("Ring started"))
+}
+
+/// Stops the bell.
+#[utoipa::path(
+    tag = "older phone APIs",
+    params(LineQuery),
+    responses((status = 200, description = "It is silent", body = Success))
+)]
+#[post("/stop-ring")]
+async fn post_stop_ring(
+    state: Data<State>,
+    who: Who,
+    query: Query<LineQuery>,
+) -> Result<Json<Success>, Problem> {
+    let line = query.into_inner().resolve(&state, &who.0)?;
+    state.control.stop_ring(&who.0, &line).await?;
+    Ok(Success::answer("Ring stopped"))
+}
+
+/// Audio was taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct PlaySuccess {
+    /// `success`.
+    status: &'static str,
+    /// For people.
+    message: &'static str,
+    /// Octets of the body.
+    bytes_written: usize,
+}
+
+/// Plays the body: linear samples, 8 kHz, or a WAV file under any of these types.
+#[utoipa::path(
+    tag = "older phone APIs",
+    params(LineQuery),
+    request_body(content((String = "application/octet-stream"), (String = "audio/wav"))),
+    responses((status = 200, description = "It plays", body = PlaySuccess))
+)]
+#[post("/play-audio")]
+async fn post_play_audio(
+    state: Data<State>,
+    who: Who,
+    query: Query<LineQuery>,
+    mut body: AnyBody,
+) -> Result<Json<PlaySuccess>, Problem> {
+    if body.media_type.is_empty() {
+        "application/octet-stream".clone_into(&mut body.media_type);
+    }
+    if body.is_json() {
+        return Err(unsupported(&body.media_type, "application/octet-stream, audio/wav"));
+    }
+    let source = audio_of(&body)?;
+    let line = query.into_inner().resolve(&state, &who.0)?;
+    state.control.play(&who.0, &line, source, PlayOptions::default()).await?;
+    let bytes_written = body.octets.len();
+    Ok(Json(PlaySuccess { status: "success", message: "Audio is playing", bytes_written }))
+}
+
+/// A tone, in the query.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ToneQuery {
+    /// The first one where none is named.
+    line: Option<String>,
+    /// Hz.
+    #[param(minimum = 20, maximum = 3800)]
+    frequency: Option<f64>,
+    /// ms.
+    #[param(minimum = 1, maximum = 600_000)]
+    duration: Option<f64>,
+}
+
+/// A tone.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+struct CompatTone {
+    /// Hz.
+    #[schema(minimum = 20, maximum = 3800)]
+    frequency: Option<f64>,
+    /// ms.
+    #[schema(minimum = 1, maximum = 600_000)]
+    duration: Option<f64>,
+}
+
+/// A tone plays.
+#[derive(Debug, Serialize, ToSchema)]
+struct ToneSuccess {
+    /// `success`.
+    status: &'static str,
+    /// For people.
+    message: &'static str,
+    /// Hz.
+    frequency: f64,
+    /// ms.
+    duration: f64,
+    /// Octets of as much linear audio.
+    bytes_written: u64,
+}
+
+/// Plays a sine.
+#[utoipa::path(
+    tag = "older phone APIs",
+    params(ToneQuery),
+    request_body = Option<CompatTone>,
+    responses((status = 200, description = "It plays", body = ToneSuccess))
+)]
+#[post("/generate-tone")]
+async fn post_generate_tone(
+    state: Data<State>,
+    who: Who,
+    query: Query<ToneQuery>,
+    body: OptionalBody<CompatTone>,
+) -> Result<Json<ToneSuccess>, Problem> {
+    let query = query.into_inner();
+    let frequency = within("frequency", body.0.frequency.or(query.frequency), 20.0, 3800.0)?;
+    let duration = within("duration", body.0.duration.or(query.duration), 1.0, 600_000.0)?;
+    let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
+    let duration_ms = duration.round() as u32;
+    let frequency_hz = vec![frequency.round() as u16];
+    let tone = ToneRequest::Step(ToneStep { frequency_hz, level_dbm0: None, duration_ms });
+    state.control.play(&who.0, &line, PlaySource::Tone(tone), PlayOptions::default()).await?;
+    Ok(Json(ToneSuccess {
+        status: "success",
+        message: "Tone is playing",
+        frequency,
+        duration,
+        bytes_written: u64::from(duration_ms) * 16,
+    }))
+}
+
+fn within(field: &str, value: Option<f64>, from: f64, to: f64) -> Result<f64, Problem> {
+    let value =
+        value.ok_or_else(|| Problem::invalid(field, "is needed, in the body or the query"))?;
+    if (from..=to).contains(&value) {
+        return Ok(value);
+    }
+    Err(Problem::invalid(field, format!("{value} is not {from} to {to}")))
+}
+
+/// Speech synthesis. Not built yet.
+#[utoipa::path(tag = "older phone APIs", responses(
+    (status = 501, description = "Not built yet", body = super::problem::DetailBody)
+))]
+#[post("/generate-tts")]
+async fn post_generate_tts(_who: Who) -> Result<HttpResponse, Problem> {
+    Err(Problem::not_built("speech synthesis"))
+}
+
+/// Takes the line back to its state after start.
+#[utoipa::path(
+    tag = "older phone APIs",
+    params(LineQuery),
+    responses((status = 200, description = "It was reset", body = Success))
+)]
+#[post("/reset")]
+async fn post_reset(
+    state: Data<State>,
+    who: Who,
+    query: Query<LineQuery>,
+) -> Result<Json<Success>, Problem> {
+    let line = query.into_inner().resolve(&state, &who.0)?;
+    state.control.reset(&who.0, &line).await?;
+    Ok(Success::answer("The line was reset"))
+}
+
+/// The routes of this file.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(post_compat_ring)
+        .service(post_stop_ring)
+        .service(post_play_audio)
+        .service(post_generate_tone)
+        .service(post_generate_tts)
+        .service(post_reset);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(json: &str) -> (Vec<u16>, u32) {
+        let ring: CompatRing = serde_json::from_str(json).unwrap();
+        let request = ring.request().unwrap();
+        let Some(CadenceChoice::OnOffMs(cadence)) = request.cadence else { panic!("no cadence") };
+        (cadence, request.timeout_ms.unwrap())
+    }
+
+    #[test]
+    fn patterns_ring_as_often_as_their_table_says() {
+        assert_eq!(asked("{}"), (vec![2000, 4000], 30_000));
+        assert_eq!(asked(r#"{"pattern":"NORMAL"}"#), (vec![2000, 4000], 6000));
+        assert_eq!(asked(r#"{"pattern":"normal","repeat":3}"#), (vec![2000, 4000], 18_000));
+        assert_eq!(asked(r#"{"pattern":"CONTINUOUS"}"#), (vec![5000, 100], 600_000));
+        assert_eq!(asked(r#"{"pattern":"URGENT"}"#), (vec![300, 300], 3000));
+        assert_eq!(asked(r#"{"pattern":"SINGLE"}"#), (vec![500, 100], 500));
+        assert_eq!(asked(r#"{"pattern":"NORMAL","duration":2000}"#), (vec![2000, 4000], 2000));
+        let custom =
+            r#"{"custom_pattern":{"on_times":[100,200],"off_times":[300,400]},"repeat":2}"#;
+        assert_eq!(asked(custom), (vec![100, 300, 200, 400], 2000));
+    }
+
+    #[test]
+    fn unknown_patterns_are_named() {
+        let ring: CompatRing = serde_json::from_str(r#"{"pattern":"LOUD"}"#).unwrap();
+        assert!(ring.request().unwrap_err().to_string().contains("LOUD"));
+    }
+}

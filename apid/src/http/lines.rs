@@ -1,0 +1,204 @@
+//! `/v1/lines`: look at lines, ring them, dial and hang up on them.
+
+use super::access::Who;
+use super::body::{JsonBody, OptionalBody};
+use super::problem::Problem;
+use super::{Accepted, State};
+use crate::view::{Line, LineDiagnostics, RingRequest, Voltage};
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, delete, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// All lines.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LineList {
+    /// In the order of the configuration.
+    pub lines: Vec<Line>,
+}
+
+/// A phone rings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RingAnswer {
+    /// The call it rings for.
+    pub call_id: String,
+}
+
+/// Digits to send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DtmfRequest {
+    /// 1 to 32 of `0-9*#A-D`.
+    #[schema(pattern = "^[0-9*#A-Da-d]{1,32}$")]
+    pub digits: String,
+    /// Length of a digit, 40 to 2000; 100 where none is given.
+    #[schema(minimum = 40, maximum = 2000)]
+    pub on_ms: Option<u16>,
+    /// Pause between digits, 40 to 2000; 100 where none is given.
+    #[schema(minimum = 40, maximum = 2000)]
+    pub off_ms: Option<u16>,
+}
+
+/// On hold or not.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldRequest {
+    /// On hold (true) or off (false); where none is given, the one it is not.
+    pub on: Option<bool>,
+}
+
+/// All lines the caller may see.
+#[utoipa::path(tag = "lines", responses((status = 200, description = "All lines", body = LineList)))]
+#[get("/v1/lines")]
+async fn get_lines(state: Data<State>, who: Who) -> Result<Json<LineList>, Problem> {
+    Ok(Json(LineList { lines: state.control.lines(&who.0)? }))
+}
+
+/// One line.
+#[utoipa::path(tag = "lines", responses((status = 200, description = "The line", body = Line)))]
+#[get("/v1/lines/{id}")]
+async fn get_line(state: Data<State>, who: Who, id: Path<String>) -> Result<Json<Line>, Problem> {
+    Ok(Json(state.control.line(&who.0, &id)?))
+}
+
+/// Rings a phone until it is answered, stopped or the time is out.
+#[utoipa::path(
+    tag = "lines",
+    request_body = Option<RingRequest>,
+    responses((status = 202, description = "It rings", body = RingAnswer))
+)]
+#[post("/v1/lines/{id}/ring")]
+async fn post_ring(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: OptionalBody<RingRequest>,
+) -> Result<HttpResponse, Problem> {
+    let call_id = state.control.ring(&who.0, &id, body.0).await?;
+    Ok(HttpResponse::Accepted().json(RingAnswer { call_id }))
+}
+
+/// Stops the bell.
+#[utoipa::path(tag = "lines", responses((status = 204, description = "It is silent")))]
+#[delete("/v1/lines/{id}/ring")]
+async fn delete_ring(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.stop_ring(&who.0, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Sends digits to the phone's ear.
+#[utoipa::path(
+    tag = "lines",
+    request_body = DtmfRequest,
+    responses((status = 202, description = "They are being sent", body = Accepted))
+)]
+#[post("/v1/lines/{id}/dtmf")]
+async fn post_dtmf(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<DtmfRequest>,
+) -> Result<HttpResponse, Problem> {
+    let DtmfRequest { digits, on_ms, off_ms } = body.0;
+    state.control.dtmf(&who.0, &id, &digits, on_ms, off_ms).await?;
+    Ok(Accepted::response())
+}
+
+/// Takes the line for the application.
+#[utoipa::path(tag = "lines", responses((status = 202, description = "Taken", body = Accepted)))]
+#[post("/v1/lines/{id}/answer")]
+async fn post_answer(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.answer(&who.0, &id).await?;
+    Ok(Accepted::response())
+}
+
+/// Hangs up on the phone.
+#[utoipa::path(tag = "lines", responses((status = 202, description = "Hung up", body = Accepted)))]
+#[post("/v1/lines/{id}/hangup")]
+async fn post_hangup(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.hangup(&who.0, &id).await?;
+    Ok(Accepted::response())
+}
+
+/// Puts the phone on hold, or takes it off.
+#[utoipa::path(
+    tag = "lines",
+    request_body = Option<HoldRequest>,
+    responses((status = 202, description = "Done", body = Accepted))
+)]
+#[post("/v1/lines/{id}/hold")]
+async fn post_hold(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: OptionalBody<HoldRequest>,
+) -> Result<HttpResponse, Problem> {
+    state.control.hold(&who.0, &id, body.0.on).await?;
+    Ok(Accepted::response())
+}
+
+/// Sends a hook flash to the phone.
+#[utoipa::path(tag = "lines", responses((status = 202, description = "Sent", body = Accepted)))]
+#[post("/v1/lines/{id}/flash")]
+async fn post_flash(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.control.flash(&who.0, &id).await?;
+    Ok(Accepted::response())
+}
+
+/// Tip-ring voltage; null with a reason where the driver tells none.
+#[utoipa::path(tag = "lines", responses((status = 200, description = "Voltage", body = Voltage)))]
+#[get("/v1/lines/{id}/voltage")]
+async fn get_voltage(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<Json<Voltage>, Problem> {
+    Ok(Json(state.control.voltage(&who.0, &id)?))
+}
+
+/// What is known of the line's inside.
+#[utoipa::path(
+    tag = "lines",
+    responses((status = 200, description = "Its inside", body = LineDiagnostics))
+)]
+#[get("/v1/lines/{id}/diagnostics")]
+async fn get_line_diagnostics(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<Json<LineDiagnostics>, Problem> {
+    Ok(Json(state.control.line_diagnostics(&who.0, &id)?))
+}
+
+/// The routes of this file.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(get_lines)
+        .service(get_line)
+        .service(post_ring)
+        .service(delete_ring)
+        .service(post_dtmf)
+        .service(post_answer)
+        .service(post_hangup)
+        .service(post_hold)
+        .service(post_flash)
+        .service(get_voltage)
+        .service(get_line_diagnostics);
+}

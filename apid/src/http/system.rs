@@ -1,0 +1,73 @@
+//! The system as a whole: diagnostics, health, metrics.
+
+use super::State;
+use super::access::Who;
+use super::metrics;
+use super::problem::Problem;
+use crate::view::{Diagnostics, Readiness};
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, get};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The process is alive.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `healthy`.
+    pub status: &'static str,
+    /// Version of apid.
+    pub version: &'static str,
+}
+
+/// Everything: ports, lines, clients, frame loops, the attachment to the engine.
+#[utoipa::path(
+    tag = "system",
+    responses((status = 200, description = "Everything", body = Diagnostics))
+)]
+#[get("/v1/diagnostics")]
+async fn get_diagnostics(state: Data<State>, who: Who) -> Result<Json<Diagnostics>, Problem> {
+    Ok(Json(state.control.diagnostics(&who.0)?))
+}
+
+/// Whether the process is alive. Open to everybody.
+#[utoipa::path(tag = "system", responses((status = 200, description = "Alive", body = Health)))]
+#[get("/healthz")]
+async fn get_healthz() -> Json<Health> {
+    Json(Health { status: "healthy", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Whether calls can be made. Open to everybody.
+#[utoipa::path(
+    tag = "system",
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready, and why", body = Readiness),
+    )
+)]
+#[get("/readyz")]
+async fn get_readyz(state: Data<State>) -> HttpResponse {
+    let readiness = state.control.readiness();
+    if readiness.ready {
+        HttpResponse::Ok().json(readiness)
+    } else {
+        HttpResponse::ServiceUnavailable().json(readiness)
+    }
+}
+
+/// Counters and gauges for Prometheus.
+#[utoipa::path(
+    tag = "system",
+    responses((status = 200, description = "Prometheus text", body = String,
+        content_type = "text/plain"))
+)]
+#[get("/metrics")]
+async fn get_metrics(state: Data<State>, who: Who) -> Result<HttpResponse, Problem> {
+    let text = metrics::of(&state.control.diagnostics(&who.0)?);
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}
+
+/// The routes of this file.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config.service(get_diagnostics).service(get_healthz).service(get_readyz).service(get_metrics);
+}

@@ -1,0 +1,434 @@
+//! Audio of a line both ways: `/v1/lines/{id}/audio`, `/v1/streams/{id}`, `/v1/sim/{id}/audio`.
+//!
+//! Binary messages are audio in the agreed format, 20 ms each from us (or the stream's
+//! `chunk_ms`), any length to us. Everything else is text: from us `lost`, `cleared`, `mark`,
+//! `queue`, `refused`, `ended`; to us `clear`, `mark`, `status`.
+
+use super::State;
+use super::access::Who;
+use super::problem::Problem;
+use super::socket::{
+    ANSWERS, Gone, Received, Receiver, Sender, Socket, open, refusal, remote_of, require_upgrade,
+};
+use super::{body, event_json};
+use crate::audio_format;
+use crate::auth::Caller;
+use crate::control::{
+    AudioTap, Player, PlayerNote, PlayerOptions, Queued, Refused, TapFrame, Tapped,
+};
+use crate::view::{AudioFormat, TapDirection};
+use actix_web::web::{Bytes, Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse, get, rt};
+use actix_ws::CloseCode;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use utoipa::IntoParams;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Time between two reports of what waits to be played.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Which audio.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AudioQuery {
+    /// `pcm_s16le` where none is given.
+    #[param(inline)]
+    format: Option<AudioFormat>,
+    /// `rx`, what the phone says, where none is given; `both` interleaves it (first) with what
+    /// the phone hears.
+    #[param(inline)]
+    direction: Option<TapDirection>,
+    /// A ticket in place of a token.
+    #[expect(dead_code, reason = "read before the request reaches its handler")]
+    ticket: Option<String>,
+}
+
+/// Which audio of a simulated phone.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SimAudioQuery {
+    /// `pcm_s16le` where none is given.
+    #[param(inline)]
+    format: Option<AudioFormat>,
+    /// A ticket in place of a token.
+    #[expect(dead_code, reason = "read before the request reaches its handler")]
+    ticket: Option<String>,
+}
+
+/// Audio of a line: what the phone says, and what it is to hear.
+#[utoipa::path(
+    tag = "WebSockets",
+    params(AudioQuery),
+    responses((status = 101, description = "Audio follows"))
+)]
+#[get("/v1/lines/{id}/audio")]
+async fn get_line_audio(
+    state: Data<State>,
+    who: Who,
+    request: HttpRequest,
+    id: Path<String>,
+    query: Query<AudioQuery>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    require_upgrade(&request)?;
+    let direction = query.direction.unwrap_or_default();
+    let tap = state.control.audio_tap(&who.0, &id, direction, &remote_of(&request))?;
+    let format = query.format.unwrap_or_default();
+    let encoder = Encoder::new(format, direction, 20);
+    let speech = Speech::new(&state, who.0, id.into_inner(), format, false);
+    serve(&request, payload, &state, tap, encoder, speech)
+}
+
+/// Audio of a stream that was started by `/audio/start`.
+#[utoipa::path(tag = "WebSockets", responses((status = 101, description = "Audio follows")))]
+#[get("/v1/streams/{id}")]
+async fn get_stream_audio(
+    state: Data<State>,
+    who: Who,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    require_upgrade(&request)?;
+    let stream = state.control.stream(&who.0, &id)?;
+    let tap = state.control.stream_tap(&who.0, &id, &remote_of(&request))?;
+    let encoder = Encoder::new(stream.format, stream.direction, stream.chunk_ms);
+    let speech = Speech::new(&state, who.0, stream.line, stream.format, false);
+    serve(&request, payload, &state, tap, encoder, speech)
+}
+
+/// Earpiece and microphone of a simulated phone.
+#[utoipa::path(
+    tag = "WebSockets",
+    params(SimAudioQuery),
+    responses((status = 101, description = "Audio follows"))
+)]
+#[get("/v1/sim/{id}/audio")]
+async fn get_sim_audio(
+    state: Data<State>,
+    who: Who,
+    request: HttpRequest,
+    id: Path<String>,
+    query: Query<SimAudioQuery>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    require_upgrade(&request)?;
+    let line = state.control.line(&who.0, &id)?;
+    if line.kind != crate::view::LineKind::Sim {
+        return Err(Refused::WrongKind { kind: line.kind }.into());
+    }
+    let tap = state.control.audio_tap(&who.0, &id, TapDirection::Tx, &remote_of(&request))?;
+    let format = query.format.unwrap_or_default();
+    let encoder = Encoder::new(format, TapDirection::Tx, 20);
+    let speech = Speech::new(&state, who.0, id.into_inner(), format, true);
+    serve(&request, payload, &state, tap, encoder, speech)
+}
+
+fn serve(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &Data<State>,
+    mut tap: AudioTap,
+    mut encoder: Encoder,
+    speech: Speech,
+) -> Result<HttpResponse, Problem> {
+    let (response, socket) = open(request, payload, state)?;
+    let Socket { mut sender, receiver, stopping, pings, permit } = socket;
+    let (answers, answered) = mpsc::channel(ANSWERS);
+    rt::spawn(async move {
+        let _permit = permit;
+        let (code, reason) = tokio::select! {
+            Gone = speech.hear(receiver, answers) => (CloseCode::Normal, "you were silent, or closed"),
+            reason = write(&mut sender, &mut tap, &mut encoder, answered, pings) => reason,
+            () = stopping.cancelled() => (CloseCode::Away, "the server stops"),
+        };
+        sender.close(code, reason).await;
+    });
+    Ok(response)
+}
+
+/// What the writer is handed by the reader.
+enum Answer {
+    Text(String),
+    Pong(Bytes),
+}
+
+async fn write(
+    sender: &mut Sender,
+    tap: &mut AudioTap,
+    encoder: &mut Encoder,
+    mut answers: mpsc::Receiver<Answer>,
+    mut pings: Interval,
+) -> (CloseCode, &'static str) {
+    loop {
+        let sent = tokio::select! {
+            tapped = tap.next() => match tapped {
+                Tapped::Frame(frame) => match encoder.push(&frame) {
+                    Some(octets) => sender.binary(octets).await,
+                    None => Ok(()),
+                },
+                Tapped::Lost(frames) => sender.text(lost(frames)).await,
+                Tapped::Gone => return (CloseCode::Away, "there is no more audio"),
+            },
+            answer = answers.recv() => match answer {
+                Some(Answer::Text(text)) => sender.text(text).await,
+                Some(Answer::Pong(octets)) => sender.pong(&octets).await,
+                None => Err(Gone),
+            },
+            _ = pings.tick() => sender.ping().await,
+        };
+        if sent.is_err() {
+            return (CloseCode::Normal, "you took nothing");
+        }
+    }
+}
+
+/// Frames that a client was too slow to get.
+pub(super) fn lost(frames: u64) -> String {
+    event_json::answer("lost", &json!({ "frames": frames, "lost_ms": frames * 20 }))
+}
+
+/// Frames to messages: one format, one length.
+pub(super) struct Encoder {
+    format: AudioFormat,
+    direction: TapDirection,
+    /// Samples of a message, both directions counted.
+    chunk: usize,
+    samples: Vec<i16>,
+}
+
+impl Encoder {
+    /// Messages of `chunk_ms`, a multiple of which need not be 20.
+    pub(super) fn new(format: AudioFormat, direction: TapDirection, chunk_ms: u16) -> Self {
+        let channels = if direction == TapDirection::Both { 2 } else { 1 };
+        let chunk = usize::from(chunk_ms.max(1)) * 8 * channels;
+        Self { format, direction, chunk, samples: Vec::with_capacity(chunk + 320) }
+    }
+
+    /// Takes a frame; gives what is due, in messages joined end to end where a message is
+    /// shorter than a frame.
+    pub(super) fn push(&mut self, frame: &TapFrame) -> Option<Bytes> {
+        match (self.direction, &frame.rx, &frame.tx) {
+            (TapDirection::Rx, Some(samples), _) | (TapDirection::Tx, _, Some(samples)) => {
+                self.samples.extend_from_slice(samples);
+            }
+            (TapDirection::Both, rx, tx) => {
+                let silence = [0; 160];
+                let (rx, tx) = (rx.as_ref().unwrap_or(&silence), tx.as_ref().unwrap_or(&silence));
+                self.samples.extend(rx.iter().zip(tx).flat_map(|(r, t)| [*r, *t]));
+            }
+            _ => return None,
+        }
+        let due = self.samples.len() / self.chunk * self.chunk;
+        if due == 0 {
+            return None;
+        }
+        let mut octets = Vec::with_capacity(due * 2);
+        audio_format::encode(self.format, &self.samples[..due], &mut octets);
+        self.samples.drain(..due);
+        Some(Bytes::from(octets))
+    }
+}
+
+/// What a client says on an audio socket.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Ask {
+    Clear {},
+    Mark { name: String },
+    Status {},
+}
+
+/// What a client speaks into a line.
+struct Speech {
+    state: Data<State>,
+    caller: Caller,
+    line: String,
+    format: AudioFormat,
+    microphone: bool,
+    player: Option<Player>,
+    /// First half of a sample whose other half is in the next message.
+    half: Option<u8>,
+}
+
+impl Speech {
+    fn new(
+        state: &Data<State>,
+        caller: Caller,
+        line: String,
+        format: AudioFormat,
+        microphone: bool,
+    ) -> Self {
+        let state = state.clone();
+        Self { state, caller, line, format, microphone, player: None, half: None }
+    }
+
+    async fn hear(mut self, mut receiver: Receiver, answers: mpsc::Sender<Answer>) -> Gone {
+        let mut reports = interval(REPORT_EVERY);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let answer = tokio::select! {
+                message = receiver.next() => match message {
+                    Ok(Received::Binary(octets)) => self.speak(&octets).await,
+                    Ok(Received::Text(text)) => Some(self.obey(&text).await),
+                    Ok(Received::Ping(octets)) => {
+                        if answers.send(Answer::Pong(octets)).await.is_err() {
+                            return Gone;
+                        }
+                        None
+                    }
+                    Err(gone) => return gone,
+                },
+                note = next_note(&mut self.player) => Some(self.noted(note)),
+                _ = reports.tick() => self.waiting(),
+            };
+            if let Some(text) = answer
+                && answers.send(Answer::Text(text)).await.is_err()
+            {
+                return Gone;
+            }
+        }
+    }
+
+    async fn player(&mut self) -> Result<&mut Player, Problem> {
+        if self.player.is_none() {
+            let options = PlayerOptions {
+                microphone: self.microphone,
+                max_queued_ms: self.state.settings.play_queue_ms,
+            };
+            let player = self.state.control.open_player(&self.caller, &self.line, options).await?;
+            return Ok(self.player.insert(player));
+        }
+        Ok(self.player.as_mut().expect("it was looked at"))
+    }
+
+    /// Plays octets; gives what is to be said where they were not taken.
+    async fn speak(&mut self, octets: &[u8]) -> Option<String> {
+        let samples = self.samples_of(octets);
+        let written = match self.player().await {
+            Ok(player) => player.write(&samples).map_err(Problem::from),
+            Err(problem) => Err(problem),
+        };
+        let problem = written.err()?;
+        let refused_ms = samples.len() as f64 / 8.0;
+        let Queued { queued_ms, age_ms } = self.queued();
+        Some(event_json::answer(
+            "refused",
+            &json!({
+                "problem": problem.to_json(), "refused_ms": refused_ms, "queued_ms": queued_ms,
+                "age_ms": age_ms,
+            }),
+        ))
+    }
+
+    /// Samples of a message; the halves of one that was torn are joined.
+    fn samples_of(&mut self, octets: &[u8]) -> Vec<i16> {
+        if self.format != AudioFormat::PcmS16le {
+            return audio_format::decode(self.format, octets);
+        }
+        let mut whole: Vec<u8> = self.half.take().into_iter().collect();
+        whole.extend_from_slice(octets);
+        if !whole.len().is_multiple_of(2) {
+            self.half = whole.pop();
+        }
+        audio_format::decode(self.format, &whole)
+    }
+
+    async fn obey(&mut self, text: &str) -> String {
+        self.try_to_obey(text).await.unwrap_or_else(|problem| refusal(&problem))
+    }
+
+    async fn try_to_obey(&mut self, text: &str) -> Result<String, Problem> {
+        match body::parse(text.as_bytes())? {
+            Ask::Clear {} => {
+                self.half = None;
+                let played = match &self.player {
+                    Some(player) => player.clear().await?,
+                    None => crate::view::Played::default(),
+                };
+                Ok(event_json::answer("cleared", &played))
+            }
+            Ask::Mark { name } => {
+                self.player().await?.mark(&name)?;
+                Ok(self.queue())
+            }
+            Ask::Status {} => Ok(self.queue()),
+        }
+    }
+
+    fn noted(&mut self, note: PlayerNote) -> String {
+        match note {
+            PlayerNote::Mark { name, played_ms } => {
+                event_json::answer("mark", &json!({ "name": name, "played_ms": played_ms }))
+            }
+            PlayerNote::Ended => {
+                self.player = None;
+                event_json::answer("ended", &json!({ "line": self.line }))
+            }
+        }
+    }
+
+    /// A report of what waits, while something does.
+    fn waiting(&self) -> Option<String> {
+        (self.queued().queued_ms > 0).then(|| self.queue())
+    }
+
+    fn queued(&self) -> Queued {
+        self.player.as_ref().map_or(Queued { queued_ms: 0, age_ms: 0 }, Player::queued)
+    }
+
+    fn queue(&self) -> String {
+        let Queued { queued_ms, age_ms } = self.queued();
+        event_json::answer("queue", &json!({ "queued_ms": queued_ms, "age_ms": age_ms }))
+    }
+}
+
+async fn next_note(player: &mut Option<Player>) -> PlayerNote {
+    match player {
+        Some(player) => player.next_note().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The routes of this file.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config.service(get_line_audio).service(get_stream_audio).service(get_sim_audio);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Timestamp;
+
+    fn frame(rx: i16, tx: i16) -> TapFrame {
+        TapFrame { rx: Some([rx; 160]), tx: Some([tx; 160]), at: Timestamp::now(), seq: 0 }
+    }
+
+    #[test]
+    fn a_message_of_20_ms_is_one_frame() {
+        let mut encoder = Encoder::new(AudioFormat::PcmS16le, TapDirection::Rx, 20);
+        assert_eq!(encoder.push(&frame(0x0102, 9)).unwrap()[..4], [2, 1, 2, 1]);
+        let mut encoder = Encoder::new(AudioFormat::Pcmu, TapDirection::Tx, 20);
+        assert_eq!(encoder.push(&frame(1, 0)).unwrap(), vec![0xff; 160]);
+    }
+
+    #[test]
+    fn longer_messages_wait_for_their_frames() {
+        let mut encoder = Encoder::new(AudioFormat::Pcma, TapDirection::Rx, 50);
+        assert!(encoder.push(&frame(0, 0)).is_none() && encoder.push(&frame(0, 0)).is_none());
+        assert_eq!(encoder.push(&frame(0, 0)).unwrap().len(), 400);
+        assert!(encoder.push(&frame(0, 0)).is_none());
+        assert_eq!(encoder.push(&frame(0, 0)).unwrap().len(), 400);
+    }
+
+    #[test]
+    fn both_directions_are_interleaved() {
+        let mut encoder = Encoder::new(AudioFormat::PcmS16le, TapDirection::Both, 20);
+        let octets = encoder.push(&frame(1, 2)).unwrap();
+        assert_eq!((octets.len(), &octets[..4]), (640, &[1, 0, 2, 0][..]));
+    }
+}

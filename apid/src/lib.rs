@@ -8,6 +8,7 @@ pub mod auth;
 pub mod call;
 pub mod config;
 pub mod control;
+pub mod http;
 pub mod hub;
 pub mod sip;
 pub mod view;

@@ -158,12 +158,12 @@ fn events_arrive_in_order_and_answers_always() {
     assert!(!reader.resync());
 
     let mut commands = map.command_writer(LOOP);
-    let mut taker = downlink.command_reader(LOOP);
+    let mut command_reader = downlink.command_reader(LOOP);
     commands.send(&request(9)).unwrap();
-    let Taken::Command(taken, reservation) = taker.take(&mut events).unwrap() else {
+    let Taken::Command(got, reservation) = command_reader.take(&mut events).unwrap() else {
         panic!("a command was sent")
     };
-    assert_eq!(taken, request(9));
+    assert_eq!(got, request(9));
 
     let sent = (0..2000).filter(|n| events.publish(&event(*n)) == Published::Sent).count();
     assert_eq!(sent, EVENT_SLOTS - 1, "one slot is the answer's");
@@ -174,7 +174,7 @@ fn events_arrive_in_order_and_answers_always() {
 
     // Without a slot for the answer a command stays in its ring.
     commands.send(&request(10)).unwrap();
-    assert!(matches!(taker.take(&mut events), Ok(Taken::Nothing)));
+    assert!(matches!(command_reader.take(&mut events), Ok(Taken::Nothing)));
 
     let answered = events.answer(reservation, Nanos(3), CommandId(9), Outcome::Done);
     assert_eq!(answered, Published::Sent);
@@ -186,7 +186,9 @@ fn events_arrive_in_order_and_answers_always() {
     };
     assert_eq!((id, outcome), (CommandId(9), Outcome::Done));
     assert_eq!(reader.take(), Ok(None));
-    assert!(matches!(taker.take(&mut events), Ok(Taken::Command(r, _)) if r == request(10)));
+    assert!(
+        matches!(command_reader.take(&mut events), Ok(Taken::Command(r, _)) if r == request(10))
+    );
 }
 
 #[test]
@@ -197,11 +199,11 @@ fn nothing_of_an_earlier_attachment_reaches_a_later_one() {
     let mut first_reader = first.event_reader(LOOP);
     events.attach(first_down.event_cursor(LOOP));
     let mut commands = first.command_writer(LOOP);
-    let mut taker = first_down.command_reader(LOOP);
+    let mut command_reader = first_down.command_reader(LOOP);
     for id in 0..3 {
         commands.send(&request(id)).unwrap();
     }
-    let Ok(Taken::Command(_, owed)) = taker.take(&mut events) else { panic!() };
+    let Ok(Taken::Command(_, owed)) = command_reader.take(&mut events) else { panic!() };
     events.publish(&event(1));
     assert_eq!(first_reader.take(), Ok(Some(event(1))));
     events.publish(&event(2));
@@ -227,9 +229,9 @@ fn nothing_of_an_earlier_attachment_reaches_a_later_one() {
     assert!(second_reader.resync());
     events.publish(&event(3));
     assert_eq!(second_reader.take(), Ok(Some(event(3))));
-    let mut second_taker = second_down.command_reader(LOOP);
-    let Ok(Taken::Command(taken, _)) = second_taker.take(&mut events) else { panic!() };
-    assert_eq!(taken, request(50));
+    let mut second_command_reader = second_down.command_reader(LOOP);
+    let Ok(Taken::Command(got, _)) = second_command_reader.take(&mut events) else { panic!() };
+    assert_eq!(got, request(50));
     drop((first, first_down, former));
     events.detach();
     assert_eq!(second_reader.take(), Err(EngineFault::Detached));
@@ -352,6 +354,8 @@ fn the_doorbell_wakes_who_waits() {
 #[test]
 fn what_loops_hold_can_be_moved_to_them() {
     fn is_send<T: Send + 'static>() {}
+    fn is_shared<T: Send + Sync + 'static>() {}
+
     is_send::<EventWriter>();
     is_send::<EventCursor>();
     is_send::<Reservation>();
@@ -362,7 +366,6 @@ fn what_loops_hold_can_be_moved_to_them() {
     is_send::<LoopCounters>();
     is_send::<Downlink>();
     is_send::<Uplink>();
-    fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<EngineMap>();
     is_shared::<Uplink>();
     is_shared::<AudioReader>();

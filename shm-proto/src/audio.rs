@@ -166,8 +166,9 @@ impl AudioReader {
     #[expect(clippy::should_implement_trait, reason = "a reader never ends")]
     #[inline]
     pub fn next(&mut self) -> Next {
-        match self.0.pop() {
-            Popped::Item(number, data) => Next::Frame(AudioFrame {
+        let mut data = [0; DATA_WORDS];
+        match self.0.pop(&mut data) {
+            Popped::Item(number) => Next::Frame(AudioFrame {
                 seq: FrameSeq(number),
                 at: Nanos(data[0]),
                 level: TenthDbm0(data[1] as i16),

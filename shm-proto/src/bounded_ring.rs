@@ -2,7 +2,7 @@
 //! and play rings are of this kind.
 //!
 //! Real-time contract: neither side allocates, waits or panics, whatever the other one wrote.
-//! Full is what [`RingWriter::room`] tells its caller; empty is `Ok(None)`. One thread at a time
+//! Full is what [`RingWriter::room`] tells its caller; empty is `Ok(false)`. One thread at a time
 //! may use a writer or a reader; both can be moved between threads.
 //!
 //! Each side's cursor stands in memory that only this side writes, and is an allegation to the
@@ -203,17 +203,17 @@ impl<const WORDS: usize> RingReader<WORDS> {
         if pending > self.capacity { Err(CursorFault::Impossible) } else { Ok(pending) }
     }
 
-    /// Copies the oldest item out and frees its slot.
+    /// Copies the oldest item to `into` and frees its slot; `false` if there is none.
     ///
     /// # Errors
     /// The peer's cursor cannot be, or is another attachment's; nothing was taken.
     #[inline]
-    pub fn pop(&mut self) -> Result<Option<[u64; WORDS]>, CursorFault> {
+    pub fn pop(&mut self, into: &mut [u64; WORDS]) -> Result<bool, CursorFault> {
         if self.pending()? == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         let slot = (self.read & (self.capacity - 1)) as usize;
-        let item = self.slots.copy_out(slot * WORDS);
+        self.slots.copy_out(slot * WORDS, into);
         // Pairs with AttachmentBegin in `RingWriter::attach`: if a later attachment's item was
         // copied, that attachment's cursor (or a later one) is seen here.
         let now = self.theirs.load_after(0, Edge::AttachmentCheck);
@@ -221,7 +221,7 @@ impl<const WORDS: usize> RingReader<WORDS> {
             return Err(CursorFault::Detached);
         }
         self.advance(1);
-        Ok(Some(item))
+        Ok(true)
     }
 
     /// Frees everything written so far without reading it; tells how many items that were.

@@ -44,13 +44,14 @@ impl CommandReader {
             return Ok(Taken::Nothing);
         }
         let Some(reservation) = events.reserve() else { return Ok(Taken::Nothing) };
-        match self.0.pop() {
-            Ok(Some(words)) => Ok(match wire::decode::<Request, COMMAND_WORDS>(&words) {
+        let mut words = [0; COMMAND_WORDS];
+        match self.0.pop(&mut words) {
+            Ok(true) => Ok(match wire::decode::<Request, COMMAND_WORDS>(&words) {
                 Some(request) => Taken::Command(request, reservation),
                 // `Request::id` is encoded first.
                 None => Taken::Malformed(CommandId(words[1]), reservation),
             }),
-            Ok(None) => {
+            Ok(false) => {
                 events.release(reservation);
                 Ok(Taken::Nothing)
             }

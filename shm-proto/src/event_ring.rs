@@ -234,10 +234,11 @@ impl EventReader {
     /// # Errors
     /// [`EngineFault::Detached`] once the loop speaks to somebody else: attach anew.
     pub fn take(&mut self) -> Result<Option<Stamped>, EngineFault> {
-        match self.ring.pop()? {
-            None => Ok(None),
-            Some(words) => wire::decode(&words).map(Some).ok_or(EngineFault::Slot),
+        let mut words = [0; EVENT_WORDS];
+        if !self.ring.pop(&mut words)? {
+            return Ok(None);
         }
+        wire::decode(&words).map(Some).ok_or(EngineFault::Slot)
     }
 
     /// Whether to read the line table: once after the loop has taken up this attachment, and

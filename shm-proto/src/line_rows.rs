@@ -51,8 +51,9 @@ impl LineReader {
     /// The row as it is now; `None` before it was first written, and where what lies there is no
     /// row. Tries again while the row is being written, a bounded number of times.
     pub fn read(&self) -> Option<LineRow> {
+        let mut words = [0; ROW_WORDS - 1];
         for _ in 0..TRIES {
-            if let Some((stamp, words)) = read_stamped::<{ ROW_WORDS - 1 }>(&self.row, 0) {
+            if let Some(stamp) = read_stamped(&self.row, 0, &mut words) {
                 return if stamp == 0 { None } else { wire::decode(&words) };
             }
             std::hint::spin_loop();

@@ -31,19 +31,23 @@ pub fn write_stamped<const N: usize>(slot: &WriteWords, at: usize, stamp: u64, d
     slot.store_release(at, stamp, Edge::StampEnd);
 }
 
-/// The data behind the stamp at `at`, with the stamp; `None` while it is written, and if it was
-/// while it was copied.
+/// Copies the data behind the stamp at `at` and tells the stamp; `None`, and garbage in `into`,
+/// while it is written, and if it was while it was copied.
 #[inline]
-pub fn read_stamped<const N: usize>(slot: &ReadWords, at: usize) -> Option<(u64, [u64; N])> {
+pub fn read_stamped<const N: usize>(
+    slot: &ReadWords,
+    at: usize,
+    into: &mut [u64; N],
+) -> Option<u64> {
     // Pairs with StampEnd in `write_stamped`.
     let stamp = slot.load_acquire(at, Edge::StampObserve);
     if stamp % 2 == 1 {
         return None;
     }
-    let data = slot.copy_out(at + 1);
+    slot.copy_out(at + 1, into);
     // Pairs with StampBegin in `write_stamped`.
     let again = slot.load_after(at, Edge::StampCheck);
-    (stamp == again).then_some((stamp, data))
+    (stamp == again).then_some(stamp)
 }
 
 /// The writing end of a ring whose slots are a stamp and `DATA` words.
@@ -79,9 +83,9 @@ impl<const DATA: usize> RingWriter<DATA> {
 
 /// What a reader finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Popped<const DATA: usize> {
-    /// The next item and its number.
-    Item(u64, [u64; DATA]),
+pub enum Popped {
+    /// The next item, which is in the caller's buffer, has this number.
+    Item(u64),
     /// So many items were overwritten before they were read; the one after them is next.
     Lost(u64),
     /// Nothing new.
@@ -117,9 +121,9 @@ impl<const DATA: usize> RingReader<DATA> {
         self.head.load(0) != self.next
     }
 
-    /// The next item, or how many were missed. Items read and lost add up to items written.
+    /// The next item, copied to `into`, or how many were missed. Items read and lost add up to items written.
     #[inline]
-    pub fn pop(&mut self) -> Popped<DATA> {
+    pub fn pop(&mut self, into: &mut [u64; DATA]) -> Popped {
         // Pairs with HeadPublish in `RingWriter::push`.
         let head = self.head.load_acquire(0, Edge::HeadObserve);
         let behind = head.wrapping_sub(self.next);
@@ -130,11 +134,11 @@ impl<const DATA: usize> RingReader<DATA> {
             return self.skip_to_oldest(head);
         }
         let slot = (self.next & (self.capacity - 1)) as usize;
-        match read_stamped(&self.slots, slot * (DATA + 1)) {
-            Some((stamp, data)) if stamp == self.next.wrapping_mul(2).wrapping_add(2) => {
+        match read_stamped(&self.slots, slot * (DATA + 1), into) {
+            Some(stamp) if stamp == self.next.wrapping_mul(2).wrapping_add(2) => {
                 let number = self.next;
                 self.next = number.wrapping_add(1);
-                Popped::Item(number, data)
+                Popped::Item(number)
             }
             // Overwritten, or being so: at least this item is lost, and by a writer that has
             // gone a whole round since.
@@ -147,7 +151,7 @@ impl<const DATA: usize> RingReader<DATA> {
 
     /// To the oldest item that is not about to be overwritten.
     #[cold]
-    fn skip_to_oldest(&mut self, head: u64) -> Popped<DATA> {
+    fn skip_to_oldest(&mut self, head: u64) -> Popped {
         let oldest = head.wrapping_sub(self.capacity - 1);
         let lost = oldest.wrapping_sub(self.next);
         self.next = oldest;

@@ -54,9 +54,7 @@ impl PlayItem {
         let mut words = [0; PLAY_WORDS];
         match self {
             Self::Audio { playback, len, samples } => {
-                words[KIND] = KIND_AUDIO | u64::from(*len) << 16;
-                words[PLAYBACK] = playback.0;
-                pack_samples(samples, &mut words[SAMPLES..]);
+                audio_words(*playback, *len, samples, &mut words);
             }
             Self::Mark { playback, mark } => {
                 words[KIND] = KIND_MARK;
@@ -91,6 +89,18 @@ impl PlayItem {
     }
 }
 
+#[inline]
+fn audio_words(
+    playback: PlaybackId,
+    len: u16,
+    samples: &[i16; FRAME_SAMPLES],
+    words: &mut [u64; PLAY_WORDS],
+) {
+    words[KIND] = KIND_AUDIO | u64::from(len) << 16;
+    words[PLAYBACK] = playback.0;
+    pack_samples(samples, &mut words[SAMPLES..]);
+}
+
 /// Reading end of a play ring, for one attachment.
 ///
 /// Real-time: never allocates, waits or panics, whatever apid wrote; its frame loop only. Drop it
@@ -112,10 +122,11 @@ impl PlayReader {
     /// [`PeerFault::Cursor`]: detach.
     #[inline]
     pub fn take(&mut self) -> Result<Option<PlayItem>, PeerFault> {
-        match self.0.pop()? {
-            None => Ok(None),
-            Some(words) => PlayItem::from_words(&words).map(Some).ok_or(PeerFault::Slot),
+        let mut words = [0; PLAY_WORDS];
+        if !self.0.pop(&mut words)? {
+            return Ok(None);
         }
+        PlayItem::from_words(&words).map(Some).ok_or(PeerFault::Slot)
     }
 
     /// Throws away everything apid has written so far; tells how many slots that were.
@@ -148,13 +159,19 @@ impl PlayWriter {
     /// # Errors
     /// [`SendError::Full`] if 128 items are waiting.
     pub fn audio(&mut self, playback: PlaybackId, samples: &[i16]) -> Result<usize, SendError> {
-        let len = samples.len().min(FRAME_SAMPLES);
-        if len == 0 {
+        let mut words = [0; PLAY_WORDS];
+        let len = if let Some(frame) = samples.first_chunk() {
+            audio_words(playback, FRAME_SAMPLES as u16, frame, &mut words);
+            FRAME_SAMPLES
+        } else if samples.is_empty() {
             return Ok(0);
-        }
-        let mut frame = [0; FRAME_SAMPLES];
-        frame[..len].copy_from_slice(&samples[..len]);
-        self.send(&PlayItem::Audio { playback, len: len as u16, samples: frame })?;
+        } else {
+            let mut frame = [0; FRAME_SAMPLES];
+            frame[..samples.len()].copy_from_slice(samples);
+            audio_words(playback, samples.len() as u16, &frame, &mut words);
+            samples.len()
+        };
+        self.send(&words)?;
         Ok(len)
     }
 
@@ -163,7 +180,7 @@ impl PlayWriter {
     /// # Errors
     /// [`SendError::Full`] if 128 items are waiting.
     pub fn mark(&mut self, playback: PlaybackId, mark: MarkId) -> Result<(), SendError> {
-        self.send(&PlayItem::Mark { playback, mark })
+        self.send(&PlayItem::Mark { playback, mark }.to_words())
     }
 
     /// Ends the playback; when it is reached the playback has finished.
@@ -171,7 +188,7 @@ impl PlayWriter {
     /// # Errors
     /// [`SendError::Full`] if 128 items are waiting.
     pub fn end(&mut self, playback: PlaybackId) -> Result<(), SendError> {
-        self.send(&PlayItem::End { playback })
+        self.send(&PlayItem::End { playback }.to_words())
     }
 
     /// Items the engine has not taken yet: of 20 ms each, but for marks, ends and short frames.
@@ -180,12 +197,13 @@ impl PlayWriter {
         self.ring.room(&self.peer).map_or(0, |_| self.ring.pending())
     }
 
-    fn send(&mut self, item: &PlayItem) -> Result<(), SendError> {
+    #[inline]
+    fn send(&mut self, words: &[u64; PLAY_WORDS]) -> Result<(), SendError> {
         match self.ring.room(&self.peer) {
             Err(_) => Err(SendError::EngineFault),
             Ok(0) => Err(SendError::Full),
             Ok(_) => {
-                self.ring.push(&item.to_words());
+                self.ring.push(words);
                 Ok(())
             }
         }

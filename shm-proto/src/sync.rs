@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[cfg(not(loom))]
 type Memory = Arc<crate::segment::Mapping>;
 #[cfg(loom)]
-type Memory = Arc<[AtomicU64]>;
+type Memory = Arc<model::Model>;
 
 /// The orderings of this crate. A Release edge is listed before the Acquire edge it pairs with;
 /// where both are used is said at the use.
@@ -84,6 +84,53 @@ const fn holds(_: Edge) -> bool {
 #[cfg(loom)]
 use seeded::holds;
 
+#[cfg(loom)]
+mod model {
+    //! Memory on the heap of a loom model.
+    #![allow(unsafe_code, reason = "loom's cells are shared so that it can check them")]
+    use super::AtomicU64;
+
+    /// Words, and where slots must never be written while they are copied, a cell beside each:
+    /// loom executes loads in program order, so it cannot show a copy that a processor delays
+    /// past the cursor that frees its slot. But it tracks what happens before what, and fails a
+    /// cell that is read and written without that.
+    #[derive(Debug)]
+    pub struct Model {
+        pub(super) words: Vec<AtomicU64>,
+        owned: Vec<Owned>,
+    }
+
+    #[derive(Debug)]
+    struct Owned(loom::cell::UnsafeCell<()>);
+
+    // SAFETY: the cell is only entered through `with` and `with_mut`, which check.
+    unsafe impl Sync for Owned {}
+    // SAFETY: as above.
+    unsafe impl Send for Owned {}
+
+    impl Model {
+        pub(super) fn new(len: usize, exclusive: bool) -> Self {
+            let owned = if exclusive { len } else { 0 };
+            Self {
+                words: (0..len).map(|_| AtomicU64::new(0)).collect(),
+                owned: (0..owned).map(|_| Owned(loom::cell::UnsafeCell::new(()))).collect(),
+            }
+        }
+
+        pub(super) fn read(&self, at: usize) {
+            if let Some(owned) = self.owned.get(at) {
+                owned.0.with(|_| ());
+            }
+        }
+
+        pub(super) fn write(&self, at: usize) {
+            if let Some(owned) = self.owned.get(at) {
+                owned.0.with_mut(|_| ());
+            }
+        }
+    }
+}
+
 /// An acquire fence, by name.
 #[inline]
 fn acquire_fence(edge: Edge) {
@@ -130,7 +177,7 @@ impl ReadWords {
         #[cfg(not(loom))]
         let words = self.memory.words();
         #[cfg(loom)]
-        let words = &self.memory[..];
+        let words = &self.memory.words;
         &words[self.start..self.start + self.len]
     }
 
@@ -176,9 +223,12 @@ impl ReadWords {
 
     /// Relaxed copy of `N` words from `at` on.
     #[inline]
-    pub fn copy_out<const N: usize>(&self, at: usize) -> [u64; N] {
-        let words = &self.all()[at..at + N];
-        std::array::from_fn(|i| words[i].load(Ordering::Relaxed))
+    pub fn copy_out<const N: usize>(&self, at: usize, into: &mut [u64; N]) {
+        #[cfg(loom)]
+        self.memory.read(self.start + at);
+        for (word, shared) in into.iter_mut().zip(&self.all()[at..at + N]) {
+            *word = shared.load(Ordering::Relaxed);
+        }
     }
 }
 
@@ -193,10 +243,12 @@ impl WriteWords {
         Self(ReadWords::of(memory, start_bytes, len_bytes))
     }
 
-    /// Words on the heap, for a loom model.
+    /// Words on the heap, for a loom model; `exclusive` if they must never be copied in and out
+    /// at once.
     #[cfg(loom)]
-    pub fn model(len: usize) -> Self {
-        Self(ReadWords { memory: (0..len).map(|_| AtomicU64::new(0)).collect(), start: 0, len })
+    pub fn model(len: usize, exclusive: bool) -> Self {
+        let memory = Arc::new(model::Model::new(len, exclusive));
+        Self(ReadWords { memory, start: 0, len })
     }
 
     /// The same words, for reading.
@@ -232,6 +284,8 @@ impl WriteWords {
     /// Relaxed copy of `words` to `at` and on.
     #[inline]
     pub fn copy_in<const N: usize>(&self, at: usize, words: &[u64; N]) {
+        #[cfg(loom)]
+        self.0.memory.write(self.0.start + at);
         for (shared, word) in self.0.all()[at..at + N].iter().zip(words) {
             shared.store(*word, Ordering::Relaxed);
         }

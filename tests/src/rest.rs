@@ -4,6 +4,9 @@ use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
 
+/// Between two questions; the API's default rate limit is 100 a second.
+const POLL: Duration = Duration::from_millis(30);
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -194,9 +197,46 @@ impl Rest {
             if last["state"] == state {
                 return last;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(POLL);
         }
         panic!("line {id} did not become {state}: {last}");
+    }
+
+    /// The user of a simulated phone lifts its handset or puts it down.
+    #[track_caller]
+    pub fn hook(&self, line: &str, off: bool) {
+        let body = serde_json::json!({ "off": off });
+        let answer = self.post(&format!("/v1/sim/{line}/hook"), &body);
+        assert!(answer.status < 300, "{answer}");
+        self.line_becomes(line, if off { "off_hook" } else { "on_hook" });
+    }
+
+    /// Steps of a simulated phone's script.
+    #[track_caller]
+    pub fn script(&self, line: &str, steps: &Value) {
+        let body = serde_json::json!({ "steps": steps });
+        let answer = self.post(&format!("/v1/sim/{line}/script"), &body);
+        assert!(answer.status < 300, "{answer}");
+    }
+
+    /// Waits until there are so many calls that are not over, and returns them.
+    ///
+    /// # Panics
+    /// If that does not come to pass within 20 s.
+    #[track_caller]
+    pub fn calls_become(&self, count: usize) -> Vec<Value> {
+        let mut last = Vec::new();
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < crate::wait::GENEROUS {
+            let all = self.get("/v1/calls").expect_json(200);
+            last = all["calls"].as_array().cloned().unwrap_or_default();
+            last.retain(|call| call["state"] != "ended");
+            if last.len() == count {
+                return last;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("there are not {count} calls but: {last:#?}");
     }
 
     /// Sum of one counter over `/v1/diagnostics`' frame loops, whatever it is nested in.

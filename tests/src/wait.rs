@@ -16,7 +16,7 @@ pub fn until<T>(what: &str, limit: Duration, mut question: impl FnMut() -> Optio
             return answer;
         }
         assert!(begin.elapsed() < limit, "waited {limit:?} in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(30));
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod baresip;
 pub mod namespace;
+pub mod peer;
 pub mod process;
 pub mod rest;
 pub mod rtp;

@@ -1,0 +1,42 @@
+//! schemathesis reads our own openapi.json and finds no crash, no 5xx and no undocumented answer.
+
+use std::path::PathBuf;
+use std::process::Command;
+use tipring_tests::system::{Setup, System, repository};
+
+#[test]
+fn finds_no_crash_no_5xx_and_nothing_undocumented() {
+    let program = std::env::var_os("TIPRING_SCHEMATHESIS")
+        .map_or_else(|| repository().join("target/venv/bin/schemathesis"), PathBuf::from);
+    assert!(program.exists(), "{} is missing; tools/test setup installs it", program.display());
+    let mut system = System::start(Setup {
+        apid_yaml: Some(
+            "api: {rate_limit_per_minute: 0}\n\
+             lines:\n  - {id: \"1\", engine: sim/1, extension: \"101\"}\n  \
+             - {id: \"2\", engine: sim/2, extension: \"102\"}\n\
+             numbers: {echo: \"600\", dial_tone: \"100\"}\n"
+                .into(),
+        ),
+        ..Setup::default()
+    });
+    // A lifted line and a silent one: both kinds of answers are met.
+    system.rest().hook("1", true);
+    let examples = if tipring_tests::soak() { "200" } else { "25" };
+    let output = Command::new(program)
+        .arg("run")
+        .arg(format!("http://{}/openapi.json", system.address()))
+        .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"])
+        .args(["--max-examples", examples, "--seed", "1", "--workers", "1"])
+        .args(["--generation-database", "none", "--no-color"])
+        .current_dir(system.folder.path())
+        .output()
+        .expect("schemathesis runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for process in [&mut system.engine, &mut system.apid].into_iter().flatten() {
+        assert!(process.runs(), "a process ended:\n{}", process.log());
+        assert!(!process.log().contains("panicked"), "a thread panicked:\n{}", process.log());
+    }
+    system.rest().get("/readyz").check(200);
+}

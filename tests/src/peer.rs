@@ -12,10 +12,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tipring_shm_proto::command::{Command, Outcome, Request};
 use tipring_shm_proto::counters::CounterValues;
-use tipring_shm_proto::{AttachError, EngineMap};
 use tipring_shm_proto::event::Event;
 use tipring_shm_proto::handshake;
 use tipring_shm_proto::units::{CommandId, LineId, LoopId};
+use tipring_shm_proto::{AttachError, EngineMap};
 
 /// An attachment.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ impl Peer {
         while begin.elapsed() < duration {
             let pages = self.size / 4096;
             let at = match random.bits() % 4 {
-                // The head of the segment, where the cursors are, as often as all the rest.
-                0 | 1 => random.bits() % 4096.min(self.size),
+                // The first pages, where the cursors are, as often as all the rest.
+                0 | 1 => random.bits() % 16_384.min(self.size),
                 _ => random.bits() % pages * 4096,
             };
             let length = (1 + random.bits() % 4096).min(self.size - at) as usize;

@@ -380,7 +380,8 @@ fn play_through(delay_ms: impl Fn(u32) -> u32) -> (u32, u32) {
 
 #[test]
 fn usual_networks_cost_less_than_a_hundredth_and_little_delay() {
-    let table: [(&str, fn(u32) -> u32, u32); 4] = [
+    type Network = (&'static str, fn(u32) -> u32, u32);
+    let table: [Network; 4] = [
         ("a wire", |_| 3, 40),
         ("a house: 0 to 15 ms", |random| random % 16, 60),
         ("radio: 0 to 30 ms, each 100th 60 ms", |r| if r % 100 == 0 { 60 } else { r % 31 }, 100),

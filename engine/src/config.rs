@@ -170,7 +170,8 @@ impl Config {
             }
         };
         config.apply_environment(variable)?;
-        config.check(file.map_or_else(|| "configuration".into(), |p| p.display().to_string()))?;
+        let origin = file.map_or_else(|| "configuration".into(), |p| p.display().to_string());
+        config.check(&origin)?;
         Ok(config)
     }
 
@@ -202,7 +203,7 @@ impl Config {
         Ok(())
     }
 
-    fn check(&self, origin: String) -> Result<(), ConfigError> {
+    fn check(&self, origin: &str) -> Result<(), ConfigError> {
         let refuse = |key: &str, allowed: &str| {
             Err(ConfigError(format!("{origin}: {key}: {allowed} is allowed")))
         };

@@ -49,6 +49,7 @@ pub fn lock_memory() -> Result<(), Shortfall> {
 }
 
 /// Touches the stack that the loop will use.
+#[expect(clippy::large_stack_arrays, reason = "to be large is its purpose")]
 pub fn prefault_stack() {
     let mut stack = [0_u8; PREFAULTED_STACK];
     for page in stack.chunks_mut(4096) {

@@ -53,15 +53,15 @@ impl RtpPorts {
         socket.set_nonblocking(true).ok()?;
         // A smaller buffer than asked for works too.
         let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
-        let mut random = [0; 10];
+        let mut random = [0; 12];
         File::open("/dev/urandom").ok()?.read_exact(&mut random).ok()?;
-        let [a, b, c, d, e, f, g, h, i, j] = random;
+        let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| random[at + i]));
         Some(OpenedSocket {
             socket,
             port,
-            ssrc: u32::from_ne_bytes([a, b, c, d]),
-            sequence: u16::from_ne_bytes([e, f]),
-            timestamp: u32::from_ne_bytes([g, h, i, j]),
+            ssrc: word(0),
+            sequence: word(4) as u16,
+            timestamp: word(8),
         })
     }
 }

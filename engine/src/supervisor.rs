@@ -1,7 +1,7 @@
 //! The engine's ordinary thread: lets apid attach, serves what frame loops must not do
 //! themselves (sockets, bridges, dropping), keeps the heartbeat, watches the loops.
 //!
-//! It looks at the loops' reports every [`ROUND_MS`]: a frame loop makes no system call to wake
+//! It looks at the loops' reports every few milliseconds: a frame loop makes no system call to wake
 //! it.
 
 use crate::config::Level;

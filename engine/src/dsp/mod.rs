@@ -40,6 +40,7 @@ pub struct Listened {
 pub struct Listener {
     digits: DtmfDetector,
     in_band_digits: bool,
+    voice_wanted: bool,
     voice: VoiceActivity,
 }
 
@@ -52,7 +53,12 @@ impl Default for Listener {
 impl Listener {
     /// Has heard silence so far; in-band digits are on.
     pub fn new() -> Self {
-        Self { digits: DtmfDetector::new(), in_band_digits: true, voice: VoiceActivity::new() }
+        Self {
+            digits: DtmfDetector::new(),
+            in_band_digits: true,
+            voice_wanted: true,
+            voice: VoiceActivity::new(),
+        }
     }
 
     /// Whether digits are heard in the audio. Off where they come as packets (RFC 4733 §2.3.1), lest
@@ -62,6 +68,11 @@ impl Listener {
             self.in_band_digits = on;
             self.digits = DtmfDetector::new();
         }
+    }
+
+    /// Whether voice is listened for; without it a person who spoke goes on speaking.
+    pub fn set_voice(&mut self, wanted: bool) {
+        self.voice_wanted = wanted;
     }
 
     /// Forgets what was heard: another call, another person.
@@ -76,7 +87,8 @@ impl Listener {
         let _ = tx_reference;
         let level = level::measure(rx);
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
-        let voice = self.voice.hear(rx, self.digits.hears_tones());
+        let tones = self.digits.hears_tones();
+        let voice = if self.voice_wanted { self.voice.hear(rx, tones) } else { None };
         Listened {
             level: level.dbm0,
             clipped: level.clipped,

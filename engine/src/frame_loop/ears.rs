@@ -1,40 +1,59 @@
-//! What a line hears in its phone's audio: its level.
+//! What a line hears: frames that never came are concealed, then levels, digits and voice are
+//! found. What a loop without time can do without is left out here.
 
-use crate::dsp::bounded::Bounded;
-use crate::dsp::level;
-use crate::frame::Linear;
-use tipring_shm_proto::units::TenthDbm0;
+use crate::dsp::concealment::Concealment;
+use crate::dsp::{Listened, Listener};
+use crate::frame::{Heard, Linear, SILENCE};
 
-/// Listens to one line.
-#[derive(Debug)]
-pub(super) struct Listener;
-
-/// What one frame held.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Listened {
-    pub(super) level: TenthDbm0,
-    pub(super) clipped: bool,
-    pub(super) voice: Option<bool>,
-    pub(super) digits: Bounded<DtmfEvent, 4>,
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Ears {
+    concealment: Concealment,
+    listener: Listener,
+    /// Something was heard since the last rest.
+    awake: bool,
 }
 
-/// A digit in the audio.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum DtmfEvent {
-    Begin { digit: u8 },
-    End { digit: u8, duration_ms: u16, level: TenthDbm0 },
-}
-
-impl Listener {
+impl Ears {
     pub(super) fn new() -> Self {
-        Self
+        Self { concealment: Concealment::new(), listener: Listener::new(), awake: false }
     }
-    pub(super) fn shed(&mut self, _: bool) {}
-    pub(super) fn rest(&mut self) {}
-    pub(super) fn set_in_band_digits(&mut self, _: bool) {}
-    pub(super) fn listen(&mut self, rx: &mut Linear, _: bool, _: &Linear) -> Listened {
-        let level = level::measure(rx);
-        let (level, clipped) = (level.dbm0, level.clipped);
-        Listened { level, clipped, voice: None, digits: Bounded::new() }
+
+    /// Whether digits are looked for in the audio.
+    pub(super) fn set_in_band_digits(&mut self, on: bool) {
+        self.listener.set_in_band_digits(on);
+    }
+
+    /// The loop lacks, or has again, the time to listen for voice.
+    pub(super) fn shed(&mut self, overloaded: bool) {
+        self.listener.set_voice(!overloaded);
+    }
+
+    /// Makes `rx` what the phone said, or probably said; `None` while there is no phone to hear.
+    pub(super) fn listen(
+        &mut self,
+        heard: Heard,
+        rx: &mut Linear,
+        reference: &Linear,
+    ) -> Option<Listened> {
+        match heard {
+            Heard::Nothing => {
+                *rx = SILENCE;
+                self.rest();
+                return None;
+            }
+            Heard::Frame => self.concealment.heard(rx),
+            Heard::Missing => self.concealment.missing(rx),
+        }
+        self.awake = true;
+        Some(self.listener.listen(rx, reference))
+    }
+
+    /// The next thing heard will be another call.
+    pub(super) fn rest(&mut self) {
+        if std::mem::take(&mut self.awake) {
+            self.listener.reset();
+            self.concealment = Concealment::new();
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! # Real-time contract
 //! As [`super`]: nothing here allocates, waits or fails, except [`Slot::new`] at start-up.
 
-use super::ears::{DtmfEvent, Listener};
+use super::ears::Ears;
 use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
 use super::sources::PlayRings;
@@ -11,6 +11,8 @@ use crate::codec::g711;
 use crate::crossing::{Crossed, CrossingEnd};
 use crate::device::rtp::StreamStart;
 use crate::device::{AnyDevice, Device};
+use crate::dsp::Listened;
+use crate::dsp::dtmf_detector::DtmfEvent;
 use crate::dsp::tone_plan::TonePlan;
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
@@ -48,7 +50,7 @@ pub struct Slot {
     device: AnyDevice,
     line: Line,
     actions: Actions,
-    listener: Listener,
+    ears: Ears,
     mixer: Mixer,
     /// What a simulated telephone's user says.
     microphone: Option<Box<Mixer>>,
@@ -101,7 +103,7 @@ impl Slot {
             device,
             line,
             actions: Actions::new(),
-            listener: Listener::new(),
+            ears: Ears::new(),
             mixer: Mixer::new(tones),
             microphone: (kind == LineKind::Sim).then(|| Box::new(Mixer::new(tones))),
             crossing: None,
@@ -130,20 +132,20 @@ impl Slot {
 
     /// Sheds or restores the listening that a call can do without.
     pub fn shed(&mut self, overloaded: bool) {
-        self.listener.shed(overloaded);
+        self.ears.shed(overloaded);
     }
 
     /// One frame, from the handset to the handset.
     pub fn tick(&mut self, now: Nanos, rings: &mut PlayRings<'_>, outside: &mut Outside) {
         self.speak_into_microphone(now, rings, outside);
         let heard = self.hear(now);
-        let level = self.listen(heard, now, outside);
+        let listened = self.listen(heard, now, outside);
         self.take_signals(now, outside);
         self.keep_time(now, outside);
         let bridged = self.cross(outside, now);
-        self.mix(bridged, now, rings, outside);
+        self.mix(bridged.as_ref(), now, rings, outside);
         self.speak(now);
-        self.publish(heard, level, now, outside);
+        self.publish(heard, listened, now, outside);
     }
 
     fn speak_into_microphone(
@@ -166,25 +168,20 @@ impl Slot {
 
     fn hear(&mut self, now: Nanos) -> Heard {
         let heard = self.device.read_frame(now, &mut self.heard);
-        match heard {
-            Heard::Frame => g711::decode(&self.heard, &mut self.rx),
-            Heard::Missing | Heard::Nothing => self.rx = SILENCE,
+        if heard == Heard::Frame {
+            g711::decode(&self.heard, &mut self.rx);
         }
         heard
     }
 
     /// What the phone says is repaired, measured and searched for digits and voice.
-    fn listen(&mut self, heard: Heard, now: Nanos, outside: &mut Outside) -> Option<RxLevel> {
-        if heard == Heard::Nothing {
-            self.listener.rest();
-            return None;
-        }
+    fn listen(&mut self, heard: Heard, now: Nanos, outside: &mut Outside) -> Option<Listened> {
         let in_band = match &self.device {
             AnyDevice::Rtp(rtp) => !rtp.has_telephone_event(),
             AnyDevice::Simulated(_) => true,
         };
-        self.listener.set_in_band_digits(in_band);
-        let listened = self.listener.listen(&mut self.rx, heard == Heard::Missing, &self.tx);
+        self.ears.set_in_band_digits(in_band);
+        let listened = self.ears.listen(heard, &mut self.rx, &self.tx)?;
         for digit in listened.digits {
             let source = DigitSource::Dtmf;
             let signal = match digit {
@@ -200,7 +197,7 @@ impl Slot {
             self.line.handle_voice(active, listened.level, &mut self.actions);
             let _ = self.apply(now, outside);
         }
-        Some(RxLevel { level: listened.level, clipped: listened.clipped })
+        Some(listened)
     }
 
     fn take_signals(&mut self, now: Nanos, outside: &mut Outside) {
@@ -253,13 +250,13 @@ impl Slot {
 
     fn mix(
         &mut self,
-        bridged: Option<Linear>,
+        bridged: Option<&Linear>,
         now: Nanos,
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) {
         let echo = self.echo.then_some(&self.rx);
-        let mixed = self.mixer.mix(bridged.as_ref(), echo, rings);
+        let mixed = self.mixer.mix(bridged, echo, rings);
         self.tx = mixed.frame;
         for note in mixed.notes {
             tell(note, self.id, now, outside);
@@ -276,21 +273,27 @@ impl Slot {
         self.device.write_frame(now, &spoken);
     }
 
-    fn publish(&mut self, heard: Heard, level: Option<RxLevel>, now: Nanos, outside: &mut Outside) {
-        let in_use = level.is_some() || self.line.state() == LineState::OffHook;
+    fn publish(
+        &mut self,
+        heard: Heard,
+        listened: Option<Listened>,
+        now: Nanos,
+        outside: &mut Outside,
+    ) {
+        let in_use = listened.is_some() || self.line.state() == LineState::OffHook;
         if in_use {
-            let rx = level.unwrap_or(RxLevel { level: TenthDbm0::SILENCE, clipped: false });
+            let level = listened.map_or(TenthDbm0::SILENCE, |l| l.level);
             let flags = [
-                (self.row.voice, FrameFlags::VOICE),
+                (listened.is_some_and(|l| l.speaking), FrameFlags::VOICE),
                 (heard == Heard::Missing, FrameFlags::CONCEALED),
-                (rx.clipped, FrameFlags::CLIPPED),
+                (listened.is_some_and(|l| l.clipped), FrameFlags::CLIPPED),
             ];
             let flags = flags_of(&flags);
-            self.audio.publish(Direction::Rx, now, rx.level, flags, &self.rx);
+            self.audio.publish(Direction::Rx, now, level, flags, &self.rx);
             let tx = crate::dsp::level::measure(&self.tx);
             let flags = flags_of(&[(tx.clipped, FrameFlags::CLIPPED)]);
             self.audio.publish(Direction::Tx, now, tx.dbm0, flags, &self.tx);
-            (self.row.rx_level, self.row.tx_level) = (rx.level, tx.dbm0);
+            (self.row.rx_level, self.row.tx_level) = (level, tx.dbm0);
             outside.note_news();
             self.row_age += 1;
         } else if self.row.rx_level != TenthDbm0::SILENCE || self.row.tx_level != TenthDbm0::SILENCE
@@ -483,7 +486,7 @@ impl Slot {
             outside.discard(Discard::Socket(socket));
             return Outcome::Refused(Refusal::Rtp);
         }
-        self.listener.rest();
+        self.ears.rest();
         self.actions.clear();
         let command = Command::OpenRtp { media, local_ip: [0; 16] };
         self.line.carried_out(&command, &mut self.actions);
@@ -612,12 +615,6 @@ impl Slot {
         }
         result
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct RxLevel {
-    level: TenthDbm0,
-    clipped: bool,
 }
 
 fn flags_of(flags: &[(bool, FrameFlags)]) -> FrameFlags {

@@ -1,11 +1,9 @@
 //! A tick never allocates or frees: not for any device, command, fault of the peer, or full ring.
 
-mod support;
-
+use crate::rig::Rig;
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use support::Rig;
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::event::LineEvent;
 use tipring_shm_proto::units::{Endpoint, PlaybackId, TenthDb, TenthDbm0, Text32};
@@ -47,14 +45,14 @@ fn playback(id: u64, slot: u8, path: PlayPath, source: PlaySource) -> Command {
 fn everything(rig: &mut Rig) {
     let digits = Digits::new("1*#").unwrap();
     let caller = CallerId { number: Text32::new("5551234"), name: Text32::new("Ada") };
-    let ring =
+    let bell =
         Command::Ring { cadence: Cadence::new(&[400, 800]).unwrap(), timeout_ms: 1500, caller };
     let lift = |off| Command::Sim(SimAction::Hook { off, bounce_ms: 9 });
     let hook = |hook| Command::ReportHook { hook, source: HookSource::Signalling };
 
-    rig.do_it(0, ring);
+    rig.do_it(0, bell);
     rig.wait_for(0, |e| matches!(e, LineEvent::RingStopped { .. }));
-    rig.do_it(0, ring);
+    rig.do_it(0, bell);
     rig.do_it(0, lift(true));
     rig.wait_for(0, |e| matches!(e, LineEvent::HookChanged { hook: Hook::Off, .. }));
     rig.do_it(1, lift(true));
@@ -143,13 +141,13 @@ fn tone_of(line: u16) -> ToneSpec {
 
 fn feed(rig: &mut Rig, line: u16, slot: u8, id: u64) {
     let apid = rig.apid.as_ref().unwrap();
-    let mut ring = apid.map.play_writer(tipring_shm_proto::units::LineId(line), slot);
+    let mut prompt = apid.map.play_writer(tipring_shm_proto::units::LineId(line), slot);
     for _ in 0..4 {
-        ring.audio(PlaybackId(id), &[1000; 130]).unwrap();
+        prompt.audio(PlaybackId(id), &[1000; 130]).unwrap();
     }
-    ring.mark(PlaybackId(id), tipring_shm_proto::units::MarkId(5)).unwrap();
+    prompt.mark(PlaybackId(id), tipring_shm_proto::units::MarkId(5)).unwrap();
     for _ in 0..30 {
-        ring.audio(PlaybackId(id), &[-1000; 160]).unwrap();
+        prompt.audio(PlaybackId(id), &[-1000; 160]).unwrap();
     }
 }
 
@@ -194,11 +192,11 @@ fn an_apid_that_leaves_or_never_reads_costs_no_allocation() {
         rig.period();
     }
     rig.attach();
-    everything_but_fast(&mut rig);
+    still_works(&mut rig);
     assert_eq!(violations(), before);
 }
 
-fn everything_but_fast(rig: &mut Rig) {
+fn still_works(rig: &mut Rig) {
     rig.do_it(0, Command::Tone(Some(ProgressTone::Busy)));
     rig.do_it(0, Command::Sim(SimAction::Hook { off: false, bounce_ms: 0 }));
     rig.wait_for(0, |e| matches!(e, LineEvent::HookChanged { hook: Hook::On, .. }));

@@ -22,17 +22,17 @@ use tipring_shm_proto::{CommandWriter, EngineMap, EventReader};
 const PATIENCE_TICKS: usize = 4000;
 
 /// See the module.
-pub struct Rig {
+pub(crate) struct Rig {
     supervisor: Supervisor,
     signals: SignalFd,
     loops: Vec<FrameLoop>,
     socket: PathBuf,
     /// The apid's side.
-    pub apid: Option<Apid>,
+    pub(crate) apid: Option<Apid>,
     /// Virtual time.
-    pub now: Nanos,
+    pub(crate) now: Nanos,
     /// Events that were not waited for yet.
-    pub seen: Vec<(LineId, LineEvent)>,
+    pub(crate) seen: Vec<(LineId, LineEvent)>,
     next_id: u64,
     answers: Vec<(CommandId, Outcome)>,
     /// Runs around every tick.
@@ -40,9 +40,9 @@ pub struct Rig {
 }
 
 /// What an attached apid holds.
-pub struct Apid {
+pub(crate) struct Apid {
     /// Its view of the engine.
-    pub map: EngineMap,
+    pub(crate) map: EngineMap,
     events: Vec<EventReader>,
     commands: Vec<CommandWriter>,
     _stream: UnixStream,
@@ -50,7 +50,7 @@ pub struct Apid {
 
 impl Rig {
     /// Two simulated lines and some RTP lines, apid attached.
-    pub fn new(guard: fn(&mut dyn FnMut())) -> Self {
+    pub(crate) fn new(guard: fn(&mut dyn FnMut())) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("tipring-rig-{}", std::process::id()));
@@ -88,7 +88,7 @@ impl Rig {
     }
 
     /// Attaches an apid; one that was attached must have left before.
-    pub fn attach(&mut self) {
+    pub(crate) fn attach(&mut self) {
         let socket = self.socket.clone();
         let greeting = std::thread::spawn(move || {
             let stream = UnixStream::connect(socket).unwrap();
@@ -110,7 +110,7 @@ impl Rig {
     }
 
     /// One phase of every loop.
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now = Nanos(self.now.0 + Schedule::PHASE_NS);
         for frame_loop in &mut self.loops {
             let now = self.now;
@@ -121,7 +121,7 @@ impl Rig {
     }
 
     /// One period of every loop, a round of the supervisor, and what apid reads.
-    pub fn period(&mut self) {
+    pub(crate) fn period(&mut self) {
         for _ in 0..PHASES {
             self.tick();
         }
@@ -143,7 +143,7 @@ impl Rig {
     }
 
     /// Sends a command without waiting; `false` if the ring is full.
-    pub fn send(&mut self, line: LineId, command: Command) -> Option<CommandId> {
+    pub(crate) fn send(&mut self, line: LineId, command: Command) -> Option<CommandId> {
         let apid = self.apid.as_mut()?;
         let id = CommandId(self.next_id);
         self.next_id += 1;
@@ -154,7 +154,7 @@ impl Rig {
     }
 
     /// The answer to a command.
-    pub fn ask(&mut self, line: u16, command: Command) -> Outcome {
+    pub(crate) fn ask(&mut self, line: u16, command: Command) -> Outcome {
         let id = self.send(LineId(line), command).expect("the ring has room");
         for _ in 0..PATIENCE_TICKS {
             self.period();
@@ -166,12 +166,12 @@ impl Rig {
     }
 
     /// Asks what must be done.
-    pub fn do_it(&mut self, line: u16, command: Command) {
+    pub(crate) fn do_it(&mut self, line: u16, command: Command) {
         assert_eq!(self.ask(line, command), Outcome::Done, "{command:?}");
     }
 
     /// Ticks until an event of a line that fits has been seen.
-    pub fn wait_for(&mut self, line: u16, fits: impl Fn(&LineEvent) -> bool) -> LineEvent {
+    pub(crate) fn wait_for(&mut self, line: u16, fits: impl Fn(&LineEvent) -> bool) -> LineEvent {
         for _ in 0..PATIENCE_TICKS {
             let found = self.seen.iter().position(|(of, event)| of.0 == line && fits(event));
             if let Some(at) = found {

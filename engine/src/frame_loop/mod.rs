@@ -37,6 +37,8 @@ pub const PHASES: usize = 8;
 const COMMANDS_PER_TICK: usize = 16;
 /// Orders taken in one tick, at most.
 const ORDERS_PER_TICK: usize = 16;
+/// Bells that ring at once, at most: a card's ringing generator feeds all of its lines.
+const MAX_BELLS: usize = 16;
 /// Reports that one command or order may cause; no command is taken without room for them.
 const ROOM_FOR_REPORTS: usize = 8;
 
@@ -47,6 +49,9 @@ pub struct Schedule;
 impl Schedule {
     /// From one phase to the next, ns.
     pub const PHASE_NS: u64 = FRAME_NS / PHASES as u64;
+    /// A frame that is written this much after its time is late: a phone's jitter buffer may have
+    /// missed it, ns.
+    const LATE_NS: u64 = FRAME_NS / 4;
     /// A loop that is further behind than this skips what it missed, ns.
     const HOPELESS_NS: u64 = 2 * FRAME_NS;
 }
@@ -115,6 +120,9 @@ impl FrameLoop {
             if behind > Schedule::PHASE_NS {
                 self.outside.count(Counter::ticks_late_total, 1);
             }
+            if behind > Schedule::LATE_NS {
+                self.outside.count(Counter::frames_late_total, self.frames_due());
+            }
             if behind > Schedule::HOPELESS_NS {
                 let missed = behind / Schedule::PHASE_NS;
                 due = Nanos(due.0 + missed * Schedule::PHASE_NS);
@@ -132,6 +140,12 @@ impl FrameLoop {
             }
             due = Nanos(due.0 + Schedule::PHASE_NS);
         }
+    }
+
+    /// Frames that the next tick writes to phones that hear.
+    fn frames_due(&self) -> u64 {
+        let due = self.slots.iter().skip(self.phase).step_by(PHASES);
+        due.filter(|slot| slot.is_in_use()).count() as u64
     }
 
     /// One phase.
@@ -218,6 +232,11 @@ impl FrameLoop {
             return Err(Refusal::EngineRestarted);
         }
         let position = self.position(request.line).ok_or(Refusal::UnknownLine)?;
+        if matches!(request.command, Command::Ring { .. })
+            && self.slots.iter().filter(|slot| slot.rings_a_bell()).count() >= MAX_BELLS
+        {
+            return Err(Refusal::Limit);
+        }
         let plays = self.apid.as_mut().and_then(|apid| apid.plays.get_mut(position));
         let mut rings = PlayRings::new(plays);
         self.slots[position].carry_out(&request.command, now, &mut rings, &mut self.outside)

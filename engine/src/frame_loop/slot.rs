@@ -125,6 +125,16 @@ impl Slot {
         self.id
     }
 
+    /// Its phone hears something.
+    pub fn is_in_use(&self) -> bool {
+        self.line.state() == LineState::OffHook
+    }
+
+    /// It has a bell, and the bell rings.
+    pub fn rings_a_bell(&self) -> bool {
+        self.line.kind() != LineKind::Rtp && self.line.state() == LineState::Ringing
+    }
+
     /// Sends what the last tick prepared.
     pub fn flush_out(&mut self, now: Nanos) {
         self.device.flush_out(now);
@@ -280,7 +290,7 @@ impl Slot {
         now: Nanos,
         outside: &mut Outside,
     ) {
-        let in_use = listened.is_some() || self.line.state() == LineState::OffHook;
+        let in_use = listened.is_some() || self.is_in_use();
         if in_use {
             let level = listened.map_or(TenthDbm0::SILENCE, |l| l.level);
             let flags = [

@@ -6,7 +6,7 @@
 //! It logs whole messages at INFO, credentials included: the log filter must say `rsipstack=warn`.
 
 use super::call::TxId;
-use super::message::{Peer, Request, Response, Transport};
+use super::message::{Peer, Request, Response, Transport, Uri};
 use super::screen::{Screened, screen};
 use async_trait::async_trait;
 use rsipstack::sip::{self as wire, SipMessage};
@@ -225,7 +225,7 @@ impl Stack {
     pub(super) fn send_ack(&self, request: Request, to: Peer) {
         let stack = self.clone();
         tokio::spawn(async move {
-            let Some((connection, address)) = stack.connection(to).await else { return };
+            let Some((connection, address)) = stack.connection(&request, to).await else { return };
             if let Some(message) = to_request(&request)
                 && let Err(error) = connection.send(message.into(), Some(&address)).await
             {
@@ -336,7 +336,7 @@ impl Stack {
     async fn drive_client(&self, tx: TxId, request: &Request, to: Peer) -> Option<()> {
         let message = to_request(request)?;
         let key = TransactionKey::from_request(&message, TransactionRole::Client).ok()?;
-        let (connection, address) = self.connection(to).await?;
+        let (connection, address) = self.connection(request, to).await?;
         let endpoint = Arc::clone(&self.0.endpoint);
         let mut transaction = Transaction::new_client(key, message, endpoint, Some(connection));
         transaction.destination = Some(address);
@@ -353,7 +353,18 @@ impl Stack {
         answered
     }
 
-    async fn connection(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
+    /// The way to a phone. A stream is the one that the phone opened; where that is gone, as
+    /// after a restart, a new one to the address that it listens on.
+    async fn connection(&self, request: &Request, to: Peer) -> Option<(SipConnection, SipAddr)> {
+        if let Some(found) = self.dial(to).await {
+            return Some(found);
+        }
+        let listens = Uri::parse(&request.uri).and_then(|uri| uri.address());
+        let listens = listens.filter(|at| *at != to.address && at.ip() == to.address.ip())?;
+        self.dial(Peer { address: listens, ..to }).await
+    }
+
+    async fn dial(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
         let address = sip_addr(to);
         let lookup = self.0.endpoint.transport_layer.lookup(&address, None);
         match tokio::time::timeout(DIAL_TIMEOUT, lookup).await {

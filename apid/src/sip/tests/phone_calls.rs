@@ -1,0 +1,151 @@
+//! The phone calls.
+
+use super::*;
+
+#[test]
+fn a_phone_calls_a_number_and_hangs_up() {
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, SDP));
+    assert_eq!(b.statuses(), [100]);
+    let [Notice::Invites { to, media }] = &b.notices()[..] else { panic!("{:?}", b.done) };
+    assert_eq!((to.as_str(), media.telephone_event), ("600", Some(101)));
+    assert_eq!(media.remote, Some("10.0.0.5:5004".parse().unwrap()));
+    b.act(|agent, out| agent.order_progress("phone1", out));
+    assert_eq!(b.statuses(), [180]);
+    let tag = b.response().to_tag().unwrap();
+
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    let ok = b.response().clone();
+    assert_eq!((ok.status, ok.to_tag().unwrap()), (200, tag.clone()));
+    assert_eq!(ok.headers.get("Contact"), Some("<sip:phone1@10.0.0.1:5060>"));
+    assert!(text_of(&ok).contains("m=audio 10000 RTP/AVP 0 101\r\n"));
+    assert!(b.done.contains(&Action::SaveDialogs));
+    let ack = Request::from_wire(in_dialog("ACK", 10, &tag, "").as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    assert_eq!(b.done, []);
+
+    b.send(&in_dialog("BYE", 11, &tag, ""), PHONE);
+    assert_eq!((b.statuses(), b.notices()), (vec![200], vec![Notice::HangsUp]));
+    assert!(b.done.contains(&Action::SaveDialogs) && b.agent.live().is_empty());
+    b.send(&in_dialog("BYE", 12, &tag, ""), PHONE);
+    assert_eq!(b.statuses(), [481]);
+}
+
+#[test]
+fn a_cancelled_call_cannot_be_accepted() {
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, SDP));
+    b.act(|agent, out| agent.handle_cancel(tx, out));
+    assert_eq!((b.statuses(), b.notices()), (vec![487], vec![Notice::Cancels]));
+    let mut refused = None;
+    b.act(|agent, out| refused = agent.order_accept("phone1", answer(), out).err());
+    assert_eq!((refused, b.done.len()), (Some(SignallingError::NoDialog), 0));
+    b.act(|agent, out| agent.order_hang_up("phone1", Cause::UserBusy, out));
+    assert_eq!(b.done, []);
+}
+
+#[test]
+fn control_refuses_a_call() {
+    let mut b = Bench::new();
+    b.send_proven(&invite("999", 10, SDP));
+    b.act(|agent, out| agent.order_hang_up("phone1", Cause::UnallocatedNumber, out));
+    assert_eq!(b.statuses(), [404]);
+    let reason = b.response().headers.get("Reason").unwrap();
+    assert!(reason.starts_with("Q.850;cause=1;"), "{reason}");
+    b.send_proven(&invite("600", 20, SDP).replace("Call-ID: c1", "Call-ID: c2"));
+    assert_eq!(b.statuses(), [100], "the account is free");
+}
+
+#[test]
+fn one_call_at_a_time_and_none_twice() {
+    let mut b = Bench::new();
+    b.send_proven(&invite("600", 10, SDP));
+    b.send(&invite("600", 11, SDP), PHONE); // same as the one that was proven
+    let second = invite("600", 30, SDP).replace("Call-ID: c1", "Call-ID: c2");
+    b.send_proven(&second);
+    assert_eq!(b.statuses(), [486]);
+    let text = invite("600", 10, SDP).replace("z9hG4bKi10", "z9hG4bKother");
+    b.send(&text, PHONE);
+    assert_eq!(b.statuses(), [482]);
+}
+
+#[test]
+fn requests_that_cannot_be_taken_say_why() {
+    let mut b = Bench::new();
+    let ok = in_dialog("OPTIONS", 1, "x", "").replace(";tag=x", "");
+    for (text, status, header) in [
+        (ok.clone(), 200, "Allow"),
+        (ok.replace("OPTIONS", "SUBSCRIBE"), 405, "Allow"),
+        (ok.replace("sip:600@10.0.0.1", "http:600"), 416, ""),
+        (ok.replace("Call-ID", "Max-Forwards: 0\r\nCall-ID"), 483, ""),
+        (ok.replace("Call-ID", "Require: 100rel, timer\r\nCall-ID"), 420, "Unsupported"),
+        (ok.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400, ""),
+        (ok.replace("CSeq: 1 ", "CSeq: 4294967295 "), 400, ""),
+        (ok.replace("OPTIONS", "BYE"), 481, ""),
+        (in_dialog("INFO", 1, "x", ""), 481, ""),
+        (in_dialog("INVITE", 1, "x", ""), 481, ""),
+        (
+            ok.replace("OPTIONS", "NOTIFY").replace("Call-ID", "Event: keep-alive\r\nCall-ID"),
+            200,
+            "",
+        ),
+        (ok.replace("OPTIONS", "NOTIFY"), 489, ""),
+    ] {
+        b.send(&text, PHONE);
+        assert_eq!(b.statuses(), [status], "{text}");
+        assert!(header.is_empty() || b.response().headers.get(header).is_some(), "{text}");
+    }
+    for (text, status, header) in [
+        (invite("600", 1, SDP).replace("application/sdp", "text/plain"), 415, "Accept"),
+        (invite("600", 1, &SDP.replace("0 8 101", "18")), 488, "Warning"),
+        (invite("600", 1, "hello"), 400, ""),
+        (invite("600", 1, SDP).replace("Contact", "Subject"), 400, ""),
+        (invite("600", 1, SDP).replace("sip:600@", "sip:"), 404, ""),
+        (invite("600", 1, SDP).replace("sip:phone1@tipring", "sip:phone2@tipring"), 403, ""),
+        (
+            invite("600", 1, SDP)
+                .replace("Call-ID", "Supported: timer\r\nSession-Expires: 60\r\nCall-ID"),
+            422,
+            "Min-SE",
+        ),
+    ] {
+        b.send_proven(&text);
+        assert_eq!(b.statuses(), [status], "{text}");
+        assert!(header.is_empty() || b.response().headers.get(header).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn the_offer_may_come_with_the_ack() {
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, ""));
+    let [Notice::Invites { media, .. }] = &b.notices()[..] else { panic!("{:?}", b.done) };
+    assert_eq!(media.remote, None);
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    assert!(text_of(b.response()).contains("m=audio 10000 RTP/AVP 0 8 101\r\n"));
+    let tag = b.response().to_tag().unwrap();
+    let ack = Request::from_wire(re_invite("ACK", 10, &tag, SDP).as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    let [Notice::MediaSettled(media)] = &b.notices()[..] else { panic!("{:?}", b.done) };
+    assert_eq!(media.remote, Some("10.0.0.5:5004".parse().unwrap()));
+}
+
+#[test]
+fn a_phone_that_never_acknowledges_loses_its_call() {
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, SDP));
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    b.act(|agent, out| agent.handle_unacked(tx, out));
+    assert_eq!((b.methods(), b.notices()), (vec!["BYE".to_owned()], vec![Notice::HangsUp]));
+
+    // Hung up before the ACK: the BYE waits for it.
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, SDP));
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    let tag = b.response().to_tag().unwrap();
+    b.act(|agent, out| agent.order_hang_up("phone1", Cause::NormalClearing, out));
+    assert_eq!(b.done, []);
+    let ack = Request::from_wire(in_dialog("ACK", 10, &tag, "").as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    assert_eq!((b.methods(), b.notices()), (vec!["BYE".to_owned()], vec![]));
+}

@@ -346,9 +346,11 @@ impl Slot {
         let mut own = [0.0; FRAME_SAMPLES];
         let mut heard = 0;
         let mut exact = !self.fade.is_under_way();
+        let mut has_edges = false;
         if let Some(playing) = &mut self.playing {
             let finished = playing.fill(index, &mut own, &mut heard, supply, notes);
             exact &= playing.is_exact();
+            has_edges = matches!(playing.input, Input::Tone(_));
             if finished {
                 notes.push(Note::Finished { slot: index, progress: playing.progress });
                 self.playing = None;
@@ -359,8 +361,12 @@ impl Slot {
             self.last = own[heard - 1];
         }
         if heard < FRAME_SAMPLES && self.last != 0.0 {
-            self.fade.begin(std::mem::take(&mut self.last));
-            self.fade.add(&mut own[heard..]);
+            let last = std::mem::take(&mut self.last);
+            // A tone that ended has left by its own edge.
+            if !has_edges {
+                self.fade.begin(last);
+                self.fade.add(&mut own[heard..]);
+            }
         }
         sum.sources += if exact { 1 } else { 2 };
         sum.samples.iter_mut().zip(&own).for_each(|(place, sample)| *place += sample);
@@ -499,3 +505,6 @@ impl Fade {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

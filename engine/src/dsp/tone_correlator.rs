@@ -5,7 +5,7 @@
 //! phase turns, from which the exact frequency follows.
 //!
 //! *How it works.* A fourth-order elliptic high-pass (0.5 dB ripple from 660 Hz, −30 dB below
-//! 500 Hz) first takes away dial tone and ringing tone of any country. Every ten samples are
+//! 500 Hz) first takes away dial tone and ringing tone of any country; how much that was is told. Every ten samples are
 //! correlated with a sine and a cosine of each frequency, turned to a common phase reference (the
 //! frequencies are whole hertz, so a table of 800 phasors is exact for ever), and the last ten
 //! parts are summed with weights 1 2 3 4 5 5 4 3 2 1: a rectangle of 6.25 ms after one of 7.5 ms.
@@ -71,6 +71,8 @@ pub struct Spectrum {
     pub turn: [Complex; BINS],
     /// Mean square of the window, after the high-pass.
     pub total: f32,
+    /// Mean square of what the high-pass took away.
+    pub below: f32,
 }
 
 /// Real parts of all frequencies, then imaginary parts.
@@ -83,6 +85,7 @@ pub struct ToneCorrelator {
     /// The parts of the window, oldest first.
     parts: [Lanes; PARTS],
     energies: [f32; PARTS],
+    energies_below: [f32; PARTS],
     /// Windows of the last hops, newest first.
     earlier: [Lanes; LAG],
     /// Counts parts, modulo the length of the phasor table.
@@ -102,6 +105,7 @@ impl ToneCorrelator {
             high_pass: [Biquad::FIRST, Biquad::SECOND],
             parts: [[0.0; 2 * BINS]; PARTS],
             energies: [0.0; PARTS],
+            energies_below: [0.0; PARTS],
             earlier: [[0.0; 2 * BINS]; LAG],
             clock: 0,
         }
@@ -109,18 +113,23 @@ impl ToneCorrelator {
 
     /// Results of the hops of one frame. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear) -> [Spectrum; HOPS] {
-        let mut filtered = frame.map(f32::from);
+        let unfiltered = frame.map(f32::from);
+        let mut filtered = unfiltered;
         for biquad in &mut self.high_pass {
             biquad.run(&mut filtered);
         }
         let mut spectra = [Spectrum::default(); HOPS];
-        for (spectrum, hop) in spectra.iter_mut().zip(filtered.as_chunks::<HOP>().0) {
+        let hops = filtered.as_chunks::<HOP>().0.iter().zip(unfiltered.as_chunks::<HOP>().0);
+        for (spectrum, (hop, unfiltered)) in spectra.iter_mut().zip(hops) {
             self.parts.copy_within(HOP / PART.., 0);
             self.energies.copy_within(HOP / PART.., 0);
-            for (index, part) in hop.as_chunks::<PART>().0.iter().enumerate() {
+            self.energies_below.copy_within(HOP / PART.., 0);
+            let parts = hop.as_chunks::<PART>().0.iter().zip(unfiltered.as_chunks::<PART>().0);
+            for (index, (part, unfiltered)) in parts.enumerate() {
                 let place = PARTS - HOP / PART + index;
                 self.parts[place] = self.correlate(part);
-                self.energies[place] = part.iter().map(|sample| sample * sample).sum();
+                self.energies[place] = energy(part);
+                self.energies_below[place] = energy(unfiltered) - self.energies[place];
             }
             *spectrum = self.spectrum();
         }
@@ -150,14 +159,20 @@ impl ToneCorrelator {
         // |Σ|² of a sine of peak A is (A·N/2)²; its mean square is A²/2.
         const SCALE: f32 = 2.0 / (WEIGHT * WEIGHT);
         let mut window = [0.0; 2 * BINS];
-        let mut total = 0.0;
-        for ((part, energy), weight) in self.parts.iter().zip(&self.energies).zip(&WEIGHTS) {
-            total += weight * energy;
+        let (mut total, mut below) = (0.0, 0.0);
+        for (index, (part, weight)) in self.parts.iter().zip(&WEIGHTS).enumerate() {
+            total += weight * self.energies[index];
+            below += weight * self.energies_below[index];
             for (sum, lane) in window.iter_mut().zip(part) {
                 *sum += weight * lane;
             }
         }
-        let mut spectrum = Spectrum { total: total / WEIGHT, ..Spectrum::default() };
+        let mut spectrum = Spectrum {
+            total: total / WEIGHT,
+            // At an edge the filter may give more than it got.
+            below: below.max(0.0) / WEIGHT,
+            ..Spectrum::default()
+        };
         let earlier = &self.earlier[LAG - 1];
         for bin in 0..BINS {
             let scale = SCALE * EQUALISE[bin];
@@ -174,6 +189,10 @@ impl ToneCorrelator {
         self.earlier[0] = window;
         spectrum
     }
+}
+
+fn energy(part: &[f32; PART]) -> f32 {
+    part.iter().map(|sample| sample * sample).sum()
 }
 
 /// Direct form II transposed.

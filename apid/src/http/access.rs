@@ -13,6 +13,10 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv6Addr};
 
+/// What the pages of the documentation may do: they style themselves, and ask us only.
+const DOCUMENTATION_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
+                                    img-src 'self' data:; frame-ancestors 'none'";
+
 /// The caller of a request, for handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Who(pub Caller);
@@ -62,6 +66,10 @@ pub(super) async fn gate(
     }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    if route == Route::Page && !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let policy = header::HeaderValue::from_static(DOCUMENTATION_POLICY);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     if route != Route::Page {
         headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     }

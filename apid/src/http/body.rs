@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub T);
@@ -38,7 +39,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let octets = read(&request, payload, limits(&request).0).await?;
-            if octets.is_empty() {
+            if octets.is_empty() || octets.trim_ascii() == b"null" {
                 return Ok(Self(T::default()));
             }
             require_json(&request)?;
@@ -140,11 +141,38 @@ async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Resu
 /// # Errors
 /// As said, with the place.
 pub(super) fn parse<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(octets).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::invalid("body", in_plain_words(&error)),
-        _ if octets.is_empty() => Problem::new(Kind::MalformedBody, "a JSON body is needed"),
-        _ => Problem::new(Kind::MalformedBody, error.to_string()),
+    let first = octets.iter().find(|octet| !octet.is_ascii_whitespace());
+    // The deserializer would also take the fields in a row.
+    if first == Some(&b'[') {
+        return Err(Problem::invalid("body", "an object is needed, not an array"));
+    }
+    serde_json::from_slice(octets).or_else(|error| match error.classify() {
+        serde_json::error::Category::Data => with_whole_numbers(octets)
+            .ok_or_else(|| Problem::invalid("body", in_plain_words(&error))),
+        _ if octets.is_empty() => Err(Problem::new(Kind::MalformedBody, "a JSON body is needed")),
+        _ => Err(Problem::new(Kind::MalformedBody, error.to_string())),
     })
+}
+
+/// To JSON, 100.0 is as whole as 100 (RFC 8259 §6); to the deserializer it is not.
+fn with_whole_numbers<T: DeserializeOwned>(octets: &[u8]) -> Option<T> {
+    let mut value = serde_json::from_slice(octets).ok()?;
+    make_whole(&mut value);
+    serde_json::from_value(value).ok()
+}
+
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 2f64.powi(53));
+            if let (Some(whole), true) = (whole, number.is_f64()) {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(members) => members.values_mut().for_each(make_whole),
+        _ => {}
+    }
 }
 
 /// Where a value may have several shapes the parser only says that none fitted.
@@ -159,4 +187,34 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     ];
     let known = plain.into_iter().find(|(shape, _)| text.contains(shape));
     known.map_or(text, |(_, words)| words.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        ms: u16,
+    }
+
+    #[test]
+    fn a_number_without_a_fraction_is_whole() {
+        assert_eq!(parse::<Sample>(b"{\"ms\":100.0}").unwrap(), Sample { ms: 100 });
+        for wrong in
+            ["{\"ms\":100.5}", "{\"ms\":1e9}", "{\"ms\":-1.0}", "[1]", "{}", "{\"ms\":1,\"s\":2}"]
+        {
+            assert_eq!(status_of(wrong), 422, "{wrong}");
+        }
+        for broken in ["", "{", "{\"ms\":}", "\u{1}"] {
+            assert_eq!(status_of(broken), 400, "{broken}");
+        }
+    }
+
+    fn status_of(text: &str) -> u16 {
+        use actix_web::ResponseError as _;
+        parse::<Sample>(text.as_bytes()).unwrap_err().status_code().as_u16()
+    }
 }

@@ -171,11 +171,12 @@ async fn post_compat_ring(
     body: OptionalBody<CompatRing>,
 ) -> Result<Json<Success>, Problem> {
     let query = query.into_inner();
-    let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
     let mut ring = body.0;
     ring.duration = ring.duration.or(query.duration);
     ring.pattern = ring.pattern.or(query.pattern);
-    state.control.ring(&who.0, &line, ring.request()?).await?;
+    let request = ring.request()?;
+    let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
+    state.control.ring(&who.0, &line, request).await?;
     Ok(Success::answer("Ring started"))
 }
 

@@ -115,7 +115,7 @@ fn complete_operation(operation: &mut Operation, path: &str, acts: bool) {
     if compatible {
         answers.push(("400", "The line's state forbids it, or the body is not JSON"));
         answers.push(("500", "The hardware, or the engine, is away"));
-    } else if path.starts_with("/v1/") {
+    } else {
         answers.push(("503", "The engine is away, or did not answer"));
         if acts {
             answers

@@ -182,6 +182,11 @@ impl<const WORDS: usize> RingReader<WORDS> {
         self.attachment
     }
 
+    /// The peer is known to have begun this attachment: if it no longer speaks to it, it is over.
+    pub fn note_attached(&mut self) {
+        self.seen = true;
+    }
+
     /// The peer has begun to write for this attachment.
     pub fn is_attached(&self) -> bool {
         count_of(self.theirs.load(0), self.attachment).is_some()
@@ -196,7 +201,9 @@ impl<const WORDS: usize> RingReader<WORDS> {
         // Pairs with ItemsPublish in `RingWriter::push`.
         let alleged = self.theirs.load_acquire(0, Edge::ItemsObserve);
         let Some(written) = count_of(alleged, self.attachment) else {
-            return if self.seen { Err(CursorFault::Detached) } else { Ok(0) };
+            // Attachments are counted: a later one means that this one is over, too.
+            let later = (alleged >> 32) as u32 > self.attachment.0;
+            return if self.seen || later { Err(CursorFault::Detached) } else { Ok(0) };
         };
         self.seen = true;
         let pending = written.wrapping_sub(self.read);

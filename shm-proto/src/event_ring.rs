@@ -246,6 +246,7 @@ impl EventReader {
     /// dropped while it is read will be told by the next call.
     pub fn resync(&mut self) -> bool {
         let Some(dropped) = self.drops() else { return false };
+        self.ring.note_attached();
         self.dropped.replace(dropped) != Some(dropped)
     }
 

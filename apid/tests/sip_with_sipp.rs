@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -321,6 +322,26 @@ async fn the_next_apid_has_phones_and_calls_of_the_last() {
     phone.succeeds().await;
     assert_eq!(next.live_dialogs(), [""; 0]);
     next.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_stream_ends_itself_only() {
+    let folder = Folder::new("stream");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let server = sip.local_addr();
+    let phone = Phone::plays_over("t1", "hold_call", "phone1", "secret", server, free_port());
+    for length in ["18446744073709551615", "99999999999999999999", "-1", "x"] {
+        let mut stream = TcpStream::connect(server).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let request = format!("OPTIONS sip:a SIP/2.0\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(stream.read(&mut [0; 64]).unwrap(), 0, "closed: {length}");
+    }
+    let mut endless = TcpStream::connect(server).unwrap();
+    while endless.write_all(&[b'A'; 4096]).is_ok() {}
+    phone.succeeds().await;
+    desk.hears("phone1 hangs up").await;
+    sip.stop();
 }
 
 #[tokio::test]

@@ -141,10 +141,8 @@ impl Sip {
             let dir = settings.state_dir.display();
             std::io::Error::new(error.kind(), format!("state folder {dir}: {error}"))
         })?;
-        // A phone on TCP sends nothing between registrations.
-        let idle = Duration::from_secs(u64::from(settings.registrations.max_expires_s) + 120);
         let (stack, listener, arrivals) =
-            Stack::open(settings.listen, settings.tcp, settings.advertise, idle).await?;
+            Stack::open(settings.listen, settings.tcp, settings.advertise).await?;
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(std::io::Error::other)?;
         let (here, names) = (stack.clone(), stack.clone());

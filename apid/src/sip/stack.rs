@@ -30,6 +30,9 @@ use tracing::{debug, warn};
 const MAX_SERVER_TRANSACTIONS: usize = 2000;
 /// TCP connections at once.
 const MAX_STREAMS: usize = 512;
+/// A TCP connection that is silent for longer is closed; a phone behind a translator sends
+/// keep-alives, another one is dialled where it listens.
+const STREAM_IDLE: Duration = Duration::from_mins(5);
 /// Time for a TCP connection to a phone.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// A ring may last ten minutes, and is ended by control.
@@ -89,7 +92,6 @@ impl Stack {
         listen: SocketAddr,
         tcp: bool,
         advertise: Option<IpAddr>,
-        stream_idle: Duration,
     ) -> std::io::Result<(Self, Option<TcpListener>, mpsc::Receiver<Arrival>)> {
         let named = |transport: &'static str| {
             move |error: std::io::Error| {
@@ -103,7 +105,7 @@ impl Stack {
 
         let stop = CancellationToken::new();
         let transports = TransportLayer::new(stop.clone());
-        transports.set_stream_idle_timeout(stream_idle);
+        transports.set_stream_idle_timeout(STREAM_IDLE);
         let socket = Arc::new(ScreenedSocket(udp));
         let udp = UdpConnection::from_socket(socket, None, Some(stop.clone()))
             .await

@@ -6,9 +6,12 @@
 pub mod audio_format;
 pub mod auth;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod http;
 pub mod hub;
+pub mod import;
+pub mod log;
 pub mod sip;
 pub mod view;

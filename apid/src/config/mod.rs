@@ -387,6 +387,11 @@ impl Config {
         }
     }
 
+    /// Where token hashes are kept.
+    pub fn tokens_file(&self, state_dir: &Path) -> PathBuf {
+        self.security.tokens.clone().unwrap_or_else(|| state_dir.join("tokens.json"))
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors

@@ -317,10 +317,9 @@ impl Slot {
             outside.count(Counter::rtp_sent_total, u64::from(counts.sent));
             outside.count(Counter::rtp_lost_total, u64::from(counts.lost));
             outside.count(Counter::rtp_late_total, u64::from(counts.late));
-            outside.count(
-                Counter::rtp_invalid_total,
-                u64::from(counts.malformed) + u64::from(counts.foreign),
-            );
+            let invalid = [counts.malformed, counts.foreign, counts.payload_type];
+            let invalid = invalid.map(u64::from).iter().sum();
+            outside.count(Counter::rtp_invalid_total, invalid);
         }
         if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
             self.write_row(now);

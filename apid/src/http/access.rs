@@ -59,7 +59,11 @@ pub(super) async fn gate(
             }
             next.call(request).await?.map_into_boxed_body()
         }
-        Err(problem) => request.error_response(problem),
+        Err(problem) => {
+            let peer = request.peer_addr();
+            tracing::info!(?peer, path = ?request.path(), %problem, "request refused");
+            request.error_response(problem)
+        }
     };
     if route == Route::Compatibility {
         response = in_their_form(response);

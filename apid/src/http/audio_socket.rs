@@ -19,7 +19,6 @@ use crate::control::{
 use crate::view::{AudioFormat, TapDirection};
 use actix_web::web::{Bytes, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, get, rt};
-use actix_ws::CloseCode;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -141,12 +140,12 @@ fn serve(
     let (answers, answered) = mpsc::channel(ANSWERS);
     rt::spawn(async move {
         let _permit = permit;
-        let (code, reason) = tokio::select! {
-            Gone = speech.hear(receiver, answers) => (CloseCode::Normal, "you were silent, or closed"),
-            reason = write(&mut sender, &mut tap, &mut encoder, answered, pings) => reason,
-            () = stopping.cancelled() => (CloseCode::Away, "the server stops"),
+        let gone = tokio::select! {
+            gone = speech.hear(receiver, answers) => gone,
+            gone = write(&mut sender, &mut tap, &mut encoder, answered, pings) => gone,
+            () = stopping.cancelled() => Gone::Stopping,
         };
-        sender.close(code, reason).await;
+        sender.close(gone).await;
     });
     Ok(response)
 }
@@ -163,28 +162,37 @@ async fn write(
     encoder: &mut Encoder,
     mut answers: mpsc::Receiver<Answer>,
     mut pings: Interval,
-) -> (CloseCode, &'static str) {
+) -> Gone {
     loop {
         let sent = tokio::select! {
             tapped = tap.next() => match tapped {
-                Tapped::Frame(frame) => match encoder.push(&frame) {
-                    Some(octets) => sender.binary(octets).await,
-                    None => Ok(()),
-                },
+                Tapped::Frame(frame) => send_frame(sender, encoder, &frame).await,
                 Tapped::Lost(frames) => sender.text(lost(frames)).await,
-                Tapped::Gone => return (CloseCode::Away, "there is no more audio"),
+                Tapped::Gone => Err(Gone::NoMore),
             },
             answer = answers.recv() => match answer {
                 Some(Answer::Text(text)) => sender.text(text).await,
                 Some(Answer::Pong(octets)) => sender.pong(&octets).await,
-                None => Err(Gone),
+                None => Err(Gone::Closed),
             },
             _ = pings.tick() => sender.ping().await,
         };
-        if sent.is_err() {
-            return (CloseCode::Normal, "you took nothing");
+        if let Err(gone) = sent {
+            return gone;
         }
     }
+}
+
+async fn send_frame(
+    sender: &mut Sender,
+    encoder: &mut Encoder,
+    frame: &TapFrame,
+) -> Result<(), Gone> {
+    encoder.push(frame);
+    while let Some(octets) = encoder.message() {
+        sender.binary(octets).await?;
+    }
+    Ok(())
 }
 
 /// Frames that a client was too slow to get.
@@ -209,9 +217,8 @@ impl Encoder {
         Self { format, direction, chunk, samples: Vec::with_capacity(chunk + 320) }
     }
 
-    /// Takes a frame; gives what is due, in messages joined end to end where a message is
-    /// shorter than a frame.
-    pub(super) fn push(&mut self, frame: &TapFrame) -> Option<Bytes> {
+    /// Takes a frame.
+    pub(super) fn push(&mut self, frame: &TapFrame) {
         match (self.direction, &frame.rx, &frame.tx) {
             (TapDirection::Rx, Some(samples), _) | (TapDirection::Tx, _, Some(samples)) => {
                 self.samples.extend_from_slice(samples);
@@ -221,15 +228,16 @@ impl Encoder {
                 let (rx, tx) = (rx.as_ref().unwrap_or(&silence), tx.as_ref().unwrap_or(&silence));
                 self.samples.extend(rx.iter().zip(tx).flat_map(|(r, t)| [*r, *t]));
             }
-            _ => return None,
+            _ => {}
         }
-        let due = self.samples.len() / self.chunk * self.chunk;
-        if due == 0 {
-            return None;
-        }
-        let mut octets = Vec::with_capacity(due * 2);
-        audio_format::encode(self.format, &self.samples[..due], &mut octets);
-        self.samples.drain(..due);
+    }
+
+    /// A message, once there is enough for one.
+    pub(super) fn message(&mut self) -> Option<Bytes> {
+        let due = self.samples.get(..self.chunk)?;
+        let mut octets = Vec::with_capacity(self.chunk * 2);
+        audio_format::encode(self.format, due, &mut octets);
+        self.samples.drain(..self.chunk);
         Some(Bytes::from(octets))
     }
 }
@@ -277,7 +285,7 @@ impl Speech {
                     Ok(Received::Text(text)) => Some(self.obey(&text).await),
                     Ok(Received::Ping(octets)) => {
                         if answers.send(Answer::Pong(octets)).await.is_err() {
-                            return Gone;
+                            return Gone::Closed;
                         }
                         None
                     }
@@ -289,7 +297,7 @@ impl Speech {
             if let Some(text) = answer
                 && answers.send(Answer::Text(text)).await.is_err()
             {
-                return Gone;
+                return Gone::Closed;
             }
         }
     }
@@ -408,27 +416,33 @@ mod tests {
         TapFrame { rx: Some([rx; 160]), tx: Some([tx; 160]), at: Timestamp::now(), seq: 0 }
     }
 
-    #[test]
-    fn a_message_of_20_ms_is_one_frame() {
-        let mut encoder = Encoder::new(AudioFormat::PcmS16le, TapDirection::Rx, 20);
-        assert_eq!(encoder.push(&frame(0x0102, 9)).unwrap()[..4], [2, 1, 2, 1]);
-        let mut encoder = Encoder::new(AudioFormat::Pcmu, TapDirection::Tx, 20);
-        assert_eq!(encoder.push(&frame(1, 0)).unwrap(), vec![0xff; 160]);
+    fn messages(encoder: &mut Encoder, frame: &TapFrame) -> Vec<Bytes> {
+        encoder.push(frame);
+        std::iter::from_fn(|| encoder.message()).collect()
     }
 
     #[test]
-    fn longer_messages_wait_for_their_frames() {
+    fn a_message_of_20_ms_is_one_frame() {
+        let mut encoder = Encoder::new(AudioFormat::PcmS16le, TapDirection::Rx, 20);
+        assert_eq!(messages(&mut encoder, &frame(0x0102, 9))[0][..4], [2, 1, 2, 1]);
+        let mut encoder = Encoder::new(AudioFormat::Pcmu, TapDirection::Tx, 20);
+        assert_eq!(messages(&mut encoder, &frame(1, 0)), [vec![0xff; 160]]);
+    }
+
+    #[test]
+    fn longer_messages_wait_for_their_frames_and_shorter_ones_share_one() {
         let mut encoder = Encoder::new(AudioFormat::Pcma, TapDirection::Rx, 50);
-        assert!(encoder.push(&frame(0, 0)).is_none() && encoder.push(&frame(0, 0)).is_none());
-        assert_eq!(encoder.push(&frame(0, 0)).unwrap().len(), 400);
-        assert!(encoder.push(&frame(0, 0)).is_none());
-        assert_eq!(encoder.push(&frame(0, 0)).unwrap().len(), 400);
+        let lengths: Vec<usize> =
+            (0..5).map(|_| messages(&mut encoder, &frame(0, 0)).len()).collect();
+        assert_eq!(lengths, [0, 0, 1, 0, 1]);
+        let mut encoder = Encoder::new(AudioFormat::Pcma, TapDirection::Rx, 10);
+        assert_eq!(messages(&mut encoder, &frame(0, 0)), [vec![0xd5; 80], vec![0xd5; 80]]);
     }
 
     #[test]
     fn both_directions_are_interleaved() {
         let mut encoder = Encoder::new(AudioFormat::PcmS16le, TapDirection::Both, 20);
-        let octets = encoder.push(&frame(1, 2)).unwrap();
+        let octets = &messages(&mut encoder, &frame(1, 2))[0];
         assert_eq!((octets.len(), &octets[..4]), (640, &[1, 0, 2, 0][..]));
     }
 }

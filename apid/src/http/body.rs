@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub T);
@@ -54,6 +55,8 @@ pub(super) struct AnyBody {
     pub media_type: String,
     /// What it holds.
     pub octets: Bytes,
+    /// Kept while the body is.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest for AnyBody {
@@ -65,8 +68,13 @@ impl FromRequest for AnyBody {
         Box::pin(async move {
             let media_type = media_type(&request);
             let (json, audio) = limits(&request);
-            let limit = if is_json(&media_type) { json } else { audio };
-            Ok(Self { octets: read(&request, payload, limit).await?, media_type })
+            if is_json(&media_type) {
+                let octets = read(&request, payload, json).await?;
+                return Ok(Self { media_type, octets, _permit: None });
+            }
+            let permit = upload_permit(&request).await?;
+            let octets = read(&request, payload, audio).await?;
+            Ok(Self { media_type, octets, _permit: Some(permit) })
         })
     }
 }
@@ -75,6 +83,16 @@ impl AnyBody {
     /// Whether it says it is JSON.
     pub(super) fn is_json(&self) -> bool {
         is_json(&self.media_type)
+    }
+}
+
+async fn upload_permit(request: &HttpRequest) -> Result<OwnedSemaphorePermit, Problem> {
+    let state = request.app_data::<web::Data<State>>().expect("the server has a state");
+    let permit = state.uploads.clone().acquire_owned();
+    match tokio::time::timeout(state.settings.body_timeout, permit).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Problem::new(Kind::TooManyRequests, "too many long bodies are on their way")
+            .header(header::RETRY_AFTER, "5")),
     }
 }
 

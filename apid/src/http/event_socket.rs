@@ -13,7 +13,6 @@ use crate::control::{AudioTap, Tapped};
 use crate::hub::{Delivery, Filter, Listener};
 use actix_web::web::{Bytes, Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, get, rt};
-use actix_ws::CloseCode;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -87,12 +86,12 @@ fn serve(
         Writer { sender, listener, subscription: None, state: state.clone(), caller, remote };
     rt::spawn(async move {
         let _permit = permit;
-        let (code, reason) = tokio::select! {
-            Gone = read(receiver, asks) => (CloseCode::Normal, "you were silent, or closed"),
-            Gone = writer.run(asked, pings) => (CloseCode::Normal, "you took nothing"),
-            () = stopping.cancelled() => (CloseCode::Away, "the server stops"),
+        let gone = tokio::select! {
+            gone = read(receiver, asks) => gone,
+            gone = writer.run(asked, pings) => gone,
+            () = stopping.cancelled() => Gone::Stopping,
         };
-        writer.sender.close(code, reason).await;
+        writer.sender.close(gone).await;
     });
     Ok(response)
 }
@@ -131,7 +130,7 @@ async fn read(mut receiver: Receiver, asks: mpsc::Sender<Asked>) -> Gone {
             Err(gone) => return gone,
         };
         if asks.send(asked).await.is_err() {
-            return Gone;
+            return Gone::Closed;
         }
     }
 }
@@ -164,7 +163,7 @@ impl Writer {
                 tapped = next_of(&mut self.subscription) => self.send_frame(tapped).await,
                 asked = asked.recv() => match asked {
                     Some(asked) => self.answer(asked).await,
-                    None => Err(Gone),
+                    None => Err(Gone::Closed),
                 },
                 _ = pings.tick() => self.sender.ping().await,
             };
@@ -185,10 +184,13 @@ impl Writer {
     async fn send_frame(&mut self, tapped: Tapped) -> Result<(), Gone> {
         let Some(subscription) = &mut self.subscription else { return Ok(()) };
         match tapped {
-            Tapped::Frame(frame) => match subscription.encoder.push(&frame) {
-                Some(octets) => self.sender.binary(octets).await,
-                None => Ok(()),
-            },
+            Tapped::Frame(frame) => {
+                subscription.encoder.push(&frame);
+                while let Some(octets) = subscription.encoder.message() {
+                    self.sender.binary(octets).await?;
+                }
+                Ok(())
+            }
             Tapped::Lost(frames) => self.sender.text(super::audio_socket::lost(frames)).await,
             Tapped::Gone => {
                 let ended = json!({ "stream_id": subscription.stream_id });

@@ -51,6 +51,8 @@ struct State {
     limiter: rate::Limiter,
     /// A permit for each WebSocket.
     sockets: Arc<Semaphore>,
+    /// A permit for each body that may be long.
+    uploads: Arc<Semaphore>,
     /// Cancelled when the server stops.
     stopping: CancellationToken,
 }
@@ -59,7 +61,9 @@ impl State {
     fn new(control: Control, settings: HttpSettings) -> Self {
         let limiter = rate::Limiter::new(&settings);
         let sockets = Arc::new(Semaphore::new(settings.websockets_max));
-        Self { control, settings, limiter, sockets, stopping: CancellationToken::new() }
+        let uploads = Arc::new(Semaphore::new(settings.uploads_max));
+        let stopping = CancellationToken::new();
+        Self { control, settings, limiter, sockets, uploads, stopping }
     }
 }
 

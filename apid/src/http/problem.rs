@@ -44,7 +44,7 @@ pub(super) enum Kind {
     /// Not in this state.
     WrongState,
     /// Not on this kind of line.
-    OtherLineKind,
+    UnfitLine,
     /// A bound is reached.
     Full,
     /// The device, or the phone, did not obey.
@@ -89,7 +89,7 @@ impl Kind {
             Self::BodyTimeout => ("body-timeout", 408, "The body did not come in time"),
             Self::LineBusy => ("line-busy", 409, "The line is busy"),
             Self::WrongState => ("wrong-state", 409, "Not in this state"),
-            Self::OtherLineKind => ("wrong-kind", 409, "Not on this kind of line"),
+            Self::UnfitLine => ("wrong-kind", 409, "Not on this kind of line"),
             Self::Full => ("full", 409, "A bound is reached"),
             Self::Device => ("device", 409, "The device did not obey"),
             Self::Signalling => ("signalling", 409, "The phone cannot be reached"),
@@ -250,7 +250,7 @@ impl From<Refused> for Problem {
             Refused::Forbidden { .. } => Kind::Forbidden,
             Refused::LineBusy { .. } => Kind::LineBusy,
             Refused::WrongState { .. } => Kind::WrongState,
-            Refused::WrongKind { .. } => Kind::OtherLineKind,
+            Refused::WrongKind { .. } => Kind::UnfitLine,
             Refused::Invalid { .. } => Kind::Invalid,
             Refused::Full { .. } => Kind::Full,
             Refused::EngineAway => Kind::EngineAway,

@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub connections_max: usize,
     /// WebSockets at once.
     pub websockets_max: usize,
+    /// Long bodies held in memory at once; others wait, as long as a body may take.
+    pub uploads_max: usize,
     /// Time between two pings.
     pub ping_interval: Duration,
     /// A WebSocket on which nothing is heard or can be sent for so long is closed.
@@ -70,6 +72,7 @@ impl Default for HttpSettings {
             keep_alive: Duration::from_secs(30),
             connections_max: 1000,
             websockets_max: 500,
+            uploads_max: 16,
             ping_interval: Duration::from_secs(30),
             silence_timeout: Duration::from_secs(40),
             play_queue_ms: 10_000,

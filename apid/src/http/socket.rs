@@ -11,7 +11,10 @@ use super::problem::{Kind, Problem};
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
+use actix_ws::{
+    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
+};
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -34,9 +37,38 @@ pub(super) struct Socket {
     pub permit: OwnedSemaphorePermit,
 }
 
-/// The client is gone, or has taken nothing for too long.
-#[derive(Debug)]
-pub(super) struct Gone;
+/// Why a socket is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The client closed it, or the connection is lost.
+    Closed,
+    /// Nothing was heard for too long, not even the answer to a ping.
+    Silent,
+    /// A message was too long.
+    TooLong,
+    /// What came was no WebSocket protocol.
+    Broken,
+    /// The client took nothing for too long.
+    TookNothing,
+    /// There is no more to send.
+    NoMore,
+    /// The server stops.
+    Stopping,
+}
+
+impl Gone {
+    const fn close(self) -> (CloseCode, &'static str) {
+        match self {
+            Self::Closed => (CloseCode::Normal, ""),
+            Self::Silent => (CloseCode::Policy, "nothing was heard of you for too long"),
+            Self::TooLong => (CloseCode::Size, "the message is too long"),
+            Self::Broken => (CloseCode::Protocol, "that was no WebSocket protocol"),
+            Self::TookNothing => (CloseCode::Policy, "you took nothing for too long"),
+            Self::NoMore => (CloseCode::Away, "there is no more"),
+            Self::Stopping => (CloseCode::Away, "the server stops"),
+        }
+    }
+}
 
 /// Sends to one client.
 pub(super) struct Sender {
@@ -66,7 +98,8 @@ impl Sender {
     }
 
     /// Says why, and closes.
-    pub(super) async fn close(self, code: CloseCode, reason: &str) {
+    pub(super) async fn close(self, gone: Gone) {
+        let (code, reason) = gone.close();
         let reason = CloseReason { code, description: Some(reason.to_owned()) };
         // A client that takes nothing any more loses the connection without the reason.
         let _ = timeout(Duration::from_secs(1), self.session.close(Some(reason))).await;
@@ -78,7 +111,8 @@ impl Sender {
     ) -> Result<(), Gone> {
         match timeout(self.patience, send(&mut self.session)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(actix_ws::Closed)) | Err(_) => Err(Gone),
+            Ok(Err(actix_ws::Closed)) => Err(Gone::Closed),
+            Err(_) => Err(Gone::TookNothing),
         }
     }
 }
@@ -116,9 +150,16 @@ impl Receiver {
                 }
                 Ok(Some(Ok(AggregatedMessage::Ping(octets)))) => return Ok(Received::Ping(octets)),
                 Ok(Some(Ok(AggregatedMessage::Pong(_)))) => {}
-                Ok(Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None) | Err(_) => {
-                    return Err(Gone);
+                Ok(Some(Err(ProtocolError::Overflow))) => return Err(Gone::TooLong),
+                // How the stream of whole messages says that the parts are too long together.
+                Ok(Some(Err(ProtocolError::Io(error)))) if error.kind() == ErrorKind::Other => {
+                    return Err(Gone::TooLong);
                 }
+                Ok(Some(Ok(AggregatedMessage::Close(_)) | Err(ProtocolError::Io(_))) | None) => {
+                    return Err(Gone::Closed);
+                }
+                Ok(Some(Err(_))) => return Err(Gone::Broken),
+                Err(_) => return Err(Gone::Silent),
             }
         }
     }

@@ -25,8 +25,8 @@
 //! | noise below both tones | 8 dB | 3 dB | |
 //! | dial tone that was there before, over a tone | +12 dB | +20 dB | |
 //!
-//! Talk-off: none in 9.7 hours of synthetic speech (eight languages, pitches and speeds), also
-//! none in an hour of noise. A sung vowel, steady to 2 %, two of whose harmonics lie on both
+//! Talk-off: none in 9.7 hours of synthetic speech (eight languages, several pitches), nor in 26
+//! minutes of noise and of noise shaped like speech. A sung vowel, steady to 2 %, two of whose harmonics lie on both
 //! tones of a key with 86 % of the energy above 600 Hz, is a digit. A dial tone that begins within
 //! 15 ms of a digit, louder than −7 dB below it, hides it. Real recordings: not yet measured.
 

@@ -81,10 +81,9 @@ impl Listener {
         self.voice = VoiceActivity::new();
     }
 
-    /// Listens to a frame of the phone. `tx_reference` is what the phone was given to hear when it
+    /// Listens to a frame of the phone. `_tx_reference` is what the phone was given to hear when it
     /// said this; an echo canceller will stand here. Does not allocate, wait or fail.
-    pub fn listen(&mut self, rx: &Linear, tx_reference: &Linear) -> Listened {
-        let _ = tx_reference;
+    pub fn listen(&mut self, rx: &Linear, _tx_reference: &Linear) -> Listened {
         let level = level::measure(rx);
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
         let tones = self.digits.hears_tones();

@@ -88,8 +88,8 @@ pub struct ToneCorrelator {
     energies_below: [f32; PARTS],
     /// Windows of the last hops, newest first.
     earlier: [Lanes; LAG],
-    /// Counts parts, modulo the length of the phasor table.
-    clock: usize,
+    /// Each frequency's phase at the next part, as an index into the phasor table.
+    phases: [u16; BINS],
 }
 
 impl Default for ToneCorrelator {
@@ -107,7 +107,7 @@ impl ToneCorrelator {
             energies: [0.0; PARTS],
             energies_below: [0.0; PARTS],
             earlier: [[0.0; 2 * BINS]; LAG],
-            clock: 0,
+            phases: [0; BINS],
         }
     }
 
@@ -115,9 +115,12 @@ impl ToneCorrelator {
     pub fn hear(&mut self, frame: &Linear) -> [Spectrum; HOPS] {
         let unfiltered = frame.map(f32::from);
         let mut filtered = unfiltered;
-        for biquad in &mut self.high_pass {
-            biquad.run(&mut filtered);
+        // Both in one pass: the second's arithmetic runs while the first waits for its own.
+        let [mut first, mut second] = self.high_pass.clone();
+        for sample in &mut filtered {
+            *sample = second.hear(first.hear(*sample));
         }
+        self.high_pass = [first, second];
         let mut spectra = [Spectrum::default(); HOPS];
         let hops = filtered.as_chunks::<HOP>().0.iter().zip(unfiltered.as_chunks::<HOP>().0);
         for (spectrum, (hop, unfiltered)) in spectra.iter_mut().zip(hops) {
@@ -147,11 +150,11 @@ impl ToneCorrelator {
         let mut turned = [0.0; 2 * BINS];
         for bin in 0..BINS {
             let (re, im) = (sums[bin], sums[bin + BINS]);
-            let (cos, sin) = PHASORS[usize::from(BIN_HZ[bin]) * self.clock % PHASORS.len()];
+            let (cos, sin) = PHASORS[usize::from(self.phases[bin])];
+            self.phases[bin] = (self.phases[bin] + BIN_HZ[bin]) % PHASORS.len() as u16;
             turned[bin] = re * cos + im * sin;
             turned[bin + BINS] = im * cos - re * sin;
         }
-        self.clock = (self.clock + 1) % PHASORS.len();
         turned
     }
 
@@ -191,8 +194,12 @@ impl ToneCorrelator {
     }
 }
 
+/// In lanes, for a sum in order cannot be computed at once.
 fn energy(part: &[f32; PART]) -> f32 {
-    part.iter().map(|sample| sample * sample).sum()
+    const HALF: usize = PART / 2;
+    let lanes: [f32; HALF] =
+        std::array::from_fn(|n| part[n] * part[n] + part[n + HALF] * part[n + HALF]);
+    lanes.iter().sum()
 }
 
 /// Direct form II transposed.
@@ -213,16 +220,13 @@ impl Biquad {
     const SECOND: Self =
         Self { b: [1.0, -1.860_701_3, 1.0], a: [-1.664_738_9, 0.901_751_6], state: [0.0; 2] };
 
-    fn run(&mut self, samples: &mut [f32]) {
-        let [mut first, mut second] = self.state;
-        for sample in samples {
-            let input = *sample;
-            let output = self.b[0] * input + first;
-            first = self.b[1] * input - self.a[0] * output + second;
-            second = self.b[2] * input - self.a[1] * output;
-            *sample = output;
-        }
-        self.state = [first, second];
+    #[inline]
+    fn hear(&mut self, input: f32) -> f32 {
+        let output = self.b[0] * input + self.state[0];
+        // What does not wait for the output comes first.
+        self.state[0] = (self.b[1] * input + self.state[1]) - self.a[0] * output;
+        self.state[1] = self.b[2] * input - self.a[1] * output;
+        output
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Leg {
     pub remote: Option<SocketAddr>,
     /// What came, in order of arrival.
     pub packets: Vec<Packet>,
-    sent: u32,
+    /// When each packet left.
+    pub sent_at: Vec<Instant>,
     ssrc: u32,
 }
 
@@ -47,7 +48,7 @@ impl Leg {
             .expect("a free port");
         socket.set_nonblocking(true).expect("non-blocking");
         let ssrc = u32::from(socket.local_addr().expect("bound").port()) | 0x5449_0000;
-        Self { socket, says, remote: None, packets: Vec::new(), sent: 0, ssrc }
+        Self { socket, says, remote: None, packets: Vec::new(), sent_at: Vec::new(), ssrc }
     }
 
     /// Its port.
@@ -80,15 +81,16 @@ impl Leg {
 
     fn send(&mut self) {
         let Some(remote) = self.remote else { return };
-        let from = self.sent as usize * 160 % (self.says.len() / 160 * 160);
+        let sent = self.sent_at.len() as u32;
+        let from = sent as usize * 160 % (self.says.len() / 160 * 160);
         let mut packet = Vec::with_capacity(172);
-        packet.extend_from_slice(&[0x80, if self.sent == 0 { 0x80 } else { 0 }]);
-        packet.extend_from_slice(&(self.sent as u16).to_be_bytes());
-        packet.extend_from_slice(&(self.sent * 160).to_be_bytes());
+        packet.extend_from_slice(&[0x80, if sent == 0 { 0x80 } else { 0 }]);
+        packet.extend_from_slice(&(sent as u16).to_be_bytes());
+        packet.extend_from_slice(&(sent * 160).to_be_bytes());
         packet.extend_from_slice(&self.ssrc.to_be_bytes());
         packet.extend(self.says[from..from + 160].iter().map(|&s| mu_encode(s)));
+        self.sent_at.push(Instant::now());
         let _ = self.socket.send_to(&packet, remote);
-        self.sent += 1;
     }
 
     /// Audio of all packets of payload type 0, in order of their timestamps; what never came is

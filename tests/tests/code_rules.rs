@@ -191,8 +191,9 @@ fn the_two_processes_share_the_contract_only() {
         let manifest = manifest.expect("a manifest");
         let depends = |line: &str| line.strip_prefix(name).is_some_and(|r| !r.starts_with('-'));
         let used = manifest.lines().any(depends);
-        let written =
-            sources(folder).iter().any(|(_, t)| code(t).contains(&name.replace('-', "_")));
+        let written = sources(folder)
+            .iter()
+            .any(|(_, t)| code(t).contains(&format!("{}::", name.replace('-', "_"))));
         used || written
     };
     assert!(!of("engine", "tipring-apid"), "the engine must not know apid");

@@ -10,8 +10,9 @@
 //! reader raises the flag, fences, reads the bell, then looks whether something was published.
 //! Both fences are sequentially consistent, [`Edge::BellRing`] and [`Edge::BellPark`]: whichever
 //! comes first, either the ringer sees the flag and rings, or the reader sees what was published.
-//! A ring between the reader's look at the bell and its wait changes the word, and FUTEX_WAIT
-//! returns at once (EAGAIN).
+//! A ring after the reader's look at the bell changes the word, and FUTEX_WAIT returns at once
+//! (EAGAIN); what a ring before that look was for is seen by the look for news, since that comes
+//! after it, [`Edge::BellObserve`], as the ring came after what it was for.
 #![cfg_attr(not(loom), allow(unsafe_code, reason = "the futex system call"))]
 
 use crate::sync::{Edge, ReadWords, WriteWords, total_fence};
@@ -76,7 +77,7 @@ impl Sleeper {
     pub fn park(&self) -> u64 {
         self.flag.add(0, 1);
         total_fence(Edge::BellPark);
-        self.bell.load(0)
+        self.bell.load_acquire(0, Edge::BellObserve)
     }
 
     /// Lowers the flag.

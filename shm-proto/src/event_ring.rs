@@ -9,7 +9,7 @@ use crate::command::Outcome;
 use crate::doorbell::{ParkFlag, Ringer};
 use crate::event::{Event, Stamped};
 use crate::layout::{Attachment, EVENT_WORDS};
-use crate::sync::{ReadWords, WriteWords};
+use crate::sync::{Edge, ReadWords, WriteWords};
 use crate::units::{CommandId, Nanos};
 use crate::wire;
 
@@ -172,9 +172,9 @@ impl EventWriter {
         if self.announced != self.dropped {
             self.announced = self.dropped;
             let word = u64::from(peer.attachment.0) << 32 | u64::from(self.dropped);
-            // Ordered by the doorbell's fence, or by the next event's cursor: a reader that does
-            // not see it yet sees it later.
-            self.dropped_word.store_release(0, word, crate::sync::Edge::ItemsPublish);
+            // Pairs with DropsObserve in `EventReader::resync`: the rows it sends the reader to
+            // were published before.
+            self.dropped_word.store_release(0, word, Edge::DropsPublish);
             news = true;
         }
         self.written = false;
@@ -252,7 +252,8 @@ impl EventReader {
 
     /// Events dropped since the attachment began; `None` before the loop has taken it up.
     fn drops(&self) -> Option<u32> {
-        let word = self.dropped_word.load_acquire(0, crate::sync::Edge::ItemsObserve);
+        // Pairs with DropsPublish in `EventWriter::finish_wake`.
+        let word = self.dropped_word.load_acquire(0, Edge::DropsObserve);
         ((word >> 32) as u32 == self.ring.attachment().0).then_some(word as u32)
     }
 }

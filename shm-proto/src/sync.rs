@@ -34,6 +34,10 @@ pub enum Edge {
     AttachmentBegin,
     /// Bounded ring: … and is checked after an item was copied out.
     AttachmentCheck,
+    /// Event ring: rows are published before the drops they make up for are told.
+    DropsPublish,
+    /// Event ring: … and are read after that was seen.
+    DropsObserve,
     /// Stamped slot: the odd stamp is written before the data.
     StampBegin,
     /// Stamped slot: … and the stamp is checked again after the data was read.
@@ -50,6 +54,9 @@ pub enum Edge {
     BellRing,
     /// Doorbell: … and the reader parks before it looks whether something was published.
     BellPark,
+    /// Doorbell: the reader looks at the bell before it looks whether something was published;
+    /// pairs with the ringer's fence, after which it counts.
+    BellObserve,
     /// Header: all of it is written before `ready`.
     ReadyPublish,
     /// Header: … and is read after `ready`.

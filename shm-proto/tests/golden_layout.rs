@@ -173,6 +173,22 @@ fn every_value_fits_its_slot_and_comes_back() {
     assert_eq!(wire::decode(&words), Some(row()));
 }
 
+#[test]
+fn what_is_no_value_is_none() {
+    let good = wire::encode::<_, COMMAND_WORDS>(&request()).unwrap();
+    let with = |word: usize, value: u64| {
+        let mut words = good;
+        words[word] = value;
+        wire::decode::<Request, COMMAND_WORDS>(&words)
+    };
+    assert_eq!(with(0, good[0]), Some(request()));
+    for length in [0, 1, good[0] - 1, good[0] + 1, 248, 249, 1 << 32, u64::MAX] {
+        assert_eq!(with(0, length), None, "{length} bytes");
+    }
+    assert_eq!(with(3, 19 << 16), None, "a variant that there is not");
+    assert_eq!(with(3, u64::MAX), None);
+}
+
 /// bincode has no names: what an enum's variant is called is its place in the list.
 #[test]
 fn variants_keep_their_numbers() {

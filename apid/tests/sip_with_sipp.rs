@@ -21,7 +21,7 @@ use tipring_shm_proto::command::Law;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Answers 600, refuses everything else as busy, tells what happened.
+/// Answers 600, lets 601 ring, refuses everything else as busy, writes down what happens.
 #[derive(Default)]
 struct Desk {
     sip: OnceLock<Sip>,
@@ -48,7 +48,9 @@ impl Exchange for Desk {
     async fn invites(&self, line: &str, to: &str, media: RemoteMedia) {
         self.note(format!("{line} calls {to}"));
         let sip = self.sip.get().unwrap();
-        if to == "600" {
+        if to == "601" {
+            sip.progress(line).await;
+        } else if to == "600" {
             sip.progress(line).await;
             let answer = MediaAnswer {
                 port: 10_000,
@@ -156,8 +158,24 @@ impl Phone {
         Self::plays_over("u1", scenario, user, password, server, port)
     }
 
+    fn dials(number: &str, scenario: &str, user: &str, server: SocketAddr) -> Self {
+        Self::runs("u1", number, scenario, user, "secret", server, free_port())
+    }
+
     fn plays_over(
         transport: &str,
+        scenario: &str,
+        user: &str,
+        password: &str,
+        server: SocketAddr,
+        port: u16,
+    ) -> Self {
+        Self::runs(transport, "600", scenario, user, password, server, port)
+    }
+
+    fn runs(
+        transport: &str,
+        number: &str,
         scenario: &str,
         user: &str,
         password: &str,
@@ -170,7 +188,7 @@ impl Phone {
             .args(["-sf", files.join(format!("{scenario}.xml")).to_str().unwrap()])
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
             .args(["-s", user, "-au", user, "-ap", password, "-d", "300", "-m", "1"])
-            .args(["-key", "number", "600", "-key", "rtp_port", "30000"])
+            .args(["-key", "number", number, "-key", "rtp_port", "30000"])
             // SIPp opens media sockets in any case, and gives up where they are taken.
             .args(["-mp", &media_port().to_string()])
             .args(["-nostdin", "-trace_msg", "-trace_err", &server.to_string()])
@@ -301,6 +319,59 @@ async fn a_phone_is_rung_in_vain() {
     sip.invite("phone1", offer(), &nobody).await.unwrap();
     desk.hears("phone1 refuses 486").await;
     phone.succeeds().await;
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_repeated_until_acknowledged_both_ways() {
+    let folder = Folder::new("repeat");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let (server, port) = (sip.local_addr(), free_port());
+    let mut phone = Phone::dials("600", "calls_and_acknowledges_late", "phone2", server);
+    let status = phone.ends().await;
+    let messages = phone.messages();
+    assert!(status.success(), "{messages}");
+    // SIPp takes a repeated answer for the first one, but writes it down.
+    let answers = messages.split("message received").filter(|m| m.contains("2 INVITE"));
+    let answers = answers.filter(|m| m.contains("SIP/2.0 200")).count();
+    assert!(answers >= 3, "{answers}\n{messages}");
+    desk.hears("phone2 hangs up").await;
+
+    Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
+    let phone = Phone::plays("is_rung_and_repeats_its_answer", "phone1", "secret", server, port);
+    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    desk.hears("phone1 answers").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    sip.hang_up("phone1", Cause::NormalClearing).await;
+    phone.succeeds().await;
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_cross() {
+    let folder = Folder::new("cross");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    let (server, port) = (sip.local_addr(), free_port());
+    Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
+    let phone = Phone::plays("is_rung_and_answers_too_late", "phone1", "secret", server, port);
+    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    desk.hears("phone1 rings").await;
+    sip.cancel("phone1", Cause::NoAnswer).await;
+    phone.succeeds().await;
+    assert!(!desk.heard.lock().unwrap().contains(&"phone1 answers".to_owned()));
+
+    let phone = Phone::dials("601", "calls_and_cancels", "phone2", server);
+    phone.succeeds().await;
+    desk.hears("phone2 cancels").await;
+    sip.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_holds_and_resumes() {
+    let folder = Folder::new("hold");
+    let (sip, desk) = start(&folder.0, &[Algorithm::Md5]).await;
+    Phone::dials("600", "holds_and_resumes", "phone1", sip.local_addr()).succeeds().await;
+    desk.hears("phone1 hangs up").await;
     sip.stop();
 }
 

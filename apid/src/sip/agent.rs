@@ -245,7 +245,7 @@ impl Agent {
             && !claims
             && !self.gate.admits(source.address.ip(), known, 1, now_ms)
         {
-            return out.push(Action::Drop { tx });
+            return out.push(over_share(tx, request, source));
         }
         if let Some(mut refusal) = unacceptable(request) {
             refusal.headers.push("Server", PRODUCT);
@@ -353,7 +353,7 @@ impl Agent {
                 _ => {
                     let ip = source.address.ip();
                     if !self.gate.admits(ip, false, WRONG_PASSWORD_COST, now_ms) {
-                        out.push(Action::Drop { tx });
+                        out.push(over_share(tx, request, source));
                         return None;
                     }
                     info!(user = claimed, %source, method = request.method, "wrong credentials");
@@ -508,6 +508,18 @@ impl Agent {
         let tx = (self.around.new_tx)();
         self.purposes.insert(tx, Purpose::Ending);
         out.push(Action::Send { tx, request: bye, to });
+    }
+}
+
+/// What becomes of a request beyond a stranger's share. A datagram's source may be forged, and an
+/// honest phone repeats it; a stream's is proven, and nothing on it is repeated.
+fn over_share(tx: TxId, request: &Request, source: Peer) -> Action {
+    match source.transport {
+        Transport::Udp => Action::Drop { tx },
+        Transport::Tcp => {
+            let response = request.response(503, None).with("Retry-After", "1");
+            Action::RespondOnce { tx, response }
+        }
     }
 }
 

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 /// Addresses remembered at once; beyond it a stranger's share is nobody's.
 const SOURCES_KEPT: usize = 10_000;
 
+/// How much more an address may that is no stranger's: there may be many phones behind it.
+const KNOWN_FACTOR: u64 = 10;
+
 /// User-Agents of scanning tools: never answered.
 const SCANNERS: [&str; 7] = [
     "friendly-scanner",
@@ -38,41 +41,40 @@ pub struct Gate {
 
 #[derive(Debug)]
 struct Bucket {
-    thousandths: u64,
+    /// Thousandths of a request.
+    used: u64,
     at_ms: u64,
 }
 
 impl Gate {
-    /// A gate that grants this share to each address; ten times as much to a known one, behind
-    /// which there may be many phones.
+    /// A gate that grants this share to each address.
     pub fn new(share: Share) -> Self {
         Self { share, sources: HashMap::new() }
     }
 
     /// Whether a request that costs `cost` may be answered. `known` is an address with a
-    /// registered phone.
+    /// registered phone, which may ten times as much.
     pub fn admits(&mut self, source: IpAddr, known: bool, cost: u32, now_ms: u64) -> bool {
-        let factor = if known { 10 } else { 1 };
+        let factor = if known { KNOWN_FACTOR } else { 1 };
         let full = u64::from(self.share.burst) * 1000 * factor;
         let per_ms = u64::from(self.share.per_s) * factor;
         if self.sources.len() >= SOURCES_KEPT && !self.sources.contains_key(&source) {
-            // Whose bucket would be full again need not be remembered.
-            let refilled_ms = full.div_ceil(per_ms.max(1));
-            self.sources.retain(|_, b| now_ms.saturating_sub(b.at_ms) < refilled_ms);
+            // Whose share would be whole again need not be remembered.
+            let whole_ms = full.div_ceil(per_ms.max(1));
+            self.sources.retain(|_, b| now_ms.saturating_sub(b.at_ms) < whole_ms);
             if self.sources.len() >= SOURCES_KEPT {
                 return false;
             }
         }
-        let bucket =
-            self.sources.entry(source).or_insert(Bucket { thousandths: full, at_ms: now_ms });
-        let refill = now_ms.saturating_sub(bucket.at_ms) * per_ms;
-        bucket.thousandths = (bucket.thousandths + refill).min(full);
+        let bucket = self.sources.entry(source).or_insert(Bucket { used: 0, at_ms: now_ms });
+        let recovered = now_ms.saturating_sub(bucket.at_ms) * per_ms;
+        bucket.used = bucket.used.saturating_sub(recovered);
         bucket.at_ms = now_ms;
-        let cost = u64::from(cost) * 1000;
-        if bucket.thousandths < cost {
+        let used = bucket.used + u64::from(cost) * 1000;
+        if used > full {
             return false;
         }
-        bucket.thousandths -= cost;
+        bucket.used = used;
         true
     }
 }
@@ -100,6 +102,9 @@ mod tests {
         assert!(!gate.admits("10.0.0.3".parse().unwrap(), false, 61, 0), "too dear");
         let known = (0..1000).filter(|_| gate.admits("10.0.0.4".parse().unwrap(), true, 1, 0));
         assert_eq!(known.count(), 600);
+        // What it used as a stranger does not matter any more once it is known.
+        let known = (0..1000).filter(|_| gate.admits(A, true, 1, 1000));
+        assert_eq!(known.count(), 540);
     }
 
     #[test]

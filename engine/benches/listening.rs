@@ -66,9 +66,9 @@ fn main() {
     measure("concealment, every second frame lost", |n| {
         let mut frame = *frame(n);
         if n % 2 == 0 {
-            concealment.heard(&mut frame)
+            concealment.heard(&mut frame);
         } else {
-            concealment.missing(&mut frame)
+            concealment.missing(&mut frame);
         }
         black_box(frame);
     });

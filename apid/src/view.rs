@@ -697,3 +697,26 @@ pub struct Readiness {
     /// What is not.
     pub reasons: Vec<String>,
 }
+
+/// The engine's words in ours: the same names, once as a contract with the engine and once with
+/// clients.
+mod from_engine {
+    use tipring_shm_proto::command as engine;
+
+    macro_rules! same_names {
+        ($($name:ident: $($variant:ident)+;)+) => {
+            $(impl From<engine::$name> for super::$name {
+                fn from(theirs: engine::$name) -> Self {
+                    match theirs { $(engine::$name::$variant => Self::$variant,)+ }
+                }
+            })+
+        };
+    }
+
+    same_names! {
+        LineState: Offline OnHook Ringing OffHook Fault;
+        Phase: DialTone Collecting Talking Held Howler;
+        Hook: On Off Unknown;
+        HookSource: None Loop Signalling FarEndHungUp;
+    }
+}

@@ -168,13 +168,6 @@ pub enum Order {
         /// The other.
         peer: String,
     },
-    /// Hold, or not.
-    Hold {
-        /// Which.
-        line: String,
-        /// Whether.
-        on: bool,
-    },
     /// Hang up on it (final response or BYE, close RTP).
     Drop {
         /// Which.

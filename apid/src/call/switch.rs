@@ -30,6 +30,19 @@ pub struct SwitchConfig {
     pub max_calls: usize,
 }
 
+impl Default for SwitchConfig {
+    fn default() -> Self {
+        Self {
+            plan: DialPlan::default(),
+            inter_digit_ms: 4000,
+            ring_timeout_ms: 60_000,
+            cadence_ms: vec![2000, 4000],
+            media_timeout_ms: 120_000,
+            max_calls: 1000,
+        }
+    }
+}
+
 /// How to ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingOrder {
@@ -103,6 +116,11 @@ impl Switch {
     /// All numbers.
     pub fn plan(&self) -> &DialPlan {
         &self.config.plan
+    }
+
+    /// How long a phone rings where nobody says.
+    pub fn default_timeout_ms(&self) -> u32 {
+        self.config.ring_timeout_ms
     }
 
     /// Calls that are not over, then those that are; newest first.

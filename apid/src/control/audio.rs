@@ -1,8 +1,14 @@
-//! Live audio of a line: taps hear it, players speak into it.
+//! Live audio of a line for whoever listens.
 
-use super::{Control, Refused};
-use crate::auth::Caller;
-use crate::view::{Played, TapDirection, Timestamp};
+use super::access::need;
+use super::{Control, Refused, lock};
+use crate::auth::{Caller, Scope};
+use crate::engine_link::{Tap, TapItem, TapMeter, wall};
+use crate::view::{ClientDiagnostics, TapDirection, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+/// Taps at once.
+const TAPS: usize = 1024;
 
 /// Samples of 20 ms at 8 kHz.
 pub type Samples = [i16; 160];
@@ -33,85 +39,37 @@ pub enum Tapped {
 
 /// Somebody listens to a line. Dropping it ends that.
 #[derive(Debug)]
-pub struct AudioTap {}
+pub struct AudioTap {
+    tap: Tap,
+    stopped: CancellationToken,
+}
 
 impl AudioTap {
     /// The next 20 ms; waits for them. May be cancelled without loss.
     pub async fn next(&mut self) -> Tapped {
-        Tapped::Gone
+        let item = tokio::select! {
+            biased;
+            () = self.stopped.cancelled() => return Tapped::Gone,
+            item = self.tap.next() => item,
+        };
+        match item {
+            TapItem::Frame { rx, tx, at, seq } => {
+                Tapped::Frame(Box::new(TapFrame { rx, tx, at: wall(at), seq }))
+            }
+            TapItem::Lost(frames) => Tapped::Lost(frames),
+            TapItem::Gone => Tapped::Gone,
+        }
     }
 }
 
-/// How a player plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlayerOptions {
-    /// Into the microphone of a simulated phone, instead of to the person at the phone.
-    pub microphone: bool,
-    /// 20 to 60 000; what waits beyond is refused.
-    pub max_queued_ms: u32,
-}
-
-/// How much waits to be played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queued {
-    /// Length of it.
-    pub queued_ms: u64,
-    /// Age of the oldest of it.
-    pub age_ms: u64,
-}
-
-/// What a player tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlayerNote {
-    /// A mark was reached: everything written before it was handed to the device.
-    Mark {
-        /// Its name.
-        name: String,
-        /// Handed to the device since the player was opened or cleared.
-        played_ms: u64,
-    },
-    /// There will be no more: the line hung up, the device or the engine is gone.
-    Ended,
-}
-
-/// Somebody speaks into a line. Dropping it flushes what waits.
+/// A tap, for diagnostics.
 #[derive(Debug)]
-pub struct Player {}
-
-impl Player {
-    /// Appends samples, 8 kHz mono, any length. Never waits.
-    ///
-    /// # Errors
-    /// `Full` beyond `max_queued_ms`, nothing was taken then; `WrongState` after `Ended`.
-    pub fn write(&self, _samples: &[i16]) -> Result<Queued, Refused> {
-        Err(Refused::EngineAway)
-    }
-
-    /// Asks to be told when everything written so far has been handed to the device.
-    ///
-    /// # Errors
-    /// `Full` beyond 256 marks; `WrongState` after `Ended`.
-    pub fn mark(&self, _name: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
-    }
-
-    /// Drops what waits, silent from the next frame. Pending marks are told, with what was played.
-    ///
-    /// # Errors
-    /// `EngineAway`, `TimedOut`.
-    pub async fn clear(&self) -> Result<Played, Refused> {
-        Err(Refused::EngineAway)
-    }
-
-    /// How much waits.
-    pub fn queued(&self) -> Queued {
-        Queued { queued_ms: 0, age_ms: 0 }
-    }
-
-    /// The next note; waits for it. May be cancelled without loss.
-    pub async fn next_note(&mut self) -> PlayerNote {
-        PlayerNote::Ended
-    }
+pub(super) struct TapRecord {
+    caller: String,
+    remote: String,
+    line: String,
+    since: Timestamp,
+    meter: TapMeter,
 }
 
 impl Control {
@@ -122,26 +80,62 @@ impl Control {
     /// `Forbidden`, `NoSuchLine`, `EngineAway`, `Full`.
     pub fn audio_tap(
         &self,
-        _caller: &Caller,
-        _line: &str,
-        _direction: TapDirection,
-        _remote: &str,
+        caller: &Caller,
+        line: &str,
+        direction: TapDirection,
+        remote: &str,
     ) -> Result<AudioTap, Refused> {
-        Err(Refused::EngineAway)
+        self.tap_until(caller, line, direction, remote, CancellationToken::new())
     }
 
-    /// Opens a player; it takes one of the line's four playback slots when it is first written
-    /// to. Needs `audio`.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NoSuchLine`, `WrongKind` for the microphone of a phone that is not
-    /// simulated, `Invalid`, `EngineAway`.
-    pub async fn open_player(
+    pub(super) fn tap_until(
         &self,
-        _caller: &Caller,
-        _line: &str,
-        _options: PlayerOptions,
-    ) -> Result<Player, Refused> {
-        Err(Refused::EngineAway)
+        caller: &Caller,
+        line: &str,
+        direction: TapDirection,
+        remote: &str,
+        stopped: CancellationToken,
+    ) -> Result<AudioTap, Refused> {
+        need(caller, Scope::Audio)?;
+        let entry = self.entry(caller, line)?;
+        let at = self.attach_entry(entry)?;
+        let mut taps = lock(&self.0.taps);
+        taps.retain(|tap| tap.meter.read().is_some());
+        if taps.len() >= TAPS {
+            return Err(Refused::Full { what: "audio listeners" });
+        }
+        let (rx, tx) = match direction {
+            TapDirection::Rx => (true, false),
+            TapDirection::Tx => (false, true),
+            TapDirection::Both => (true, true),
+        };
+        let tap = self.0.link.tap(at.engine, rx, tx).ok_or(Refused::EngineAway)?;
+        taps.push(TapRecord {
+            caller: caller.name.clone(),
+            remote: remote.to_owned(),
+            line: line.to_owned(),
+            since: Timestamp::now(),
+            meter: tap.meter(),
+        });
+        Ok(AudioTap { tap, stopped })
+    }
+
+    /// Everybody who listens to audio.
+    pub(super) fn audio_clients(&self) -> Vec<ClientDiagnostics> {
+        let taps = lock(&self.0.taps);
+        let clients = taps.iter().filter_map(|tap| {
+            let (queued, oldest_age_ms, missed) = tap.meter.read()?;
+            Some(ClientDiagnostics {
+                kind: "audio".to_owned(),
+                caller: tap.caller.clone(),
+                remote: tap.remote.clone(),
+                line: Some(tap.line.clone()),
+                since: tap.since,
+                queued,
+                oldest_age_ms,
+                missed,
+            })
+        });
+        clients.collect()
     }
 }

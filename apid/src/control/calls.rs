@@ -1,8 +1,30 @@
 //! Calls: look, place, end.
 
-use super::{Control, Refused};
-use crate::auth::Caller;
-use crate::view::{Call, CallRequest};
+use super::access::need;
+use super::lines::invalid;
+use super::{Cause, Control, Refused, lock, media, moment};
+use crate::auth::{Caller, Scope};
+use crate::call::{CallNumber, CallRecord};
+use crate::view::{Call, CallRequest, CallState};
+use std::time::Duration;
+use tipring_shm_proto::command::Command;
+
+/// How often numbers are looked at that may be complete.
+const TIME_ROUND: Duration = Duration::from_millis(100);
+
+/// Lets calls notice that time goes by.
+pub(super) async fn follow_time(control: Control) {
+    let mut round = tokio::time::interval(TIME_ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        round.tick().await;
+        let mut switch = lock(&control.0.switch);
+        if switch.next_deadline_ms().is_some() {
+            let actions = switch.handle_time(moment(&control.0));
+            control.apply(&mut switch, actions);
+        }
+    }
+}
 
 impl Control {
     /// Calls with a line the caller may see: those that are not over, then the last 100 that
@@ -10,16 +32,45 @@ impl Control {
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn calls(&self, _caller: &Caller) -> Result<Vec<Call>, Refused> {
-        Err(Refused::EngineAway)
+    pub fn calls(&self, caller: &Caller) -> Result<Vec<Call>, Refused> {
+        need(caller, Scope::Read)?;
+        let calls: Vec<Call> = lock(&self.0.switch)
+            .calls()
+            .filter(|record| sees(caller, record))
+            .map(CallRecord::view)
+            .collect();
+        Ok(calls.into_iter().map(|call| self.with_media(call)).collect())
     }
 
     /// One call. Needs `read`.
     ///
     /// # Errors
     /// `Forbidden`, `NoSuchCall`.
-    pub fn call(&self, _caller: &Caller, _call_id: &str) -> Result<Call, Refused> {
-        Err(Refused::EngineAway)
+    pub fn call(&self, caller: &Caller, call_id: &str) -> Result<Call, Refused> {
+        need(caller, Scope::Read)?;
+        self.find(caller, call_id).map(|(_, call)| self.with_media(call))
+    }
+
+    fn find(&self, caller: &Caller, call_id: &str) -> Result<(CallNumber, Call), Refused> {
+        let number = CallNumber::parse(call_id).ok_or(Refused::NoSuchCall)?;
+        let switch = lock(&self.0.switch);
+        let record = switch.call(number).filter(|record| sees(caller, record));
+        record.map(|record| (number, record.view())).ok_or(Refused::NoSuchCall)
+    }
+
+    /// Fills in how RTP of its legs is doing, while it lasts.
+    pub(super) fn with_media(&self, mut call: Call) -> Call {
+        if call.state == CallState::Ended {
+            return call;
+        }
+        let directory = self.directory();
+        for leg in &mut call.legs {
+            let engine = leg.line.as_ref().and_then(|line| directory.get(line)?.engine);
+            let row = engine.and_then(|engine| self.0.link.row(engine));
+            leg.media = row.and_then(|row| row.rtp).as_ref().map(media::statistics);
+        }
+        call.media = call.legs.iter().find_map(|leg| leg.media);
+        call
     }
 
     /// Rings `from`, then `to`, and joins them. A `from` that is lifted already is not rung.
@@ -28,46 +79,114 @@ impl Control {
     /// # Errors
     /// `Invalid` for an end that is none, `NotBuilt` for `sip:` and `app:` ends, `LineBusy`, and
     /// as [`Control::ring`].
-    pub async fn place_call(
-        &self,
-        _caller: &Caller,
-        _request: CallRequest,
-    ) -> Result<Call, Refused> {
-        Err(Refused::EngineAway)
+    pub async fn place_call(&self, caller: &Caller, request: CallRequest) -> Result<Call, Refused> {
+        need(caller, Scope::Control)?;
+        let from = line_end("from", &request.from)?;
+        let to = line_end("to", &request.to)?;
+        if from == to {
+            return Err(invalid("to", "a line cannot call itself"));
+        }
+        let from = self.attached(caller, Scope::Control, from)?;
+        let to = self.attached(caller, Scope::Control, to)?;
+        let mut order = self.ring_order(None, request.caller_id, request.timeout_ms)?;
+        if order.caller.number.is_empty() && order.caller.name.is_empty() {
+            order.caller.number = from.entry.extension.clone().unwrap_or_default();
+            order.caller.name.clone_from(&from.entry.name);
+        }
+        let mut switch = lock(&self.0.switch);
+        let placed = switch.place(&from.entry.id, &to.entry.id, order, moment(&self.0));
+        let (call, actions) = placed.map_err(|busy| self.busy(busy, &from.entry))?;
+        self.apply(&mut switch, actions);
+        let record = switch.call(call).ok_or(Refused::NoSuchCall)?;
+        Ok(record.view())
     }
 
     /// Ends a call. Needs `control`.
     ///
     /// # Errors
-    /// `Forbidden`, `NoSuchCall`; `WrongState` when it is over.
-    pub async fn end_call(&self, _caller: &Caller, _call_id: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    /// `Forbidden`, `NoSuchCall`, also when it is over.
+    pub async fn end_call(&self, caller: &Caller, call_id: &str) -> Result<(), Refused> {
+        need(caller, Scope::Control)?;
+        let (number, call) = self.find(caller, call_id)?;
+        if call.state == CallState::Ended {
+            return Err(Refused::NoSuchCall);
+        }
+        let mut switch = lock(&self.0.switch);
+        let actions = switch.end_call(number, Cause::NormalClearing, moment(&self.0));
+        self.apply(&mut switch, actions);
+        Ok(())
     }
 
     /// Puts all lines of a call on hold, or takes them off (`None`: the one it is not). Needs
     /// `control`.
     ///
     /// # Errors
-    /// As [`Control::end_call`].
+    /// As [`Control::end_call`]; `WrongState` when none of them talks.
     pub async fn hold_call(
         &self,
-        _caller: &Caller,
-        _call_id: &str,
-        _on: Option<bool>,
+        caller: &Caller,
+        call_id: &str,
+        on: Option<bool>,
     ) -> Result<Call, Refused> {
-        Err(Refused::EngineAway)
+        need(caller, Scope::Control)?;
+        let (number, call) = self.find(caller, call_id)?;
+        if call.state == CallState::Ended {
+            return Err(Refused::NoSuchCall);
+        }
+        let on = on.unwrap_or(call.state != CallState::Held);
+        let lines: Vec<String> = call.legs.into_iter().filter_map(|leg| leg.line).collect();
+        let mut refused = None;
+        let mut any = false;
+        for line in lines {
+            let Some(engine) = self.directory().get(&line).and_then(|entry| entry.engine) else {
+                continue;
+            };
+            match self.ask(engine, Command::Hold(on)).await {
+                Ok(_) => {
+                    any = true;
+                    let mut switch = lock(&self.0.switch);
+                    let actions = switch.note_hold(&line, on);
+                    self.apply(&mut switch, actions);
+                }
+                Err(why) => refused = Some(why),
+            }
+        }
+        match (any, refused) {
+            (false, Some(why)) => Err(why),
+            (false, None) => Err(Refused::EngineAway),
+            (true, _) => {
+                let switch = lock(&self.0.switch);
+                switch.call(number).map(CallRecord::view).ok_or(Refused::NoSuchCall)
+            }
+        }
     }
 
     /// Joins the lines of two calls that each have one line. Needs `control`.
     ///
     /// # Errors
-    /// As [`Control::end_call`], `LineBusy`.
+    /// `NotBuilt`, once both are known to be calls.
     pub async fn bridge_calls(
         &self,
-        _caller: &Caller,
-        _call_id: &str,
-        _with_call_id: &str,
+        caller: &Caller,
+        call_id: &str,
+        with_call_id: &str,
     ) -> Result<Call, Refused> {
+        need(caller, Scope::Control)?;
+        self.find(caller, call_id)?;
+        self.find(caller, with_call_id)?;
         Err(Refused::NotBuilt("bridging two calls"))
+    }
+}
+
+fn sees(caller: &Caller, record: &CallRecord) -> bool {
+    caller.lines.is_none() || record.lines().any(|line| caller.sees(line))
+}
+
+fn line_end<'a>(field: &'static str, end: &'a str) -> Result<&'a str, Refused> {
+    match end.split_once(':') {
+        Some(("line", line)) => Ok(line),
+        Some(("sip" | "sips", _)) => Err(Refused::NotBuilt("calls to SIP URIs")),
+        Some(("app", _)) => Err(Refused::NotBuilt("calls to applications")),
+        _ => Err(invalid(field, "allowed are line:ID, sip:URI and app:URL")),
     }
 }

@@ -1,7 +1,8 @@
 //! The system as a whole.
 
-use super::{Control, Refused};
-use crate::auth::Caller;
+use super::access::need;
+use super::{Control, LineEntry, Refused, lock};
+use crate::auth::{Caller, Scope};
 use crate::view::{Diagnostics, PortDiagnostics, Readiness};
 
 impl Control {
@@ -10,15 +11,51 @@ impl Control {
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn diagnostics(&self, _caller: &Caller) -> Result<Diagnostics, Refused> {
-        Err(Refused::EngineAway)
+    pub fn diagnostics(&self, caller: &Caller) -> Result<Diagnostics, Refused> {
+        need(caller, Scope::Read)?;
+        let entries: Vec<LineEntry> =
+            self.directory().entries().filter(|e| caller.sees(&e.id)).cloned().collect();
+        let mut clients = self.0.hub.clients();
+        clients.extend(self.audio_clients());
+        clients.retain(|client| caller.lines.is_none() || client.caller == caller.name);
+        let calls = lock(&self.0.switch)
+            .active()
+            .filter(|call| caller.lines.is_none() || call.lines().any(|line| caller.sees(line)))
+            .count();
+        Ok(Diagnostics {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.0.started_at,
+            uptime_ms: self.0.started.elapsed().as_millis() as u64,
+            engine: self.0.link.diagnostics(),
+            ports: lock(&self.0.ports).clone(),
+            lines: entries.iter().map(|entry| self.diagnose(entry)).collect(),
+            clients,
+            calls,
+            last_event_seq: self.0.hub.last_seq(),
+        })
     }
 
     /// Whether calls can be made. Open to everybody.
     pub fn readiness(&self) -> Readiness {
-        Readiness { ready: false, reasons: vec!["the engine is away".to_owned()] }
+        let mut reasons = Vec::new();
+        if self.0.link.generation().is_none() {
+            reasons.push("the engine is away".to_owned());
+        } else {
+            let directory = self.directory();
+            let missing: Vec<&str> = directory
+                .entries()
+                .filter(|entry| entry.engine.is_none())
+                .map(|entry| entry.label.as_str())
+                .collect();
+            if !missing.is_empty() {
+                reasons.push(format!("the engine has no line {}", missing.join(", ")));
+            }
+        }
+        Readiness { ready: reasons.is_empty(), reasons }
     }
 
     /// Notes a port that was opened, for diagnostics.
-    pub fn note_port(&self, _port: PortDiagnostics) {}
+    pub fn note_port(&self, port: PortDiagnostics) {
+        lock(&self.0.ports).push(port);
+    }
 }

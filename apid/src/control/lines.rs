@@ -1,32 +1,55 @@
 //! Lines: look, ring, dial, hang up.
 
-use super::{Control, Refused};
-use crate::auth::Caller;
-use crate::view::{Line, LineDiagnostics, RingRequest, Voltage};
+use super::access::{kind, need};
+use super::{Control, LineEntry, Refused, lock, moment, tones};
+use crate::auth::{Caller, Scope};
+use crate::call::{Busy, Cause, RingOrder};
+use crate::engine_link::{now, wall};
+use crate::view::{
+    Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest, Timestamp, Voltage,
+};
+use tipring_shm_proto::command::{Command, Digits, SimAction};
+use tipring_shm_proto::line_table::LineRow;
+use tokio::sync::oneshot;
 
 impl Control {
     /// All lines the caller may see, in the order of the configuration. Needs `read`.
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn lines(&self, _caller: &Caller) -> Result<Vec<Line>, Refused> {
-        Err(Refused::EngineAway)
+    pub fn lines(&self, caller: &Caller) -> Result<Vec<Line>, Refused> {
+        need(caller, Scope::Read)?;
+        let entries: Vec<LineEntry> =
+            self.directory().entries().filter(|e| caller.sees(&e.id)).cloned().collect();
+        Ok(entries.iter().map(|entry| self.view(entry)).collect())
     }
 
     /// One line. Needs `read`.
     ///
     /// # Errors
     /// `Forbidden`, `NoSuchLine`.
-    pub fn line(&self, _caller: &Caller, _line: &str) -> Result<Line, Refused> {
-        Err(Refused::EngineAway)
+    pub fn line(&self, caller: &Caller, line: &str) -> Result<Line, Refused> {
+        need(caller, Scope::Read)?;
+        Ok(self.view(&self.entry(caller, line)?))
     }
 
     /// The first line the caller may see: what the compatibility routes act on.
     ///
     /// # Errors
     /// `NoSuchLine`.
-    pub fn first_line(&self, _caller: &Caller) -> Result<String, Refused> {
-        Err(Refused::EngineAway)
+    pub fn first_line(&self, caller: &Caller) -> Result<String, Refused> {
+        let directory = self.directory();
+        let first = directory.entries().find(|entry| caller.sees(&entry.id));
+        first.map(|entry| entry.id.clone()).ok_or(Refused::NoSuchLine)
+    }
+
+    pub(super) fn view(&self, entry: &LineEntry) -> Line {
+        let row = entry.engine.and_then(|engine| self.0.link.row(engine));
+        let registered = entry
+            .sip
+            .then(|| self.signalling().registration(&entry.id).is_some_and(|r| r.registered));
+        let call_id = lock(&self.0.switch).call_of(&entry.id).map(|call| call.to_string());
+        line_view(entry, row.as_ref(), registered, call_id, self.0.started_at)
     }
 
     /// Rings a phone until it is answered, stopped or the time is out; gives the call's id.
@@ -37,19 +60,82 @@ impl Control {
     /// many lines ring, `Signalling`, and as [`Control::line`].
     pub async fn ring(
         &self,
-        _caller: &Caller,
-        _line: &str,
-        _request: RingRequest,
+        caller: &Caller,
+        line: &str,
+        request: RingRequest,
     ) -> Result<String, Refused> {
-        Err(Refused::EngineAway)
+        let at = self.attached(caller, Scope::Control, line)?;
+        let order = self.ring_order(request.cadence, request.caller_id, request.timeout_ms)?;
+        let (told, outcome) = oneshot::channel();
+        let call = {
+            let mut switch = lock(&self.0.switch);
+            let (call, actions) = switch
+                .ring(line, order, moment(&self.0))
+                .map_err(|busy| self.busy(busy, &at.entry))?;
+            lock(&self.0.ring_waiters).insert(call, told);
+            self.apply(&mut switch, actions);
+            call
+        };
+        match outcome.await {
+            Ok(Ok(())) => Ok(call.to_string()),
+            Ok(Err(refused)) => Err(refused),
+            // The call was over before its turn came.
+            Err(_) => Err(Refused::WrongState { state: self.view(&at.entry).state }),
+        }
+    }
+
+    pub(super) fn ring_order(
+        &self,
+        cadence: Option<crate::view::CadenceChoice>,
+        caller_id: Option<crate::view::CallerIdView>,
+        timeout_ms: Option<u32>,
+    ) -> Result<RingOrder, Refused> {
+        let caller = caller_id.unwrap_or_default();
+        if caller.number.len() > 32 || caller.name.len() > 32 {
+            return Err(invalid("caller_id", "number and name are at most 32 octets each"));
+        }
+        let default = lock(&self.0.switch).default_timeout_ms();
+        let timeout_ms = timeout_ms.unwrap_or(default);
+        if !(1..=600_000).contains(&timeout_ms) {
+            return Err(invalid("timeout_ms", "allowed is 1 to 600000"));
+        }
+        let cadence_ms = tones::cadence(cadence.as_ref())?;
+        Ok(RingOrder { caller, timeout_ms, cadence_ms })
+    }
+
+    pub(super) fn busy(&self, busy: Busy, entry: &LineEntry) -> Refused {
+        match busy {
+            Busy::Line(tipring_shm_proto::command::LineState::Offline) => {
+                Refused::WrongState { state: LineState::Offline }
+            }
+            Busy::Line(state) => Refused::LineBusy { state: state.into() },
+            Busy::Absent => Refused::Signalling(format!("{} is not registered", entry.id)),
+            Busy::Full => Refused::Full { what: "calls" },
+        }
     }
 
     /// Stops the bell, and ends the call it rang for. Needs `control`.
     ///
     /// # Errors
     /// `WrongState` when it does not ring, `EngineAway`, `TimedOut`, and as [`Control::line`].
-    pub async fn stop_ring(&self, _caller: &Caller, _line: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn stop_ring(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        if at.row.state.value != tipring_shm_proto::command::LineState::Ringing {
+            return Err(Refused::WrongState { state: at.row.state.value.into() });
+        }
+        if self.end_line_call(line, Cause::NormalClearing) {
+            return Ok(());
+        }
+        self.ask(at.engine, Command::StopRing).await.map(|_| ())
+    }
+
+    /// Ends the call of a line, if it has one.
+    fn end_line_call(&self, line: &str, cause: Cause) -> bool {
+        let mut switch = lock(&self.0.switch);
+        let Some(call) = switch.call_of(line) else { return false };
+        let actions = switch.end_call(call, cause, moment(&self.0));
+        self.apply(&mut switch, actions);
+        true
     }
 
     /// Sends 1 to 32 digits to the phone's ear; `on_ms`, `off_ms` 40 to 2000, 100 where none is
@@ -60,13 +146,22 @@ impl Control {
     /// as [`Control::stop_ring`].
     pub async fn dtmf(
         &self,
-        _caller: &Caller,
-        _line: &str,
-        _digits: &str,
-        _on_ms: Option<u16>,
-        _off_ms: Option<u16>,
+        caller: &Caller,
+        line: &str,
+        digits: &str,
+        on_ms: Option<u16>,
+        off_ms: Option<u16>,
     ) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+        let at = self.attached(caller, Scope::Control, line)?;
+        let digits = digits_of(digits)?;
+        let (on_ms, off_ms) = (on_ms.unwrap_or(100), off_ms.unwrap_or(100));
+        for (field, ms) in [("on_ms", on_ms), ("off_ms", off_ms)] {
+            if !(40..=2000).contains(&ms) {
+                return Err(invalid(field, "allowed is 40 to 2000"));
+            }
+        }
+        at.need_off_hook()?;
+        self.ask(at.engine, Command::Dtmf { digits, on_ms, off_ms }).await.map(|_| ())
     }
 
     /// Sends digits to the line that has this number. Needs `control`.
@@ -75,11 +170,20 @@ impl Control {
     /// `NoSuchExtension`, and as [`Control::dtmf`].
     pub async fn extension_dtmf(
         &self,
-        _caller: &Caller,
-        _number: &str,
-        _digits: &str,
+        caller: &Caller,
+        number: &str,
+        digits: &str,
     ) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+        need(caller, Scope::Control)?;
+        let line = {
+            let directory = self.directory();
+            let mut entries = directory.entries();
+            let entry = entries
+                .find(|e| e.extension.as_deref() == Some(number) && caller.sees(&e.id))
+                .ok_or(Refused::NoSuchExtension)?;
+            entry.id.clone()
+        };
+        self.dtmf(caller, &line, digits, None, None).await
     }
 
     /// Takes the line for the application: a lifted line that is in no call is given one (the
@@ -88,16 +192,34 @@ impl Control {
     /// # Errors
     /// `WrongState` when it is on hook, or rings and is no simulated phone; `LineBusy` when it
     /// is in a call; and as [`Control::stop_ring`].
-    pub async fn answer(&self, _caller: &Caller, _line: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn answer(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        let state = at.row.state.value;
+        if state == tipring_shm_proto::command::LineState::Ringing {
+            if at.need_sim().is_err() {
+                return Err(Refused::WrongState { state: state.into() });
+            }
+            let lift = SimAction::Hook { off: true, bounce_ms: 0 };
+            return self.ask(at.engine, Command::Sim(lift)).await.map(|_| ());
+        }
+        at.need_off_hook()?;
+        let mut switch = lock(&self.0.switch);
+        let actions =
+            switch.answer(line, moment(&self.0)).map_err(|busy| self.busy(busy, &at.entry))?;
+        self.apply(&mut switch, actions);
+        Ok(())
     }
 
     /// Hangs up on the phone: its call ends, whatever it hears ends. Needs `control`.
     ///
     /// # Errors
     /// `WrongState` when it is on hook, and as [`Control::stop_ring`].
-    pub async fn hangup(&self, _caller: &Caller, _line: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn hangup(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        if self.end_line_call(line, Cause::NormalClearing) {
+            return Ok(());
+        }
+        self.ask(at.engine, Command::HangUp).await.map(|_| ())
     }
 
     /// Puts the phone on hold (`true`), takes it off (`false`), or the one it is not (`None`).
@@ -105,37 +227,52 @@ impl Control {
     ///
     /// # Errors
     /// `WrongState` when it is not talking, and as [`Control::stop_ring`].
-    pub async fn hold(
-        &self,
-        _caller: &Caller,
-        _line: &str,
-        _on: Option<bool>,
-    ) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn hold(&self, caller: &Caller, line: &str, on: Option<bool>) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        at.need_off_hook()?;
+        let held = at.row.phase == Some(tipring_shm_proto::command::Phase::Held);
+        let on = on.unwrap_or(!held);
+        self.ask(at.engine, Command::Hold(on)).await?;
+        let mut switch = lock(&self.0.switch);
+        let actions = switch.note_hold(line, on);
+        self.apply(&mut switch, actions);
+        Ok(())
     }
 
     /// Sends a hook flash to the phone. Needs `control`.
     ///
     /// # Errors
     /// `WrongState` when it is not off hook, and as [`Control::stop_ring`].
-    pub async fn flash(&self, _caller: &Caller, _line: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn flash(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        at.need_off_hook()?;
+        self.ask(at.engine, Command::Flash).await.map(|_| ())
     }
 
     /// Takes the line back to its state after start; its call ends. Needs `control`.
     ///
     /// # Errors
     /// As [`Control::stop_ring`].
-    pub async fn reset(&self, _caller: &Caller, _line: &str) -> Result<(), Refused> {
-        Err(Refused::EngineAway)
+    pub async fn reset(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        self.end_line_call(line, Cause::NormalClearing);
+        self.ask(at.engine, Command::Reset).await.map(|_| ())
     }
 
     /// Tip-ring voltage, or why there is none. Needs `read`.
     ///
     /// # Errors
     /// `EngineAway`, and as [`Control::line`].
-    pub fn voltage(&self, _caller: &Caller, _line: &str) -> Result<Voltage, Refused> {
-        Err(Refused::EngineAway)
+    pub fn voltage(&self, caller: &Caller, line: &str) -> Result<Voltage, Refused> {
+        let at = self.attached(caller, Scope::Read, line)?;
+        let voltage = at.row.millivolts.map(|mv| f64::from(mv) / 1000.0);
+        let reason = voltage.is_none().then(|| match kind(&at.entry, Some(&at.row)) {
+            crate::view::LineKind::Sip => {
+                "a SIP line ends in a phone or an ATA, which tells no voltage".to_owned()
+            }
+            _ => "the driver tells no voltage".to_owned(),
+        });
+        Ok(Voltage { voltage, reason, timestamp: wall(at.row.written_at) })
     }
 
     /// What is known of the line's inside. Needs `read`.
@@ -144,9 +281,101 @@ impl Control {
     /// As [`Control::line`].
     pub fn line_diagnostics(
         &self,
-        _caller: &Caller,
-        _line: &str,
+        caller: &Caller,
+        line: &str,
     ) -> Result<LineDiagnostics, Refused> {
-        Err(Refused::EngineAway)
+        need(caller, Scope::Read)?;
+        let entry = self.entry(caller, line)?;
+        Ok(self.diagnose(&entry))
+    }
+
+    pub(super) fn diagnose(&self, entry: &LineEntry) -> LineDiagnostics {
+        let row = entry.engine.and_then(|engine| self.0.link.row(engine));
+        let row = row.as_ref();
+        let rtp = row.and_then(|row| row.rtp);
+        let peer = row.and_then(|row| row.peer);
+        let playbacks = row.map_or_else(Vec::new, |row| {
+            let running = row.playbacks.iter().filter(|playback| playback.playback.0 != 0);
+            let views = running.map(|playback| Playback {
+                playback_id: playback.playback.0.to_string(),
+                played_ms: playback.played_samples / 8,
+            });
+            views.collect()
+        });
+        LineDiagnostics {
+            line: self.view(entry),
+            device: row.map(|row| row.label.as_str().to_owned()),
+            frame_loop: row.map(|row| row.frame_loop.0),
+            extension: entry.extension.clone(),
+            bridged_with: peer.and_then(|peer| Some(self.directory().of_engine(peer)?.id.clone())),
+            echo: row.is_some_and(|row| row.echo),
+            voltage: row.and_then(|row| row.millivolts).map(|mv| f64::from(mv) / 1000.0),
+            temperature_celsius: row
+                .and_then(|row| row.tenths_celsius)
+                .map(|tenths| f64::from(tenths) / 10.0),
+            alarm: row.is_some_and(|row| row.alarm),
+            playbacks,
+            media: rtp.as_ref().map(super::media::statistics),
+            jitter_buffer_ms: rtp.map(|rtp| rtp.depth_ms),
+            rtp_port: rtp.map(|rtp| rtp.local_port),
+            registration: self.signalling().registration(&entry.id),
+        }
+    }
+}
+
+/// 1 to 32 digits.
+pub(super) fn digits_of(digits: &str) -> Result<Digits, Refused> {
+    Digits::new(digits).ok_or_else(|| invalid("digits", "allowed are 1 to 32 of 0-9 * # A-D"))
+}
+
+pub(super) fn invalid(field: &'static str, reason: &str) -> Refused {
+    Refused::Invalid { field, reason: reason.to_owned() }
+}
+
+fn line_view(
+    entry: &LineEntry,
+    row: Option<&LineRow>,
+    registered: Option<bool>,
+    call_id: Option<String>,
+    started_at: Timestamp,
+) -> Line {
+    let Some(row) = row else {
+        return Line {
+            id: entry.id.clone(),
+            name: entry.name.clone(),
+            kind: kind(entry, None),
+            state: LineState::Offline,
+            phase: None,
+            hook: Hook::Unknown,
+            hook_source: HookSource::None,
+            hook_age_ms: started_at.0.elapsed().map_or(0, |age| age.as_millis() as u64),
+            call_id,
+            registered,
+            last_digit: None,
+            voice: false,
+            rx_level_dbm0: -96.0,
+            tx_level_dbm0: -96.0,
+            since: started_at,
+        };
+    };
+    let state: LineState = row.state.value.into();
+    // A phone that cannot be reached is no line to anybody, whatever the engine holds for it.
+    let absent = registered == Some(false) && state == LineState::OnHook;
+    Line {
+        id: entry.id.clone(),
+        name: entry.name.clone(),
+        kind: kind(entry, Some(row)),
+        state: if absent { LineState::Offline } else { state },
+        phase: row.phase.map(Into::into),
+        hook: row.hook.value.into(),
+        hook_source: row.hook_source.into(),
+        hook_age_ms: u64::from(now().ms_since(row.hook.at)),
+        call_id,
+        registered,
+        last_digit: (row.last_digit != 0).then(|| char::from(row.last_digit).to_string()),
+        voice: row.voice,
+        rx_level_dbm0: f32::from(row.rx_level.0) / 10.0,
+        tx_level_dbm0: f32::from(row.tx_level.0) / 10.0,
+        since: wall(row.state.at),
     }
 }

@@ -5,41 +5,165 @@
 //! system as a whole and faults of simulated hardware need `admin`. A line the caller may not see
 //! does not exist for it.
 
+mod access;
 mod audio;
 mod calls;
 mod diagnostics;
+mod events;
+mod line_directory;
 mod lines;
+mod media;
+mod orders;
 mod phone;
 mod playback;
+mod player;
 mod refused;
 mod signalling;
 mod sim;
 mod streams;
+mod tones;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia};
-pub use audio::{AudioTap, Player, PlayerNote, PlayerOptions, Queued, Samples, TapFrame, Tapped};
+pub use audio::{AudioTap, Samples, TapFrame, Tapped};
+pub use line_directory::{LineDirectory, LineEntry};
 pub use playback::{PlayOptions, PlaySource};
+pub use player::{Player, PlayerNote, PlayerOptions, Queued};
 pub use refused::Refused;
 pub use signalling::{NoSignalling, RegistrationChange, Signalling, SignallingError};
 
 use crate::auth::Caller;
-use crate::hub::{Filter, Hub, Listener};
-use std::sync::Arc;
+use crate::call::{Action, CallNumber, Input, Moment, News, Switch};
+use crate::engine_link::{EngineLink, LinkNote};
+use crate::hub::{Filter, Hub, Listener, NoticeBody};
+use crate::journal::Journal;
+use crate::view::{Call, PortDiagnostics, Timestamp};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// What control is told at start.
+#[derive(Debug)]
+pub struct ControlSettings {
+    /// Lines and numbers.
+    pub lines: LineDirectory,
+    /// Calls; without lines yet.
+    pub switch: Switch,
+    /// Where RTP of SIP phones is received.
+    pub rtp_address: IpAddr,
+    /// WAV files that can be played by name.
+    pub sounds: PathBuf,
+    /// What an earlier apid wrote down.
+    pub journal: Journal,
+}
 
 /// The one door. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     hub: Hub,
+    link: EngineLink,
+    runtime: Handle,
+    lines: RwLock<LineDirectory>,
+    switch: Mutex<Switch>,
+    signalling: OnceLock<Arc<dyn Signalling>>,
+    rtp_address: IpAddr,
+    sounds: PathBuf,
+    journal: Journal,
+    /// Orders of each call, carried out one after the other.
+    queues: Mutex<HashMap<CallNumber, mpsc::UnboundedSender<crate::call::Order>>>,
+    /// Who waits to learn whether a phone really rings.
+    ring_waiters: Mutex<HashMap<CallNumber, oneshot::Sender<Result<(), Refused>>>>,
+    media: Mutex<HashMap<String, media::LineMedia>>,
+    playbacks: Mutex<playback::Playbacks>,
+    streams: Mutex<streams::Streams>,
+    taps: Mutex<Vec<audio::TapRecord>>,
+    memory: Mutex<events::Memory>,
+    scripts: Mutex<HashSet<String>>,
+    ports: Mutex<Vec<PortDiagnostics>>,
+    started: Instant,
+    started_at: Timestamp,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("link", &self.link).finish_non_exhaustive()
+    }
 }
 
 impl Control {
+    /// Over a link to the engine; needs a runtime around it, on which everything it begins runs.
+    pub fn start(
+        settings: ControlSettings,
+        link: EngineLink,
+        notes: mpsc::Receiver<LinkNote>,
+    ) -> Self {
+        let ControlSettings { lines, mut switch, rtp_address, sounds, journal } = settings;
+        for entry in lines.entries() {
+            add_to_switch(&mut switch, entry);
+        }
+        let control = Self(Arc::new(Shared {
+            hub: Hub::new(),
+            link,
+            runtime: Handle::current(),
+            lines: RwLock::new(lines),
+            switch: Mutex::new(switch),
+            signalling: OnceLock::new(),
+            rtp_address,
+            sounds,
+            journal,
+            queues: Mutex::default(),
+            ring_waiters: Mutex::default(),
+            media: Mutex::default(),
+            playbacks: Mutex::new(playback::Playbacks::new()),
+            streams: Mutex::default(),
+            taps: Mutex::default(),
+            memory: Mutex::default(),
+            scripts: Mutex::default(),
+            ports: Mutex::default(),
+            started: Instant::now(),
+            started_at: Timestamp::now(),
+        }));
+        control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
+        control.0.runtime.spawn(calls::follow_time(control.clone()));
+        control
+    }
+
+    /// A door behind which there is no engine: for surfaces that are tried by themselves.
+    pub fn without_engine(lines: LineDirectory) -> Self {
+        let (notes, receiver) = mpsc::channel(1);
+        let settings = ControlSettings {
+            lines,
+            switch: Switch::new(crate::call::SwitchConfig::default(), CallNumber(1)),
+            rtp_address: IpAddr::from([127, 0, 0, 1]),
+            sounds: PathBuf::from("/nonexistent"),
+            journal: Journal::nowhere(),
+        };
+        let control = Self::start(settings, EngineLink::away(std::path::Path::new("")), receiver);
+        drop(notes);
+        control
+    }
+
+    /// Who signals to phones; once.
+    pub fn set_signalling(&self, signalling: Arc<dyn Signalling>) {
+        let lines: Vec<String> =
+            self.directory().entries().filter(|e| e.sip).map(|e| e.id.clone()).collect();
+        for line in lines {
+            let registered = signalling.registration(&line).is_some_and(|r| r.registered);
+            self.feed(Input::Reachable { line, reachable: registered });
+        }
+        // A second one would never be asked.
+        let _ = self.0.signalling.set(signalling);
+    }
+
     /// Everything that happens on lines the caller may see. Needs `read`.
     ///
     /// # Errors
-    /// `Forbidden`; `Invalid` for a line or type that does not exist.
+    /// `Forbidden`; `Invalid` for a type that does not exist.
     pub fn listen(
         &self,
         caller: &Caller,
@@ -47,6 +171,99 @@ impl Control {
         since: Option<u64>,
         remote: &str,
     ) -> Result<Listener, Refused> {
+        access::need(caller, crate::auth::Scope::Read)?;
+        if let Some(unknown) = filter.unknown_type() {
+            let known = NoticeBody::KINDS.join(", ");
+            return Err(Refused::Invalid {
+                field: "types",
+                reason: format!("`{unknown}` is no type of event; there are {known}"),
+            });
+        }
+        for line in &filter.lines {
+            self.entry(caller, line)?;
+        }
         Ok(self.0.hub.listen(caller, filter, since, remote))
     }
+
+    fn signalling(&self) -> Arc<dyn Signalling> {
+        self.0.signalling.get().cloned().unwrap_or_else(|| Arc::new(NoSignalling))
+    }
+
+    fn directory(&self) -> std::sync::RwLockReadGuard<'_, LineDirectory> {
+        self.0.lines.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets calls react to something, and has done what they ask for.
+    fn feed(&self, input: Input) {
+        let mut switch = lock(&self.0.switch);
+        let actions = switch.handle(input, moment(&self.0));
+        self.apply(&mut switch, actions);
+    }
+
+    /// Has done what calls ask for. The switch is still locked, so that orders of one call are
+    /// queued in the order they were given.
+    fn apply(&self, switch: &mut Switch, actions: Vec<Action>) {
+        let any = !actions.is_empty();
+        for action in actions {
+            match action {
+                Action::Tell(news) => self.tell(&news),
+                Action::Do { call, order } => self.enqueue(call, order),
+            }
+        }
+        if any {
+            self.0.journal.note_calls(self.0.link.generation(), switch.active());
+        }
+    }
+
+    fn tell(&self, news: &News) {
+        let (record, body): (_, fn(Arc<Call>) -> NoticeBody) = match news {
+            News::Started(r) => (r, |call| NoticeBody::CallStarted { call }),
+            News::Ringing(r) => (r, |call| NoticeBody::CallRinging { call }),
+            News::Connected(r) => (r, |call| NoticeBody::CallConnected { call }),
+            News::Held(r) => (r, |call| NoticeBody::CallHeld { call }),
+            News::Resumed(r) => (r, |call| NoticeBody::CallResumed { call }),
+            News::Ended(r) => (r, |call| {
+                let cause = call.cause.clone().unwrap_or_else(|| crate::view::CauseView {
+                    code: Cause::NormalClearing.code(),
+                    text: Cause::NormalClearing.text().to_owned(),
+                });
+                NoticeBody::CallEnded { call, cause }
+            }),
+        };
+        let call = self.with_media(record.view());
+        if let News::Ended(_) = news {
+            let cause = call.cause.as_ref();
+            tracing::info!(
+                call = call.id,
+                from = call.from,
+                to = call.to,
+                answered = call.answered_at.is_some(),
+                cause = cause.map_or(0, |cause| cause.code),
+                "call ended: {}",
+                cause.map_or("", |cause| cause.text.as_str())
+            );
+        }
+        let line = record.lines().next().map(str::to_owned);
+        self.0.hub.publish(line.as_deref(), Some(&call.id.clone()), body(Arc::new(call)));
+    }
+}
+
+fn add_to_switch(switch: &mut Switch, entry: &LineEntry) {
+    let caller_id = crate::view::CallerIdView {
+        number: entry.extension.clone().unwrap_or_default(),
+        name: entry.name.clone(),
+    };
+    switch.add_line(&entry.id, entry.sip, caller_id);
+    if let Some(number) = &entry.extension {
+        switch.add_number(number, &entry.id);
+    }
+}
+
+fn moment(shared: &Shared) -> Moment {
+    Moment { ms: shared.started.elapsed().as_millis() as u64, wall: SystemTime::now() }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing behind these locks can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,44 +2,99 @@
 //! [`super::Signalling`]; each returns as soon as it is noted, what follows comes as calls of
 //! that trait.
 
-use super::{Control, RegistrationChange, RemoteMedia};
+use super::media::{common_law, rtp};
+use super::{Cause, Control, RegistrationChange, RemoteMedia, lock};
+use crate::call::Input;
+use crate::hub::{DigitSource, NoticeBody};
+use tipring_shm_proto::command::Command;
 
 impl Control {
     /// The phone of `line` calls the number `to`. Control answers through `progress`, `accept` or
     /// `hang_up`.
-    pub async fn phone_invites(&self, _line: &str, _to: &str, _media: RemoteMedia) {}
+    pub async fn phone_invites(&self, line: &str, to: &str, media: RemoteMedia) {
+        tracing::info!(line, to, "phone calls");
+        let (line, to) = (line.to_owned(), to.to_owned());
+        self.feed(Input::Invited { line, to, media });
+    }
 
     /// The phone rings (180 or 183).
-    pub async fn phone_rings(&self, _line: &str) {}
+    pub async fn phone_rings(&self, line: &str) {
+        self.feed(Input::Alerting { line: line.to_owned() });
+    }
 
     /// The phone was lifted: 200 to our INVITE, its SDP being our offer's answer.
-    pub async fn phone_answers(&self, _line: &str, _media: RemoteMedia) {}
+    pub async fn phone_answers(&self, line: &str, media: RemoteMedia) {
+        self.feed(Input::Lifted { line: line.to_owned(), media });
+    }
 
     /// The phone refused our INVITE, or it timed out (408).
-    pub async fn phone_refuses(&self, _line: &str, _status: u16) {}
+    pub async fn phone_refuses(&self, line: &str, status: u16) {
+        tracing::info!(line, status, "phone refuses");
+        self.feed(Input::Refused { line: line.to_owned(), cause: Cause::of_sip_status(status) });
+    }
 
     /// BYE.
-    pub async fn phone_hangs_up(&self, _line: &str) {}
+    pub async fn phone_hangs_up(&self, line: &str) {
+        self.feed(Input::HungUp { line: line.to_owned() });
+    }
 
     /// CANCEL of its INVITE.
-    pub async fn phone_cancels(&self, _line: &str) {}
+    pub async fn phone_cancels(&self, line: &str) {
+        self.feed(Input::HungUp { line: line.to_owned() });
+    }
 
     /// Re-INVITE or UPDATE with SDP; gives what our answer should say, `None` where no law is
     /// common or no media is open (488).
     pub async fn phone_media_changes(
         &self,
-        _line: &str,
-        _media: RemoteMedia,
+        line: &str,
+        media: RemoteMedia,
     ) -> Option<super::MediaAnswer> {
-        None
+        let entry = self.directory().get(line).cloned()?;
+        let law = common_law(&media, &entry.laws)?;
+        let rtp = rtp(&media, law);
+        self.ask(entry.engine?, Command::UpdateRtp { media: rtp }).await.ok()?;
+        let mut open = lock(&self.0.media);
+        let known = open.get_mut(line)?;
+        known.law = law;
+        known.telephone_event = rtp.telephone_event;
+        Some(known.answer())
     }
 
     /// Registered, gone or refused.
-    pub async fn phone_registration(&self, _line: &str, _change: RegistrationChange) {}
+    pub async fn phone_registration(&self, line: &str, change: RegistrationChange) {
+        let (reachable, body) = match change {
+            RegistrationChange::Registered { contact } => {
+                tracing::info!(line, contact, "registered");
+                (true, NoticeBody::Registered { contact: Some(contact) })
+            }
+            RegistrationChange::Unregistered => {
+                tracing::info!(line, "unregistered");
+                (false, NoticeBody::Unregistered)
+            }
+            RegistrationChange::Refused { reason, from } => {
+                let message = format!("registration of {line} from {from} refused: {reason}");
+                // A stranger may use any name; one that is no line of ours is nobody's.
+                let known = self.directory().get(line).is_some();
+                self.report_error(known.then_some(line), "registration_refused", &message);
+                return;
+            }
+        };
+        self.feed(Input::Reachable { line: line.to_owned(), reachable });
+        self.0.hub.publish(Some(line), None, body);
+    }
 
     /// A digit by SIP INFO.
-    pub async fn phone_digit(&self, _line: &str, _digit: char, _duration_ms: u16) {}
+    pub async fn phone_digit(&self, line: &str, digit: char, duration_ms: u16) {
+        let call = lock(&self.0.switch).call_of(line).map(|call| call.to_string());
+        let source = DigitSource::Info;
+        let body = NoticeBody::Dtmf { digit, duration_ms, signal_level_dbm0: None, source };
+        self.0.hub.publish(Some(line), call.as_deref(), body);
+        self.feed(Input::Digit { line: line.to_owned(), digit });
+    }
 
     /// A flash by SIP INFO.
-    pub async fn phone_flash(&self, _line: &str) {}
+    pub async fn phone_flash(&self, line: &str) {
+        self.0.hub.publish(Some(line), None, NoticeBody::Flash { duration_ms: 0 });
+    }
 }

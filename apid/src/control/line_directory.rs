@@ -1,0 +1,159 @@
+//! Which lines there are: what clients call them, what the engine calls them.
+
+use crate::config::{Account, Codec, Config};
+use std::collections::{BTreeMap, HashMap};
+use tipring_shm_proto::command::{Law, LineKind};
+use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::units::LineId;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct LineEntry {
+    /// Name in every route.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// The engine's name for it.
+    pub label: String,
+    /// A SIP account, not a device of the engine's own.
+    pub sip: bool,
+    /// Number to dial.
+    pub extension: Option<String>,
+    /// Of a SIP line, in order of preference.
+    pub laws: Vec<Law>,
+    /// Its row in the engine that is attached.
+    pub engine: Option<LineId>,
+}
+
+/// All lines, in the order of the configuration; then those that the engine has beyond it.
+#[derive(Clone, Debug, Default)]
+pub struct LineDirectory {
+    entries: Vec<LineEntry>,
+    by_id: HashMap<String, usize>,
+    by_engine: HashMap<LineId, usize>,
+}
+
+impl LineDirectory {
+    /// From the configuration. `rtp_lines` says which SIP account has which of the engine's RTP
+    /// lines; those that are new are given the first that are free.
+    pub fn new(config: &Config, rtp_lines: &mut BTreeMap<String, u16>) -> Self {
+        let mut directory = Self::default();
+        for line in &config.lines {
+            let id = line.id.value.as_str();
+            directory.add(LineEntry {
+                id: id.to_owned(),
+                name: line.name.clone().unwrap_or_else(|| format!("Line {id}")),
+                label: line.engine.value.clone(),
+                sip: false,
+                extension: line.extension.as_ref().map(|n| n.value.as_str().to_owned()),
+                laws: Vec::new(),
+                engine: None,
+            });
+        }
+        let users: Vec<&str> = config.sip.accounts.iter().map(|a| a.user.value.as_str()).collect();
+        rtp_lines.retain(|user, _| users.contains(&user.as_str()));
+        for account in &config.sip.accounts {
+            directory.add(sip_entry(account, rtp_lines));
+        }
+        directory
+    }
+
+    fn add(&mut self, entry: LineEntry) {
+        self.by_id.insert(entry.id.clone(), self.entries.len());
+        self.entries.push(entry);
+    }
+
+    /// All lines.
+    pub fn entries(&self) -> impl Iterator<Item = &LineEntry> {
+        self.entries.iter()
+    }
+
+    /// One line.
+    pub fn get(&self, id: &str) -> Option<&LineEntry> {
+        self.by_id.get(id).map(|index| &self.entries[*index])
+    }
+
+    /// The line that the engine means.
+    pub fn of_engine(&self, line: LineId) -> Option<&LineEntry> {
+        self.by_engine.get(&line).map(|index| &self.entries[*index])
+    }
+
+    /// Learns the engine's lines; gives those that are new.
+    pub fn attach(&mut self, rows: &[(LineId, LineRow)]) -> Vec<LineEntry> {
+        self.detach();
+        let mut new = Vec::new();
+        for (line, row) in rows {
+            let label = row.label.as_str();
+            if let Some(index) = self.entries.iter().position(|entry| entry.label == label) {
+                self.entries[index].engine = Some(*line);
+                self.by_engine.insert(*line, index);
+            } else if row.kind != LineKind::Rtp {
+                let number = label.rsplit('/').next().unwrap_or(label);
+                let id = if self.by_id.contains_key(number) {
+                    label.replace('/', "-")
+                } else {
+                    number.to_owned()
+                };
+                self.by_engine.insert(*line, self.entries.len());
+                let entry = LineEntry {
+                    name: format!("Line {id}"),
+                    id,
+                    label: label.to_owned(),
+                    sip: false,
+                    extension: None,
+                    laws: Vec::new(),
+                    engine: Some(*line),
+                };
+                new.push(entry.clone());
+                self.add(entry);
+            }
+        }
+        new
+    }
+
+    /// The engine is gone.
+    pub fn detach(&mut self) {
+        self.by_engine.clear();
+        for entry in &mut self.entries {
+            entry.engine = None;
+        }
+    }
+}
+
+fn sip_entry(account: &Account, rtp_lines: &mut BTreeMap<String, u16>) -> LineEntry {
+    let id = account.user.value.as_str();
+    let number = rtp_lines.get(id).copied().unwrap_or_else(|| {
+        let free = (1..).find(|n| !rtp_lines.values().any(|taken| taken == n)).unwrap_or(u16::MAX);
+        rtp_lines.insert(id.to_owned(), free);
+        free
+    });
+    let laws = account.codecs.iter().map(|codec| match codec {
+        Codec::Pcmu => Law::Mu,
+        Codec::Pcma => Law::A,
+    });
+    LineEntry {
+        id: id.to_owned(),
+        name: account.name.clone().unwrap_or_else(|| id.to_owned()),
+        label: format!("rtp/{number}"),
+        sip: true,
+        extension: account.extension.as_ref().map(|n| n.value.as_str().to_owned()),
+        laws: laws.collect(),
+        engine: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_keeps_its_rtp_line_when_others_come_and_go() {
+        let mut rtp_lines = BTreeMap::from([("phone3".to_owned(), 1), ("gone".to_owned(), 2)]);
+        let directory = LineDirectory::new(&Config::demonstration(), &mut rtp_lines);
+        assert_eq!(directory.get("phone3").unwrap().label, "rtp/1");
+        assert_eq!(directory.get("phone1").unwrap().label, "rtp/2");
+        assert_eq!(directory.get("phone2").unwrap().label, "rtp/3");
+        assert_eq!(directory.get("phone4").unwrap().label, "rtp/4");
+        assert!(!rtp_lines.contains_key("gone"));
+    }
+}

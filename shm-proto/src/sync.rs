@@ -102,7 +102,7 @@ mod model {
     /// past the cursor that frees its slot. But it tracks what happens before what, and fails a
     /// cell that is read and written without that.
     #[derive(Debug)]
-    pub struct Model {
+    pub(crate) struct Model {
         pub(super) words: Vec<AtomicU64>,
         owned: Vec<Owned>,
     }

@@ -80,6 +80,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // A process that is killed writes no coverage.
+        if std::env::var_os("LLVM_PROFILE_FILE").is_some() {
+            let _ = self.stop(Duration::from_secs(5));
+        }
         self.kill();
         if std::thread::panicking() {
             let log = self.log();

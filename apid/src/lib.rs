@@ -16,4 +16,5 @@ pub mod import;
 pub mod journal;
 pub mod log;
 pub mod sip;
+pub mod startup;
 pub mod view;

@@ -1,3 +1,40 @@
 //! `tipring-apid`.
 
-fn main() {}
+use clap::Parser;
+use std::process::ExitCode;
+use tipring_apid::cli::{Args, Asked};
+use tipring_apid::{log, startup};
+
+fn main() -> ExitCode {
+    match begin() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            // Whoever started us reads standard error, wherever the log goes.
+            eprintln!("tipring-apid: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin() -> Result<(), String> {
+    let args = Args::parse();
+    let config = match args.handle()? {
+        Asked::Done(text) => {
+            print!("{text}");
+            return Ok(());
+        }
+        Asked::Run(config) => config,
+    };
+    let _log = log::start(&config.logging)?;
+    let socket = args.socket.clone().unwrap_or_else(startup::default_socket);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let run = startup::run(&config, &args.state_dir(), &socket);
+    // Boxed: it holds every service of the process.
+    let result = runtime.block_on(Box::pin(run));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}

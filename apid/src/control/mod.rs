@@ -40,18 +40,20 @@ use crate::view::{Call, PortDiagnostics, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// What control is told at start.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "signalling is anybody's")]
 pub struct ControlSettings {
     /// Lines and numbers.
     pub lines: LineDirectory,
     /// Calls; without lines yet.
     pub switch: Switch,
+    /// Who signals to phones.
+    pub signalling: Arc<dyn Signalling>,
     /// Where RTP of SIP phones is received.
     pub rtp_address: IpAddr,
     /// WAV files that can be played by name.
@@ -70,7 +72,7 @@ struct Shared {
     runtime: Handle,
     lines: RwLock<LineDirectory>,
     switch: Mutex<Switch>,
-    signalling: OnceLock<Arc<dyn Signalling>>,
+    signalling: Arc<dyn Signalling>,
     rtp_address: IpAddr,
     sounds: PathBuf,
     journal: Journal,
@@ -102,9 +104,16 @@ impl Control {
         link: EngineLink,
         notes: mpsc::Receiver<LinkNote>,
     ) -> Self {
-        let ControlSettings { lines, mut switch, rtp_address, sounds, journal } = settings;
+        let ControlSettings { lines, mut switch, signalling, rtp_address, sounds, journal } =
+            settings;
         for entry in lines.entries() {
             add_to_switch(&mut switch, entry);
+        }
+        let now = Moment { ms: 0, wall: SystemTime::now() };
+        for entry in lines.entries().filter(|entry| entry.sip) {
+            let registered = signalling.registration(&entry.id).is_some_and(|r| r.registered);
+            let (line, reachable) = (entry.id.clone(), registered);
+            switch.handle(Input::Reachable { line, reachable }, now);
         }
         let control = Self(Arc::new(Shared {
             hub: Hub::new(),
@@ -112,7 +121,7 @@ impl Control {
             runtime: Handle::current(),
             lines: RwLock::new(lines),
             switch: Mutex::new(switch),
-            signalling: OnceLock::new(),
+            signalling,
             rtp_address,
             sounds,
             journal,
@@ -131,33 +140,6 @@ impl Control {
         control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
         control.0.runtime.spawn(calls::follow_time(control.clone()));
         control
-    }
-
-    /// A door behind which there is no engine: for surfaces that are tried by themselves.
-    pub fn without_engine(lines: LineDirectory) -> Self {
-        let (notes, receiver) = mpsc::channel(1);
-        let settings = ControlSettings {
-            lines,
-            switch: Switch::new(crate::call::SwitchConfig::default(), CallNumber(1)),
-            rtp_address: IpAddr::from([127, 0, 0, 1]),
-            sounds: PathBuf::from("/nonexistent"),
-            journal: Journal::nowhere(),
-        };
-        let control = Self::start(settings, EngineLink::away(std::path::Path::new("")), receiver);
-        drop(notes);
-        control
-    }
-
-    /// Who signals to phones; once.
-    pub fn set_signalling(&self, signalling: Arc<dyn Signalling>) {
-        let lines: Vec<String> =
-            self.directory().entries().filter(|e| e.sip).map(|e| e.id.clone()).collect();
-        for line in lines {
-            let registered = signalling.registration(&line).is_some_and(|r| r.registered);
-            self.feed(Input::Reachable { line, reachable: registered });
-        }
-        // A second one would never be asked.
-        let _ = self.0.signalling.set(signalling);
     }
 
     /// Everything that happens on lines the caller may see. Needs `read`.
@@ -186,7 +168,7 @@ impl Control {
     }
 
     fn signalling(&self) -> Arc<dyn Signalling> {
-        self.0.signalling.get().cloned().unwrap_or_else(|| Arc::new(NoSignalling))
+        self.0.signalling.clone()
     }
 
     fn directory(&self) -> std::sync::RwLockReadGuard<'_, LineDirectory> {

@@ -1,0 +1,171 @@
+//! Puts the process together: everything that can be refused is refused before anything starts.
+
+use crate::auth::Tokens;
+use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
+use crate::config::{Account, Algorithm, Auth, Config};
+use crate::control::{Control, ControlSettings, LineDirectory, NoSignalling, Signalling};
+use crate::engine_link::EngineLink;
+use crate::http::{self, HttpSettings};
+use crate::journal::{self, Journal};
+use crate::sip::Sip;
+use crate::sip::digest;
+use crate::sip::message::Transport;
+use crate::sip::settings::{AccountKind, AccountSettings, SipSettings};
+use crate::view::PortDiagnostics;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs until SIGTERM or SIGINT. Calls go on without us: the next apid takes them over.
+///
+/// # Errors
+/// What cannot be, for the person at the terminal: an address that others can reach with sample
+/// secrets, a port in use, a folder that cannot be written.
+pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(), String> {
+    let tokens_file = config.tokens_file(state_dir);
+    let tokens = Tokens::load(&tokens_file).map_err(|error| error.to_string())?;
+    config.check_exposure(!tokens.is_empty()).map_err(|error| error.to_string())?;
+    let web = http::bind(HttpSettings::of(config, Arc::new(tokens)))
+        .map_err(|error| error.to_string())?;
+    let sip = open_sip(config, state_dir).await?;
+    let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+
+    let journal = Journal::open(state_dir)
+        .map_err(|error| format!("state folder {}: {error}", state_dir.display()))?;
+    let mut rtp_lines = journal::read_rtp_lines(state_dir);
+    let before = rtp_lines.clone();
+    let lines = LineDirectory::new(config, &mut rtp_lines);
+    if rtp_lines != before {
+        journal::write_rtp_lines(state_dir, &rtp_lines);
+    }
+    let signalling: Arc<dyn Signalling> = match &sip {
+        Some(sip) => Arc::new(sip.clone()),
+        None => Arc::new(NoSignalling),
+    };
+    let settings = ControlSettings {
+        lines,
+        switch: Switch::new(switch_config(config), first_call()),
+        signalling,
+        rtp_address: config.sip.host.0,
+        sounds: config.sounds.folder.clone().unwrap_or_else(|| state_dir.join("sounds")),
+        journal: journal.clone(),
+    };
+    let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
+    let control = Control::start(settings, link.clone(), notes);
+    if let Some(sip) = &sip {
+        for service in ["sip_udp", "sip_tcp"] {
+            let address = sip.local_addr().to_string();
+            control.note_port(PortDiagnostics { service: service.to_owned(), address });
+        }
+        sip.serve(Arc::new(control.clone()));
+    }
+    for port in web.ports() {
+        tracing::info!(service = port.service, address = port.address, "listening");
+    }
+    let shutdown = async {
+        let [terminate, interrupt] = &mut stop;
+        tokio::select! {
+            () = received(terminate) => {}
+            () = received(interrupt) => {}
+        }
+        tracing::info!("asked to stop; calls go on without us");
+    };
+    let served = web.serve(control, shutdown).await;
+    if let Some(sip) = &sip {
+        sip.stop();
+    }
+    link.stop();
+    journal.close();
+    served.map_err(|error| format!("HTTP: {error}"))
+}
+
+async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {
+    match signal {
+        Ok(signal) => {
+            signal.recv().await;
+        }
+        // A signal that cannot be listened to ends the process by itself.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn open_sip(config: &Config, state_dir: &Path) -> Result<Option<Sip>, String> {
+    if config.sip.accounts.is_empty() {
+        return Ok(None);
+    }
+    let listen = SocketAddr::new(config.sip.host.0, config.sip.port.number());
+    let mut settings = SipSettings::new(listen, state_dir.to_owned());
+    settings.realm.clone_from(&config.sip.realm);
+    settings.accounts = config.sip.accounts.iter().map(account).collect();
+    let opened = Sip::open(&settings).await;
+    opened.map(Some).map_err(|error| format!("SIP cannot listen on {listen}: {error}"))
+}
+
+fn account(account: &Account) -> AccountSettings {
+    let id = account.user.value.as_str().to_owned();
+    let password = account.password.as_ref().map(|secret| secret.reveal().to_owned());
+    let kind = match account.host {
+        Some(host) => AccountKind::Fixed {
+            address: SocketAddr::new(host, account.port.number()),
+            transport: Transport::Udp,
+            user: id.clone(),
+            credentials: password
+                .filter(|_| account.auth == Auth::Digest)
+                .map(|password| (id.clone(), password)),
+        },
+        None => AccountKind::Registered {
+            password: password.unwrap_or_default(),
+            algorithms: account
+                .algorithms
+                .iter()
+                .map(|algorithm| match algorithm {
+                    Algorithm::Md5 => digest::Algorithm::Md5,
+                    Algorithm::Sha256 => digest::Algorithm::Sha256,
+                })
+                .collect(),
+        },
+    };
+    AccountSettings { id, kind }
+}
+
+fn switch_config(config: &Config) -> SwitchConfig {
+    let mut plan = DialPlan::default();
+    let numbers =
+        [(&config.numbers.echo, Target::Echo), (&config.numbers.dial_tone, Target::DialTone)];
+    for (number, target) in numbers {
+        if let Some(number) = number {
+            plan.add(number.as_str(), target);
+        }
+    }
+    SwitchConfig {
+        plan,
+        inter_digit_ms: config.numbers.inter_digit_ms.get(),
+        ring_timeout_ms: config.calls.ring_timeout_ms.get() as u32,
+        media_timeout_ms: config.calls.media_timeout_ms.get() as u32,
+        max_calls: config.calls.max_calls.get() as usize,
+        ..SwitchConfig::default()
+    }
+}
+
+/// Greater than the number of any call of an earlier apid.
+fn first_call() -> CallNumber {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    CallNumber(since_epoch.map_or(1, |age| age.as_micros() as u64))
+}
+
+/// `/run/tipring/engine.sock` where that folder is there, else in this user's own: where
+/// tipring-engine listens when it is told nothing.
+pub fn default_socket() -> PathBuf {
+    let system = Path::new("/run/tipring");
+    if nix::unistd::access(system, nix::unistd::AccessFlags::R_OK).is_ok() {
+        return system.join("engine.sock");
+    }
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map_or_else(
+            || PathBuf::from(format!("/tmp/tipring-{}", nix::unistd::getuid())),
+            |dir| PathBuf::from(dir).join("tipring"),
+        )
+        .join("engine.sock")
+}

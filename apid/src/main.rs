@@ -32,7 +32,8 @@ fn begin() -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let run = startup::run(&config, &args.state_dir(), &socket);
+    let state_dir = args.state_dir();
+    let run = startup::run(&config, &state_dir, &socket);
     // Boxed: it holds every service of the process.
     let result = runtime.block_on(Box::pin(run));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -1,14 +1,12 @@
 //! Whether the person at the phone speaks.
 //!
 //! *What it does.* Follows the noise on the line and says when speech begins (60 ms of it) and
-//! when it has ended (300 ms without). Hum is not speech; DTMF, dial tone and other steady tones
-//! are not either.
+//! when it has ended (300 ms without). Hum is not speech, nor is DTMF, nor a tone of one sine.
 //!
 //! *How it works.* The frame's level above 200 Hz is compared with a noise floor, the lowest level
 //! of the last 2.5 s. Speech has to be 6 dB above it to begin and 4 dB to go on, and above
-//! −50 dBm0. A frame that
-//! follows a sine's recursion, x(n) + x(n−2k) = a·x(n−k), to 3 % is one steady sine. Two sines are
-//! recognised by the DTMF detector, which vetoes.
+//! −50 dBm0. A frame that follows a sine's recursion, x(n) + x(n−2k) = a·x(n−k), to 3 % is one
+//! steady sine. DTMF is for its detector to veto.
 //!
 //! *Limits.* Synthetic speech over white noise, by frames (hangover counts as speech): recall
 //! 0.98, precision 0.94 without noise; 0.96, 0.96 at 15 dB; 0.93, 0.96 at 5 dB; onset 60 ms in
@@ -76,13 +74,22 @@ impl VoiceActivity {
     /// Listens to a frame; `tones` vetoes. Answers with a change. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear, tones: bool) -> Option<bool> {
         let mut rough = [0.0; crate::frame::SILENCE.len()];
-        for (place, &sample) in rough.iter_mut().zip(frame) {
-            let sample = f32::from(sample);
-            self.high = POLE * (self.high + sample - self.last_sample);
-            self.last_sample = sample;
-            *place = self.high;
+        // y(n) = p·(y(n−1) + x(n) − x(n−1)), two at a time: each waits for the pair before only.
+        let pairs = rough.as_chunks_mut::<2>().0.iter_mut().zip(frame.as_chunks::<2>().0);
+        for (place, sample) in pairs {
+            let [first, second] = sample.map(f32::from);
+            let steps = [POLE * (first - self.last_sample), POLE * (second - first)];
+            place[0] = POLE * self.high + steps[0];
+            place[1] = POLE * POLE * self.high + (POLE * steps[0] + steps[1]);
+            (self.last_sample, self.high) = (second, place[1]);
         }
-        let energy: f32 = rough.iter().map(|sample| sample * sample).sum();
+        let mut lanes = [0.0f32; 8];
+        for chunk in rough.as_chunks::<8>().0 {
+            for (lane, sample) in lanes.iter_mut().zip(chunk) {
+                *lane += sample * sample;
+            }
+        }
+        let energy: f32 = lanes.iter().sum();
         let level = level::of_mean_square(energy / rough.len() as f32).0;
         let floor = self.floor(level);
         let above = if self.speaking { GO_ON } else { BEGIN };

@@ -14,7 +14,7 @@ use crate::control::{Cause, RegistrationChange, RemoteMedia};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use tracing::info;
+use tracing::{debug, info};
 
 /// Methods that we understand, for the Allow header.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER, NOTIFY";
@@ -143,9 +143,29 @@ pub struct Saved {
     /// Registrations by account.
     #[serde(default)]
     pub bindings: BTreeMap<String, Vec<Binding>>,
-    /// Confirmed dialogs by account.
+    /// Dialogs.
+    #[serde(default)]
+    pub calls: SavedCalls,
+}
+
+/// Dialogs that outlive the process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct SavedCalls {
+    /// Confirmed ones by account.
     #[serde(default)]
     pub dialogs: BTreeMap<String, Established>,
+    /// INVITEs of ours without a final response: the next apid takes them back, or the phones
+    /// would ring for ever.
+    #[serde(default)]
+    pub ringing: Vec<Ringing>,
+}
+
+/// An INVITE of ours that can be taken back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ringing {
+    /// Without its body.
+    pub(super) invite: Request,
+    pub(super) to: Peer,
 }
 
 /// What the agent needs of its surroundings.
@@ -178,6 +198,7 @@ pub struct Agent {
     pub(super) registrar: Registrar,
     pub(super) calls: BTreeMap<String, Call>,
     pub(super) purposes: HashMap<TxId, Purpose>,
+    left_ringing: Vec<Ringing>,
     authenticator: Authenticator,
     gate: Gate,
     pub(super) around: Surroundings,
@@ -194,6 +215,7 @@ impl Agent {
         let mut registrar = Registrar::new(settings.registrations, saved.bindings);
         registrar.keep_accounts(|id| accounts.contains_key(id));
         let calls = saved
+            .calls
             .dialogs
             .into_iter()
             .filter(|(line, _)| accounts.contains_key(line))
@@ -204,6 +226,7 @@ impl Agent {
             accounts,
             registrar,
             calls,
+            left_ringing: saved.calls.ringing,
             purposes: HashMap::new(),
             authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
             gate: Gate::new(settings.strangers),
@@ -216,13 +239,48 @@ impl Agent {
         self.registrar.saved()
     }
 
-    /// Confirmed dialogs to keep.
+    /// Confirmed dialogs.
     pub fn dialogs(&self) -> BTreeMap<&str, &Established> {
         let established = self.calls.iter().filter_map(|(line, call)| match call {
             Call::Established(call) => Some((line.as_str(), &**call)),
             _ => None,
         });
         established.collect()
+    }
+
+    /// INVITEs of ours without a final response.
+    fn ringing(&self) -> Vec<Ringing> {
+        let of = |invite: &Request, to| {
+            let invite = Request { body: Vec::new(), ..invite.clone() };
+            Ringing { invite, to }
+        };
+        let calls = self.calls.values().filter_map(|call| match call {
+            Call::Outgoing(call) => Some(of(&call.invite, call.to)),
+            _ => None,
+        });
+        let faded = self.purposes.values().filter_map(|purpose| match purpose {
+            Purpose::Faded(faded) => Some(of(&faded.invite, faded.to)),
+            _ => None,
+        });
+        calls.chain(faded).collect()
+    }
+
+    /// Dialogs to keep: written as [`SavedCalls`] is read.
+    pub fn calls_to_save(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Calls<'a> {
+            dialogs: BTreeMap<&'a str, &'a Established>,
+            ringing: Vec<Ringing>,
+        }
+        Calls { dialogs: self.dialogs(), ringing: self.ringing() }
+    }
+
+    /// First of all: takes back what an earlier apid left ringing.
+    pub fn handle_start(&mut self, out: &mut Actions) {
+        for Ringing { invite, to } in std::mem::take(&mut self.left_ringing).iter().take(32) {
+            self.send_cancel(invite, *to, Cause::TemporaryFailure, out);
+        }
+        out.push(Action::SaveDialogs);
     }
 
     /// A request that no transaction knows, except ACK and CANCEL.
@@ -306,11 +364,11 @@ impl Agent {
         let contact = self.registrar.binding(&account, now_ms).map(|b| b.contact.clone());
         match (change, contact) {
             (Some(Change::Unregistered), _) => {
-                info!(line = account, %source, "unregistered");
+                debug!(line = account, %source, "unregistered");
                 out.tell(&account, Notice::Registration(RegistrationChange::Unregistered));
             }
             (_, Some(contact)) if before.as_ref() != Some(&contact) => {
-                info!(line = account, %source, contact, "registered");
+                debug!(line = account, %source, contact, "registered");
                 let change = RegistrationChange::Registered { contact };
                 out.tell(&account, Notice::Registration(change));
             }
@@ -423,7 +481,7 @@ impl Agent {
         let mut gone = self.registrar.handle_time(now_ms);
         gone.truncate(MAX_ACTIONS / 4);
         for line in &gone {
-            info!(line, "registration expired");
+            debug!(line, "registration expired");
             out.tell(line, Notice::Registration(RegistrationChange::Unregistered));
         }
         if !gone.is_empty() {
@@ -504,7 +562,7 @@ impl Agent {
         let mut bye = call.dialog.request("BYE", &via);
         bye.headers.push("Reason", reason(cause));
         bye.headers.push("User-Agent", PRODUCT);
-        info!(line, call_id = call.dialog.call_id, cause = cause.text(), "call ended by us");
+        debug!(line, call_id = call.dialog.call_id, cause = cause.text(), "call ended by us");
         let tx = (self.around.new_tx)();
         self.purposes.insert(tx, Purpose::Ending);
         out.push(Action::Send { tx, request: bye, to });

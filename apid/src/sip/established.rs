@@ -6,7 +6,7 @@ use super::incoming::{both_laws, finish_ok, read_offer, refuse_body};
 use super::message::{Peer, Request, Response};
 use super::sdp::{Description, Direction, LocalAudio};
 use crate::control::{Cause, MediaAnswer, SignallingError};
-use tracing::info;
+use tracing::{debug, info};
 
 impl Agent {
     /// A request within a dialog of this line.
@@ -58,7 +58,7 @@ impl Agent {
                 out.tell(line, Notice::Cancels);
             }
             Some(Call::Established(call)) => {
-                info!(line, call_id = call.dialog.call_id, "call ended by phone");
+                debug!(line, call_id = call.dialog.call_id, "call ended by phone");
                 if let Some(change) = call.open.change {
                     let response = change.request.response(487, None);
                     out.respond(change.tx, response);

@@ -11,7 +11,7 @@ use super::sdp::{Description, Direction, LocalAudio, SdpError};
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;
 use tipring_shm_proto::command::Law;
-use tracing::info;
+use tracing::{debug, info};
 
 /// Longest number taken; no telephone has a longer one (ITU-T E.164 allows 15 digits).
 const MAX_NUMBER: usize = 64;
@@ -48,7 +48,7 @@ impl Agent {
                     Some(offer) => remote_media(&offer.audio),
                     None => unknown_media(),
                 };
-                info!(line, %source, number, call_id = request.call_id(), "call from phone");
+                debug!(line, %source, number, call_id = request.call_id(), "call from phone");
                 self.calls.insert(line.clone(), Call::Incoming(Box::new(call)));
                 out.respond(tx, request.response(100, None));
                 out.tell(&line, Notice::Invites { to: number, media });
@@ -89,7 +89,7 @@ impl Agent {
     pub fn handle_cancel(&mut self, tx: TxId, out: &mut Actions) {
         let Some(line) = self.incoming_of(tx) else { return };
         if let Some(Call::Incoming(call)) = self.calls.remove(&line) {
-            info!(line, call_id = call.dialog.call_id, "call cancelled by phone");
+            debug!(line, call_id = call.dialog.call_id, "call cancelled by phone");
             out.respond(tx, call.invite.response(487, Some(call.dialog.local_tag())));
             out.tell(&line, Notice::Cancels);
         }
@@ -144,7 +144,7 @@ impl Agent {
         }
         ok.headers.push("Contact", self.contact(line, source));
         finish_ok(&mut ok, call.timer, Some(body));
-        info!(line, call_id = call.dialog.call_id, "call from phone accepted");
+        debug!(line, call_id = call.dialog.call_id, "call from phone accepted");
         let open =
             Open { unacked: Some(call.tx), late_offer: call.offer.is_none(), ..Open::default() };
         let remote = offered.map(SavedRemote::of);

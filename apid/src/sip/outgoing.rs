@@ -9,7 +9,10 @@ use super::sdp::{Description, Direction, LocalAudio};
 use crate::control::{Cause, MediaOffer, SignallingError};
 use crate::view::CallerIdView;
 use std::net::SocketAddr;
-use tracing::info;
+use tracing::{debug, info};
+
+/// End of our Call-IDs.
+const CALL_ID_END: &str = "@tipring";
 
 impl Agent {
     /// Control: call the phone.
@@ -42,7 +45,7 @@ impl Agent {
         headers.push("Max-Forwards", "70");
         headers.push("From", self.caller(caller, here));
         headers.push("To", format!("<sip:{}@{here}>", escape_user(line)));
-        headers.push("Call-ID", format!("{}{}@tipring", self.token(), self.token()));
+        headers.push("Call-ID", self.token() + &self.token() + CALL_ID_END);
         headers.push("CSeq", format!("{} INVITE", ((self.around.random)() >> 48) + 1));
         headers.push("Contact", self.contact(line, to));
         headers.push("Allow", ALLOW);
@@ -50,7 +53,7 @@ impl Agent {
         headers.push("Content-Type", "application/sdp");
         let body = local.offer();
         let invite = Request { method: "INVITE".to_owned(), uri, headers, body };
-        info!(line, %to, call_id = invite.call_id(), "calling phone");
+        debug!(line, %to, call_id = invite.call_id(), "calling phone");
         self.send_invite(line, invite, to, local, false, out);
         Ok(())
     }
@@ -120,6 +123,7 @@ impl Agent {
     ) {
         let Some(Call::Outgoing(call)) = self.calls.remove(line) else { return };
         let Outgoing { invite, to, local, answered_challenge, .. } = *call;
+        out.push(Action::SaveDialogs);
         if response.status >= 300 {
             if matches!(response.status, 401 | 407)
                 && !answered_challenge
@@ -127,7 +131,7 @@ impl Agent {
             {
                 return self.send_invite(line, again, to, local, true, out);
             }
-            info!(line, call_id = invite.call_id(), status = response.status, "phone refused");
+            debug!(line, call_id = invite.call_id(), status = response.status, "phone refused");
             return out.tell(line, Notice::Refuses(response.status));
         }
         let Ok(dialog) = Dialog::of_our_invite(response, to) else {
@@ -143,7 +147,7 @@ impl Agent {
             self.end(line, call, Cause::BearerCapability, out);
             return out.tell(line, Notice::Refuses(488));
         };
-        info!(line, call_id = invite.call_id(), "phone answered");
+        debug!(line, call_id = invite.call_id(), "phone answered");
         let audio = description.audio;
         let call = Established {
             dialog,
@@ -156,7 +160,6 @@ impl Agent {
         };
         self.calls.insert(line.to_owned(), Call::Established(Box::new(call)));
         out.tell(line, Notice::Answers(remote_media(&audio)));
-        out.push(Action::SaveDialogs);
     }
 
     /// The same INVITE with an answer to the phone's challenge. Only a fixed account's own
@@ -193,7 +196,7 @@ impl Agent {
         cause: Cause,
         out: &mut Actions,
     ) {
-        info!(line, call_id = call.invite.call_id(), cause = cause.text(), "call taken back");
+        debug!(line, call_id = call.invite.call_id(), cause = cause.text(), "call taken back");
         let Outgoing { tx, invite, to, provisional, .. } = call;
         if provisional {
             self.send_cancel(&invite, to, cause, out);
@@ -203,7 +206,13 @@ impl Agent {
     }
 
     /// RFC 3261 §9.1: the INVITE's Request-URI, top Via, From, To, Call-ID, Route and number.
-    fn send_cancel(&mut self, invite: &Request, to: Peer, cause: Cause, out: &mut Actions) {
+    pub(super) fn send_cancel(
+        &mut self,
+        invite: &Request,
+        to: Peer,
+        cause: Cause,
+        out: &mut Actions,
+    ) {
         let mut headers = Headers::default();
         for (name, value) in invite.headers.iter() {
             match name {
@@ -225,24 +234,28 @@ impl Agent {
 
     /// A final response to an INVITE that was taken back. A 2xx crossed our CANCEL.
     pub(super) fn handle_faded(&mut self, faded: &Faded, response: &Response, out: &mut Actions) {
-        if response.status >= 300 {
-            return;
-        }
-        if let Ok(mut dialog) = Dialog::of_our_invite(response, faded.to) {
-            self.send_ack(&dialog, response, out);
-            let to = dialog.hop();
-            let via = self.via(to);
-            let mut bye = dialog.request("BYE", &via);
-            bye.headers.push("Reason", reason(faded.cause));
-            bye.headers.push("User-Agent", PRODUCT);
-            let tx = (self.around.new_tx)();
-            self.purposes.insert(tx, Purpose::Ending);
-            out.push(Action::Send { tx, request: bye, to });
+        out.push(Action::SaveDialogs);
+        if response.status < 300 {
+            self.refuse_answer(response, faded.to, faded.cause, out);
         }
     }
 
-    /// A 2xx that no transaction waits for: the phone has not seen our ACK, or another phone
-    /// behind a fork has answered too (RFC 3261 §13.2.2.4).
+    /// ACK and BYE for a 2xx that nobody wants.
+    fn refuse_answer(&mut self, ok: &Response, source: Peer, cause: Cause, out: &mut Actions) {
+        let Ok(mut dialog) = Dialog::of_our_invite(ok, source) else { return };
+        self.send_ack(&dialog, ok, out);
+        let to = dialog.hop();
+        let via = self.via(to);
+        let mut bye = dialog.request("BYE", &via);
+        bye.headers.push("Reason", reason(cause));
+        bye.headers.push("User-Agent", PRODUCT);
+        let tx = (self.around.new_tx)();
+        self.purposes.insert(tx, Purpose::Ending);
+        out.push(Action::Send { tx, request: bye, to });
+    }
+
+    /// A 2xx that no transaction waits for: the phone has not seen our ACK, or answers what an
+    /// earlier apid asked, or another phone behind a fork has answered too (RFC 3261 §13.2.2.4).
     pub fn handle_stray_ok(&mut self, response: &Response, source: Peer, out: &mut Actions) {
         let ours = |call: &Call| match call {
             Call::Established(call) if call.dialog.owns_response(response) => {
@@ -252,10 +265,8 @@ impl Agent {
         };
         if let Some(dialog) = self.calls.values().find_map(ours) {
             self.send_ack(&dialog, response, out);
-        } else if response.headers.get("Call-ID").is_some_and(|id| id.ends_with("@tipring"))
-            && let Ok(dialog) = Dialog::of_our_invite(response, source)
-        {
-            self.send_ack(&dialog, response, out);
+        } else if response.headers.get("Call-ID").is_some_and(|id| id.ends_with(CALL_ID_END)) {
+            self.refuse_answer(response, source, Cause::NormalClearing, out);
         }
     }
 

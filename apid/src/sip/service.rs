@@ -253,6 +253,9 @@ impl Service {
         mut arrivals: mpsc::Receiver<Arrival>,
         mut orders: mpsc::Receiver<Order>,
     ) {
+        let mut out = Actions::default();
+        self.agent.handle_start(&mut out);
+        self.perform(&mut out);
         loop {
             let wait_ms =
                 self.agent.next_time_ms().map_or(60_000, |at| at.saturating_sub(now_ms()));

@@ -4,6 +4,7 @@
 //! leaves one or the other. No sync to the disk, which only a power failure would need.
 
 use super::agent::{Agent, Saved};
+use crate::auth::write_private;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -29,7 +30,7 @@ impl Store {
     /// What an earlier apid kept. A file that cannot be read is as good as none: the phones
     /// register again.
     pub(super) fn load(&self) -> Saved {
-        Saved { bindings: self.read("bindings.json"), dialogs: self.read("dialogs.json") }
+        Saved { bindings: self.read("bindings.json"), calls: self.read("dialogs.json") }
     }
 
     fn read<T: DeserializeOwned + Default>(&self, name: &str) -> T {
@@ -53,15 +54,13 @@ impl Store {
     }
 
     pub(super) fn save_dialogs(&self, agent: &Agent) {
-        self.write("dialogs.json", &agent.dialogs());
+        self.write("dialogs.json", &agent.calls_to_save());
     }
 
     fn write(&self, name: &str, value: &impl Serialize) {
         let path = self.dir.join(name);
-        let beside = self.dir.join(format!("{name}.new"));
         let text = serde_json::to_vec(value).expect("plain data can always be written as JSON");
-        let done = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &path));
-        if let Err(error) = done {
+        if let Err(error) = write_private(&path, &text) {
             warn!(path = %path.display(), %error, "cannot keep state; a restart would lose it");
         }
     }

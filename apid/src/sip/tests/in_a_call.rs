@@ -34,9 +34,9 @@ fn hold_and_refresh_by_the_phone() {
 #[test]
 fn a_restarted_apid_still_has_the_call() {
     let (b, tag) = Bench::in_call();
-    let text = serde_json::to_string(&b.agent.dialogs()).unwrap();
+    let text = serde_json::to_string(&b.agent.calls_to_save()).unwrap();
     let restart = || {
-        let saved = Saved { dialogs: serde_json::from_str(&text).unwrap(), ..Saved::default() };
+        let saved = Saved { calls: serde_json::from_str(&text).unwrap(), ..Saved::default() };
         let agent = agent(&settings(), saved);
         Bench { agent, now_ms: T0, txs: 0, done: vec![] }
     };

@@ -9,7 +9,7 @@ mod registration;
 use super::agent::{Action, Actions, Agent, Notice, Saved, Surroundings};
 use super::call::TxId;
 use super::digest::{self, Algorithm};
-use super::message::{Peer, Request, Response, Transport};
+use super::message::{Headers, Peer, Request, Response, Transport};
 use super::settings::{AccountKind, AccountSettings, SipSettings};
 use crate::control::{Cause, MediaAnswer, MediaOffer, RegistrationChange, SignallingError};
 use crate::view::CallerIdView;

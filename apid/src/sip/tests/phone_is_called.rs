@@ -72,7 +72,7 @@ fn a_ring_is_taken_back_after_a_provisional_response_only() {
     b.reply(tx, &from_phone(&invite, 180, ""));
     assert_eq!(b.done, [], "once is enough");
     b.reply(tx, &from_phone(&invite, 487, ""));
-    assert_eq!(b.done, []);
+    assert_eq!(b.done, [Action::SaveDialogs]);
 }
 
 #[test]
@@ -132,4 +132,31 @@ fn a_fixed_phones_challenge_is_answered_once() {
     // And it has to prove itself too.
     b.send(&self::invite("600", 1, SDP), FIXED);
     assert_eq!(b.statuses(), [401]);
+}
+
+#[test]
+fn what_an_earlier_apid_left_ringing_is_taken_back() {
+    let (mut b, tx, invite) = Bench::ringing();
+    b.reply(tx, &from_phone(&invite, 180, ""));
+    let restart = |b: &Bench| {
+        let text = serde_json::to_string(&b.agent.calls_to_save()).unwrap();
+        let calls = serde_json::from_str(&text).unwrap();
+        let agent = agent(&settings(), Saved { calls, ..Saved::default() });
+        Bench { agent, now_ms: T0, txs: 0, done: vec![] }
+    };
+    let mut next = restart(&b);
+    next.act(Agent::handle_start);
+    let (_, cancel, to) = next.sent().remove(0);
+    assert_eq!((cancel.method.as_str(), to), ("CANCEL", udp(PHONE)));
+    assert_eq!(cancel.headers.get("Via"), invite.headers.get("Via"));
+    let mut third = restart(&next);
+    third.act(Agent::handle_start);
+    assert_eq!(third.methods(), [""; 0], "once");
+    // It was lifted all the same.
+    let answer = from_phone(&invite, 200, SDP);
+    next.act(|agent, out| agent.handle_stray_ok(&answer, udp(PHONE), out));
+    assert_eq!((next.methods(), next.notices()), (vec!["ACK".into(), "BYE".into()], vec![]));
+    let foreign = Response { headers: Headers::default(), ..answer };
+    next.act(|agent, out| agent.handle_stray_ok(&foreign, udp(PHONE), out));
+    assert_eq!(next.done, []);
 }

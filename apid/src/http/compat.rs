@@ -6,10 +6,11 @@ use super::access::Who;
 use super::body::{AnyBody, OptionalBody, unsupported};
 use super::playbacks::audio_of;
 use super::problem::Problem;
+use crate::audio_format;
 use crate::auth::Caller;
 use crate::control::{PlayOptions, PlaySource};
 use crate::view::{CadenceChoice, RingRequest, ToneRequest, ToneStep};
-use actix_web::web::{Data, Json, Query};
+use actix_web::web::{self, Data, Json, Query};
 use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -204,7 +205,7 @@ struct PlaySuccess {
     status: &'static str,
     /// For people.
     message: &'static str,
-    /// Octets of the body.
+    /// Octets of the samples, 16 bit at 8 kHz.
     bytes_written: usize,
 }
 
@@ -228,11 +229,26 @@ async fn post_play_audio(
     if body.is_json() {
         return Err(unsupported(&body.media_type, "application/octet-stream, audio/wav"));
     }
-    let source = audio_of(&body)?;
+    let samples = match audio_of(&body)? {
+        PlaySource::Wav(wav) => converted(wav).await?,
+        PlaySource::Pcm(samples) => samples,
+        _ => Vec::new(),
+    };
+    let bytes_written = samples.len() * 2;
     let line = query.into_inner().resolve(&state, &who.0)?;
-    state.control.play(&who.0, &line, source, PlayOptions::default()).await?;
-    let bytes_written = body.octets.len();
+    let options = PlayOptions::default();
+    state.control.play(&who.0, &line, PlaySource::Pcm(samples), options).await?;
     Ok(Json(PlaySuccess { status: "success", message: "Audio is playing", bytes_written }))
+}
+
+/// Samples of a WAV file: these routes tell how many were taken.
+async fn converted(wav: Vec<u8>) -> Result<Vec<i16>, Problem> {
+    let converted = web::block(move || audio_format::decode_wav(&wav)).await;
+    match converted {
+        Ok(Ok(samples)) => Ok(samples),
+        Ok(Err(error)) => Err(Problem::invalid("body", error)),
+        Err(_) => Err(Problem::invalid("body", "the conversion was broken off")),
+    }
 }
 
 /// A tone, in the query.
@@ -268,9 +284,9 @@ struct ToneSuccess {
     /// For people.
     message: &'static str,
     /// Hz.
-    frequency: f64,
+    frequency: u16,
     /// ms.
-    duration: f64,
+    duration: u32,
     /// Octets of as much linear audio.
     bytes_written: u64,
 }
@@ -293,15 +309,15 @@ async fn post_generate_tone(
     let frequency = within("frequency", body.0.frequency.or(query.frequency), 20.0, 3800.0)?;
     let duration = within("duration", body.0.duration.or(query.duration), 1.0, 600_000.0)?;
     let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
-    let duration_ms = duration.round() as u32;
-    let frequency_hz = vec![frequency.round() as u16];
+    let (frequency, duration_ms) = (frequency.round() as u16, duration.round() as u32);
+    let frequency_hz = vec![frequency];
     let tone = ToneRequest::Step(ToneStep { frequency_hz, level_dbm0: None, duration_ms });
     state.control.play(&who.0, &line, PlaySource::Tone(tone), PlayOptions::default()).await?;
     Ok(Json(ToneSuccess {
         status: "success",
         message: "Tone is playing",
         frequency,
-        duration,
+        duration: duration_ms,
         bytes_written: u64::from(duration_ms) * 16,
     }))
 }

@@ -1,8 +1,8 @@
 //! The console: one page that shows the lines and lets one try them. Embedded, and nothing in it
 //! comes from elsewhere.
 
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, get};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Nothing but our own files, sockets to ourselves, no frames around us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -19,27 +19,18 @@ fn file(content_type: &str, text: &'static str) -> HttpResponse {
 }
 
 /// The console.
-#[utoipa::path(tag = "system", responses(
-    (status = 200, description = "The console", body = String, content_type = "text/html")
-))]
 #[get("/")]
 async fn get_console() -> HttpResponse {
     file("text/html; charset=utf-8", include_str!("../../web/console.html"))
 }
 
 /// Its script.
-#[utoipa::path(tag = "system", responses(
-    (status = 200, description = "Its script", body = String, content_type = "text/javascript")
-))]
 #[get("/console.js")]
 async fn get_console_script() -> HttpResponse {
     file("text/javascript; charset=utf-8", include_str!("../../web/console.js"))
 }
 
 /// Its looks.
-#[utoipa::path(tag = "system", responses(
-    (status = 200, description = "Its looks", body = String, content_type = "text/css")
-))]
 #[get("/console.css")]
 async fn get_console_style() -> HttpResponse {
     file("text/css; charset=utf-8", include_str!("../../web/console.css"))

@@ -3,8 +3,8 @@
 use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
-    audio_socket, calls, compat, compat_status, console, event_socket, lines, playbacks,
-    recordings, sim, streams, system, tickets,
+    audio_socket, calls, compat, compat_status, event_socket, lines, playbacks, recordings, sim,
+    streams, system, tickets,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -38,7 +38,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     sim::configure(config);
     system::configure(config);
     tickets::configure(config);
-    console::configure(config);
     compat::configure(config);
     compat_status::configure(config);
     sockets(config);

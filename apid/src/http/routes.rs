@@ -79,6 +79,9 @@ impl RouteTable {
     }
 }
 
+/// Pages that are no part of the described interface.
+const PAGES: [&str; 4] = ["/", "/console.js", "/console.css", "/docs"];
+
 /// Whatever no handler took: a known path with another method is 405, else 404.
 ///
 /// # Errors
@@ -88,7 +91,9 @@ pub(super) async fn nothing_here(
     table: web::Data<RouteTable>,
     _state: web::Data<State>,
 ) -> Result<&'static str, Problem> {
-    Err(match table.methods_of(request.path()) {
+    let page = PAGES.contains(&request.path()) || request.path().starts_with("/docs/");
+    let methods = if page { Some(&["GET", "HEAD"][..]) } else { table.methods_of(request.path()) };
+    Err(match methods {
         Some(methods) => Problem::new(
             Kind::MethodNotAllowed,
             format!("{} knows {}", request.path(), methods.join(", ")),

@@ -2,7 +2,8 @@
 
 use super::routes::{RouteTable, nothing_here};
 use super::settings::HttpSettings;
-use super::{State, access, openapi};
+use super::system::Description;
+use super::{State, access, console, openapi};
 use crate::control::Control;
 use crate::view::PortDiagnostics;
 use actix_web::body::MessageBody;
@@ -13,7 +14,7 @@ use actix_web::{App, Error, HttpServer};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use utoipa_actix_web::AppExt as _;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// A running request may take so long to end after a stop.
 const SHUTDOWN_S: u64 = 2;
@@ -151,8 +152,10 @@ pub(super) fn app(
         .app_data(state)
         .app_data(path_settings())
         .app_data(query_settings())
+        .app_data(Data::new(Description::of(&api)))
+        .configure(console::configure)
         .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
         .default_service(web::to(nothing_here))
         .wrap(from_fn(access::gate))
 }

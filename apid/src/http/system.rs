@@ -67,7 +67,31 @@ async fn get_metrics(state: Data<State>, who: Who) -> Result<HttpResponse, Probl
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }
 
+/// The description of the interface, made once.
+pub(super) struct Description(String);
+
+impl Description {
+    /// As text.
+    pub(super) fn of(api: &utoipa::openapi::OpenApi) -> Self {
+        Self(serde_json::to_string(api).expect("a description has nothing that JSON has not"))
+    }
+}
+
+/// This description.
+#[utoipa::path(tag = "system", responses(
+    (status = 200, description = "OpenAPI", body = serde_json::Value)
+))]
+#[get("/openapi.json")]
+async fn get_openapi(description: Data<Description>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description.0.clone())
+}
+
 /// The routes of this file.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.service(get_diagnostics).service(get_healthz).service(get_readyz).service(get_metrics);
+    config
+        .service(get_diagnostics)
+        .service(get_healthz)
+        .service(get_readyz)
+        .service(get_metrics)
+        .service(get_openapi);
 }

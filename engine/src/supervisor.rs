@@ -29,8 +29,9 @@ const ROUND_MS: u16 = 3;
 const BEAT_MS: u32 = 100;
 /// How long a newcomer may take to greet.
 const GREETING_PATIENCE: Duration = Duration::from_millis(100);
-/// A loop that has not ticked for this long ends the engine, so that it is started anew, ms.
-const STUCK_MS: u32 = 3000;
+/// A loop that has not ticked for this long ends the engine, so that it is started anew: longer
+/// than another program may keep the processor, ms.
+const STUCK_MS: u32 = 10_000;
 
 /// The supervisor's end of one frame loop.
 #[derive(Debug)]

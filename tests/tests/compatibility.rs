@@ -131,11 +131,7 @@ fn plays_audio_and_tones_into_a_lifted_line() {
         let answer = rest.post_body("/play-audio", "application/octet-stream", &body);
         let answer = answer.expect_json(200);
         assert_eq!(answer["status"], "success");
-        assert_eq!(
-            answer["bytes_written"].as_u64(),
-            Some(body.len() as u64),
-            "{answer}"
-        );
+        assert_eq!(answer["bytes_written"].as_u64(), Some(body.len() as u64), "{answer}");
         let heard =
             tipring_tests::wait::until("it in the earpiece", tipring_tests::wait::GENEROUS, || {
                 let heard = ear.audio();

@@ -131,7 +131,7 @@ impl Importer {
         if !named.is_empty() {
             self.security.push((
                 "allowed_origins",
-                Value::from_iter(named.into_iter().cloned()).to_string(),
+                named.into_iter().cloned().collect::<Value>().to_string(),
             ));
         }
     }

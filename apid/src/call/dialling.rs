@@ -87,17 +87,14 @@ impl Switch {
         let ends = Ends { from: format!("line:{line}"), to: format!("number:{number}") };
         let legs = vec![LegRecord::line(line, LegState::Connected)];
         let ring = self.default_ring(line);
-        match self.begin(ends, legs, Stage::RingingTo, ring, now) {
-            Ok(call) => {
-                do_(out, call, Order::Tag { line: line.to_owned() });
-                self.tell(call, News::Started, out);
-                self.route(call, line, target, out, now);
-            }
-            Err(_) => {
-                let tone = Some(ProgressTone::Congestion);
-                do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
-            }
-        }
+        let Ok(call) = self.begin(ends, legs, Stage::RingingTo, ring, now) else {
+            let tone = Some(ProgressTone::Congestion);
+            do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
+            return;
+        };
+        do_(out, call, Order::Tag { line: line.to_owned() });
+        self.tell(call, News::Started, out);
+        self.route(call, line, target, out, now);
     }
 
     pub(super) fn start_dialling(&mut self, line: &str) {

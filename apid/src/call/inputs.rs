@@ -21,13 +21,6 @@ impl Switch {
             LineEvent::State { state, phase } => self.line_state(line, state, phase, now, out),
             LineEvent::Digit { digit, .. } => self.digit(line, char::from(digit), now, out),
             LineEvent::RingStopped { cause } => self.ring_stopped(line, cause, now, out),
-            LineEvent::BridgeEnded { .. } => {
-                if let Some(call) = self.call_of(line)
-                    && self.calls.get(&call).is_some_and(|record| record.stage == Stage::Talking)
-                {
-                    self.end(call, Cause::NormalClearing, None, now, out);
-                }
-            }
             LineEvent::RtpSilent { silent_ms } => {
                 let limit = self.config.media_timeout_ms;
                 if let Some(call) = self.call_of(line)
@@ -37,6 +30,8 @@ impl Switch {
                     self.end(call, Cause::RecoveryOnTimer, None, now, out);
                 }
             }
+            // A bridge ends because a phone was put down, is lost or was told to: that comes by
+            // itself, and says why.
             _ => {}
         }
     }
@@ -86,9 +81,9 @@ impl Switch {
         }
         match cause {
             RingStop::Answered => self.leg_answered(call, line, now, out),
-            RingStop::Timeout => self.to_failed(call, Cause::NoAnswer, None, now, out),
-            RingStop::Stopped => self.to_failed(call, Cause::NormalClearing, None, now, out),
-            RingStop::Device => self.to_failed(call, Cause::CallRejected, None, now, out),
+            RingStop::Timeout => self.callee_failed(call, Cause::NoAnswer, None, now, out),
+            RingStop::Stopped => self.callee_failed(call, Cause::NormalClearing, None, now, out),
+            RingStop::Device => self.callee_failed(call, Cause::CallRejected, None, now, out),
         }
     }
 
@@ -116,19 +111,16 @@ impl Switch {
         let mut leg = LegRecord::line(line, LegState::Connected);
         leg.unaccepted = true;
         let ring = self.default_ring(line);
-        match self.begin(ends, vec![leg], Stage::RingingTo, ring, now) {
-            Ok(call) => {
-                do_(out, call, Order::Take { line: line.to_owned(), media });
-                do_(out, call, Order::Tag { line: line.to_owned() });
-                self.tell(call, News::Started, out);
-                let target = self.config.plan.exact(&to).cloned();
-                self.route(call, line, target, out, now);
-            }
-            Err(_) => {
-                let cause = Cause::ResourceUnavailable;
-                do_(out, CallNumber(0), Order::Drop { line: line.to_owned(), cause });
-            }
-        }
+        let Ok(call) = self.begin(ends, vec![leg], Stage::RingingTo, ring, now) else {
+            let cause = Cause::ResourceUnavailable;
+            do_(out, CallNumber(0), Order::Drop { line: line.to_owned(), cause });
+            return;
+        };
+        do_(out, call, Order::Take { line: line.to_owned(), media });
+        do_(out, call, Order::Tag { line: line.to_owned() });
+        self.tell(call, News::Started, out);
+        let target = self.config.plan.exact(&to).cloned();
+        self.route(call, line, target, out, now);
     }
 
     pub(super) fn alerting(&mut self, line: &str, out: &mut Vec<Action>) {
@@ -152,7 +144,7 @@ impl Switch {
     ) {
         let Some(call) = self.call_of(line) else { return };
         if self.calls.get(&call).is_some_and(|record| !record.is_over()) {
-            self.to_failed(call, cause, Some(line), now, out);
+            self.callee_failed(call, cause, Some(line), now, out);
         }
     }
 

@@ -380,7 +380,7 @@ impl Switch {
         now: Moment,
     ) {
         match target {
-            None => self.to_failed(call, Cause::UnallocatedNumber, None, now, out),
+            None => self.callee_failed(call, Cause::UnallocatedNumber, None, now, out),
             Some(Target::Line(line)) => self.ring_callee(call, &line, out, now),
             Some(Target::Echo) => {
                 self.accept(call, caller, out);
@@ -431,7 +431,7 @@ impl Switch {
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.ends.to = format!("line:{to}");
         if let Some(cause) = cause {
-            self.to_failed(call, cause, None, now, out);
+            self.callee_failed(call, cause, None, now, out);
             return;
         }
         record.stage = Stage::RingingTo;
@@ -468,7 +468,7 @@ impl Switch {
 
     /// Whom the caller wants cannot be had. A caller with an open ear hears why; any other is
     /// hung up on. `refused` is the SIP phone that refused.
-    pub(super) fn to_failed(
+    pub(super) fn callee_failed(
         &mut self,
         call: CallNumber,
         cause: Cause,
@@ -477,27 +477,24 @@ impl Switch {
         out: &mut Vec<Action>,
     ) {
         let Some(record) = self.calls.get_mut(&call) else { return };
-        let callee =
+        let rings =
             record.legs.iter_mut().find(|leg| leg.state == LegState::Ringing && leg.line.is_some());
-        if let Some(leg) = callee {
+        if let Some(leg) = rings {
             leg.state = LegState::Ended;
             let line = leg.line.clone().unwrap_or_default();
-            do_(
-                out,
-                call,
-                if refused == Some(line.as_str()) {
-                    Order::Refused { line }
-                } else {
-                    Order::StopRing { line, cause }
-                },
-            );
+            let order = if refused == Some(line.as_str()) {
+                Order::Refused { line }
+            } else {
+                Order::StopRing { line, cause }
+            };
+            do_(out, call, order);
         }
-        let open_ear = record
+        let listens = record
             .legs
             .first_mut()
             .filter(|leg| leg.state == LegState::Connected && !leg.unaccepted)
             .and_then(|leg| leg.line.clone());
-        let Some(caller) = open_ear else {
+        let Some(caller) = listens else {
             self.end(call, cause, None, now, out);
             return;
         };

@@ -80,12 +80,11 @@ impl Attached {
 pub(super) fn kind(entry: &LineEntry, row: Option<&LineRow>) -> LineKind {
     use tipring_shm_proto::command::LineKind as Theirs;
     match row.map(|row| row.kind) {
-        Some(Theirs::Sim) => LineKind::Sim,
         Some(Theirs::Dahdi) => LineKind::Dahdi,
         Some(Theirs::Rtp) => LineKind::Sip,
         None if entry.sip => LineKind::Sip,
         None if entry.label.starts_with("dahdi/") => LineKind::Dahdi,
-        None => LineKind::Sim,
+        Some(Theirs::Sim) | None => LineKind::Sim,
     }
 }
 

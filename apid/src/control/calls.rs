@@ -1,7 +1,8 @@
 //! Calls: look, place, end.
+#![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::need;
-use super::lines::invalid;
+use super::lines::{invalid, refused};
 use super::{Cause, Control, Refused, lock, media, moment};
 use crate::auth::{Caller, Scope};
 use crate::call::{CallNumber, CallRecord};
@@ -95,7 +96,7 @@ impl Control {
         }
         let mut switch = lock(&self.0.switch);
         let placed = switch.place(&from.entry.id, &to.entry.id, order, moment(&self.0));
-        let (call, actions) = placed.map_err(|busy| self.busy(busy, &from.entry))?;
+        let (call, actions) = placed.map_err(|busy| refused(busy, &from.entry.id))?;
         self.apply(&mut switch, actions);
         let record = switch.call(call).ok_or(Refused::NoSuchCall)?;
         Ok(record.view())
@@ -135,7 +136,7 @@ impl Control {
         }
         let on = on.unwrap_or(call.state != CallState::Held);
         let lines: Vec<String> = call.legs.into_iter().filter_map(|leg| leg.line).collect();
-        let mut refused = None;
+        let mut last_refused = None;
         let mut any = false;
         for line in lines {
             let Some(engine) = self.directory().get(&line).and_then(|entry| entry.engine) else {
@@ -148,10 +149,10 @@ impl Control {
                     let actions = switch.note_hold(&line, on);
                     self.apply(&mut switch, actions);
                 }
-                Err(why) => refused = Some(why),
+                Err(why) => last_refused = Some(why),
             }
         }
-        match (any, refused) {
+        match (any, last_refused) {
             (false, Some(why)) => Err(why),
             (false, None) => Err(Refused::EngineAway),
             (true, _) => {

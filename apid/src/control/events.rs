@@ -273,8 +273,8 @@ impl Control {
     }
 }
 
-fn dbm0(level: TenthDbm0) -> f32 {
-    f32::from(level.0) / 10.0
+fn dbm0(level: TenthDbm0) -> f64 {
+    f64::from(level.0) / 10.0
 }
 
 fn playback_end(cause: event::PlaybackEnd) -> PlaybackEnd {

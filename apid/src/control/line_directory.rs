@@ -123,7 +123,8 @@ impl LineDirectory {
 fn sip_entry(account: &Account, rtp_lines: &mut BTreeMap<String, u16>) -> LineEntry {
     let id = account.user.value.as_str();
     let number = rtp_lines.get(id).copied().unwrap_or_else(|| {
-        let free = (1..).find(|n| !rtp_lines.values().any(|taken| taken == n)).unwrap_or(u16::MAX);
+        let free =
+            (1..u16::MAX).find(|n| !rtp_lines.values().any(|taken| taken == n)).unwrap_or(u16::MAX);
         rtp_lines.insert(id.to_owned(), free);
         free
     });

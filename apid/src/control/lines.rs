@@ -65,13 +65,13 @@ impl Control {
         request: RingRequest,
     ) -> Result<String, Refused> {
         let at = self.attached(caller, Scope::Control, line)?;
-        let order = self.ring_order(request.cadence, request.caller_id, request.timeout_ms)?;
+        let order =
+            self.ring_order(request.cadence.as_ref(), request.caller_id, request.timeout_ms)?;
         let (told, outcome) = oneshot::channel();
         let call = {
             let mut switch = lock(&self.0.switch);
-            let (call, actions) = switch
-                .ring(line, order, moment(&self.0))
-                .map_err(|busy| self.busy(busy, &at.entry))?;
+            let (call, actions) =
+                switch.ring(line, order, moment(&self.0)).map_err(|busy| refused(busy, line))?;
             lock(&self.0.ring_waiters).insert(call, told);
             self.apply(&mut switch, actions);
             call
@@ -86,7 +86,7 @@ impl Control {
 
     pub(super) fn ring_order(
         &self,
-        cadence: Option<crate::view::CadenceChoice>,
+        cadence: Option<&crate::view::CadenceChoice>,
         caller_id: Option<crate::view::CallerIdView>,
         timeout_ms: Option<u32>,
     ) -> Result<RingOrder, Refused> {
@@ -99,19 +99,8 @@ impl Control {
         if !(1..=600_000).contains(&timeout_ms) {
             return Err(invalid("timeout_ms", "allowed is 1 to 600000"));
         }
-        let cadence_ms = tones::cadence(cadence.as_ref())?;
+        let cadence_ms = tones::cadence(cadence)?;
         Ok(RingOrder { caller, timeout_ms, cadence_ms })
-    }
-
-    pub(super) fn busy(&self, busy: Busy, entry: &LineEntry) -> Refused {
-        match busy {
-            Busy::Line(tipring_shm_proto::command::LineState::Offline) => {
-                Refused::WrongState { state: LineState::Offline }
-            }
-            Busy::Line(state) => Refused::LineBusy { state: state.into() },
-            Busy::Absent => Refused::Signalling(format!("{} is not registered", entry.id)),
-            Busy::Full => Refused::Full { what: "calls" },
-        }
     }
 
     /// Stops the bell, and ends the call it rang for. Needs `control`.
@@ -204,8 +193,7 @@ impl Control {
         }
         at.need_off_hook()?;
         let mut switch = lock(&self.0.switch);
-        let actions =
-            switch.answer(line, moment(&self.0)).map_err(|busy| self.busy(busy, &at.entry))?;
+        let actions = switch.answer(line, moment(&self.0)).map_err(|busy| refused(busy, line))?;
         self.apply(&mut switch, actions);
         Ok(())
     }
@@ -320,6 +308,18 @@ impl Control {
             rtp_port: rtp.map(|rtp| rtp.local_port),
             registration: self.signalling().registration(&entry.id),
         }
+    }
+}
+
+/// Why a line cannot have a call now.
+pub(super) fn refused(busy: Busy, line: &str) -> Refused {
+    match busy {
+        Busy::Line(tipring_shm_proto::command::LineState::Offline) => {
+            Refused::WrongState { state: LineState::Offline }
+        }
+        Busy::Line(state) => Refused::LineBusy { state: state.into() },
+        Busy::Absent => Refused::Signalling(format!("{line} is not registered")),
+        Busy::Full => Refused::Full { what: "calls" },
     }
 }
 

@@ -111,9 +111,8 @@ impl Control {
         }
         let now = Moment { ms: 0, wall: SystemTime::now() };
         for entry in lines.entries().filter(|entry| entry.sip) {
-            let registered = signalling.registration(&entry.id).is_some_and(|r| r.registered);
-            let (line, reachable) = (entry.id.clone(), registered);
-            switch.handle(Input::Reachable { line, reachable }, now);
+            let reachable = signalling.registration(&entry.id).is_some_and(|r| r.registered);
+            switch.handle(Input::Reachable { line: entry.id.clone(), reachable }, now);
         }
         let control = Self(Arc::new(Shared {
             hub: Hub::new(),

@@ -1,6 +1,7 @@
 //! What signalling reports of phones on the network. Called by the implementor of
 //! [`super::Signalling`]; each returns as soon as it is noted, what follows comes as calls of
 //! that trait.
+#![expect(clippy::unused_async, reason = "signalling need not know which of these wait")]
 
 use super::media::{common_law, rtp};
 use super::{Cause, Control, RegistrationChange, RemoteMedia, lock};

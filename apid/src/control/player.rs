@@ -1,4 +1,5 @@
 //! Somebody speaks into a line, in pieces of any length, as they come.
+#![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::playback::Started;
 use super::{Control, Refused, lock};

@@ -1,5 +1,6 @@
 //! The simulated phone: what its user does, and what happens to its card. Needs `control`; faults
 //! need `admin`.
+#![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::Attached;
 use super::lines::{digits_of, invalid};

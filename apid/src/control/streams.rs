@@ -1,4 +1,5 @@
 //! Audio streams that are started by one request and taken up by another.
+#![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::need;
 use super::lines::invalid;

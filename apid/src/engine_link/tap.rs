@@ -17,6 +17,7 @@ const PATIENCE: usize = 2;
 
 /// What a tap delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most of them are frames")]
 pub enum TapItem {
     /// 20 ms of what was asked for.
     Frame {

@@ -148,10 +148,8 @@ fn leave(shared: &Shared, attachment: &Attachment) {
 
 /// The engine says nothing after the handshake: anything but "nothing yet" is its end.
 fn is_closed(mut stream: &UnixStream) -> bool {
-    match stream.read(&mut [0; 1]) {
-        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
-        Ok(_) => true,
-    }
+    let said = stream.read(&mut [0; 1]);
+    said.map_or_else(|error| error.kind() != std::io::ErrorKind::WouldBlock, |_| true)
 }
 
 fn rows(map: &EngineMap) -> Vec<(LineId, LineRow)> {

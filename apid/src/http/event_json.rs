@@ -94,8 +94,8 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
 }
 
 /// Power as a fraction of a full-scale sine's, which is +3.17 dBm0 (ITU-T G.711 §7).
-fn fraction_of_full_scale(level_dbm0: f32) -> f32 {
-    10f32.powf((level_dbm0 - 3.17) / 10.0).min(1.0)
+fn fraction_of_full_scale(level_dbm0: f64) -> f64 {
+    10f64.powf((level_dbm0 - 3.17) / 10.0).min(1.0)
 }
 
 const fn digit_source(source: DigitSource) -> &'static str {

@@ -106,7 +106,7 @@ pub enum NoticeBody {
         /// How long.
         duration_ms: u16,
         /// Level of the stronger tone; null where there was none.
-        signal_level_dbm0: Option<f32>,
+        signal_level_dbm0: Option<f64>,
         /// Where it was seen.
         source: DigitSource,
     },
@@ -115,7 +115,7 @@ pub enum NoticeBody {
         /// Speaks now.
         active: bool,
         /// Level of the deciding frame.
-        level_dbm0: f32,
+        level_dbm0: f64,
         /// When the person began to speak.
         started_at: Option<Timestamp>,
         /// When the person ceased.

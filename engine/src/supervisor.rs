@@ -315,11 +315,13 @@ impl Watch {
     }
 
     fn check(&mut self, now: Nanos, uplink: &Uplink) -> Option<LoopId> {
+        // Where nobody was run, a machine that was paused say, no loop is to blame.
+        let nobody_ran = now.ms_since(self.beaten) > 10 * BEAT_MS;
         self.beaten = now;
         for (index, (seen, at)) in self.loops.iter_mut().enumerate() {
             let id = LoopId(index as u8);
             let ticks = uplink.counters(id).get(Counter::ticks_total);
-            if ticks != *seen {
+            if nobody_ran || ticks != *seen {
                 (*seen, *at) = (ticks, now);
             } else if now.ms_since(*at) > STUCK_MS {
                 return Some(id);

@@ -77,7 +77,10 @@ impl Baresip {
     pub fn start(telephone: &Telephone) -> Self {
         let phone = Self::start_unregistered(telephone);
         if telephone.password.is_some() {
-            phone.expect("REGISTER_OK", |m| m["type"] == "REGISTER_OK");
+            // The event may come before its control port is connected; the log keeps it.
+            crate::wait::until_true("its registration", GENEROUS, || {
+                phone.log().contains("[1 binding]")
+            });
         }
         phone
     }

@@ -202,6 +202,21 @@ impl Rest {
         panic!("line {id} did not become {state}: {last}");
     }
 
+    /// Waits until the line shows this hook position, known from that source.
+    #[track_caller]
+    pub fn hook_becomes(&self, id: &str, hook: &str, source: &str) {
+        let mut last = Value::Null;
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < crate::wait::GENEROUS {
+            last = self.line(id);
+            if last["hook"] == hook && last["hook_source"] == source {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("hook of {id} did not become {hook} from {source}: {last}");
+    }
+
     /// The user of a simulated phone lifts its handset or puts it down.
     #[track_caller]
     pub fn hook(&self, line: &str, off: bool) {

@@ -191,7 +191,12 @@ pub struct Hearing {
 /// it was recognised.
 pub fn hearing(said: &[i16], heard: &[i16]) -> Option<Hearing> {
     let points = follow(said, heard, 100, 100);
-    let good = |p: &Point| p.score > 0.7;
+    // A sweep may resemble another one elsewhere: what does not fit the rest is not recognised.
+    let mut offsets: Vec<f64> =
+        points.iter().filter(|p| p.score > 0.7).map(Point::offset_ms).collect();
+    offsets.sort_by(f64::total_cmp);
+    let usual = *offsets.get(offsets.len() / 2)?;
+    let good = |p: &Point| p.score > 0.7 && (p.offset_ms() - usual).abs() < 150.0;
     let first = points.iter().position(good)?;
     let last = points.iter().rposition(good)?;
     let inside = &points[first..=last];

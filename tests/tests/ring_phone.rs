@@ -36,7 +36,8 @@ fn until_it_is_answered() {
     rest.post("/v1/lines/phone1/ring", &json!({})).expect_problem(409, "line-busy");
     rest.post_empty("/v1/lines/phone1/hangup").check(202);
     phone.expect_event("CALL_CLOSED");
-    assert_eq!(rest.line_becomes("phone1", "on_hook")["hook"], "unknown");
+    rest.line_becomes("phone1", "on_hook");
+    rest.hook_becomes("phone1", "unknown", "far_end_hung_up");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_line_is_rung_lifted_dialled_flashed_and_put_down() {
 
     // Rung, and lifted.
     let answer =
-        rest.post("/v1/lines/1/ring", &json!({"cadence": [400, 200], "timeout_ms": 30000}));
+        rest.post("/v1/lines/1/ring", &json!({"cadence": [400, 400], "timeout_ms": 30000}));
     let call_id = answer.expect_json(202)["call_id"].clone();
     let start = events.expect_event("ring_start", "1");
     assert_eq!(start["call_id"], call_id);

@@ -1,7 +1,6 @@
 //! A SIP phone calls simulated line 1: ringing, speech both ways by content, hang-up from either
 //! side, busy, and no answer.
 
-use serde_json::json;
 use tipring_tests::baresip::{Baresip, Telephone};
 use tipring_tests::signal::{Hearing, chirps, hearing, samples, wav};
 use tipring_tests::socket::Socket;
@@ -79,11 +78,7 @@ fn the_line_hangs_up() {
     assert_eq!(ended["cause"]["code"], 16, "normal clearing (Q.850): {ended}");
     rest.calls_become(0);
     // The phone was hung up on: nobody knows whether its handset is down.
-    let line = rest.line("phone1");
-    assert_eq!(
-        (&line["hook"], &line["hook_source"]),
-        (&json!("unknown"), &json!("far_end_hung_up"))
-    );
+    rest.hook_becomes("phone1", "unknown", "far_end_hung_up");
 }
 
 #[test]
@@ -95,8 +90,7 @@ fn the_phone_hangs_up() {
     let ended = events.expect("the call ends", |m| m["type"] == "call_ended");
     assert_eq!(ended["cause"]["code"], 16, "normal clearing (Q.850): {ended}");
     rest.calls_become(0);
-    let line = rest.line("phone1");
-    assert_eq!((&line["hook"], &line["hook_source"]), (&json!("on"), &json!("signalling")));
+    rest.hook_becomes("phone1", "on", "signalling");
     // Line 1 is still lifted, and can be put down.
     assert_eq!(rest.line("1")["state"], "off_hook");
     rest.hook("1", false);

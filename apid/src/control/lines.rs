@@ -109,8 +109,12 @@ impl Control {
     /// `WrongState` when it does not ring, `EngineAway`, `TimedOut`, and as [`Control::line`].
     pub async fn stop_ring(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
         let at = self.attached(caller, Scope::Control, line)?;
-        if at.row.state.value != tipring_shm_proto::command::LineState::Ringing {
-            return Err(Refused::WrongState { state: at.row.state.value.into() });
+        // The row may be a tick older than the `ring_start` that the caller has seen: on hook, the
+        // call or else the engine knows whether it rings.
+        use tipring_shm_proto::command::LineState::{OnHook, Ringing};
+        let state = at.row.state.value;
+        if !matches!(state, OnHook | Ringing) {
+            return Err(Refused::WrongState { state: state.into() });
         }
         if self.end_line_call(line, Cause::NormalClearing) {
             return Ok(());

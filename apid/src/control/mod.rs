@@ -22,6 +22,7 @@ mod signalling;
 mod sim;
 mod streams;
 mod tones;
+mod without_engine;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia};
 pub use audio::{AudioTap, Samples, TapFrame, Tapped};

@@ -6,11 +6,10 @@ use super::access::Who;
 use super::body::{AnyBody, OptionalBody, unsupported};
 use super::playbacks::audio_of;
 use super::problem::Problem;
-use crate::audio_format;
 use crate::auth::Caller;
 use crate::control::{PlayOptions, PlaySource};
 use crate::view::{CadenceChoice, RingRequest, ToneRequest, ToneStep};
-use actix_web::web::{self, Data, Json, Query};
+use actix_web::web::{Data, Json, Query};
 use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,8 +19,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 const FOREVER_MS: u32 = 600_000;
 /// Ringing where a request says nothing at all, ms.
 const RING_MS: u32 = 30_000;
-/// A pattern whose last pause is 0 rings once; the engine wants a pause.
-const SHORTEST_OFF_MS: u16 = 100;
 
 /// Which line.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -93,16 +90,16 @@ struct CustomPattern {
     off_times: Vec<u16>,
 }
 
-/// Cadence and how often it is rung; 0 is for ever.
-fn named(pattern: &str) -> Option<(&'static [u16], u32)> {
+/// Control's name of a pattern, its length in ms, and how often it is rung; 0 is for ever.
+fn named(pattern: &str) -> Option<(&'static str, u32, u32)> {
     Some(match pattern.to_ascii_uppercase().as_str() {
-        "NORMAL" | "STANDARD" => (&[2000, 4000], 1),
-        "DISTINCTIVE1" => (&[500, 500, 500, 500, 2000, 4000], 1),
-        "DISTINCTIVE2" => (&[500, 500, 2000, 500, 500, 4000], 1),
-        "CONTINUOUS" => (&[5000, 100], 0),
-        "SINGLE" => (&[500, 0], 1),
-        "TIMER" => (&[200, 200, 200, 200, 200, 0], 1),
-        "URGENT" => (&[300, 300], 5),
+        "NORMAL" | "STANDARD" => ("normal", 6000, 1),
+        "DISTINCTIVE1" => ("distinctive1", 8000, 1),
+        "DISTINCTIVE2" => ("distinctive2", 8000, 1),
+        "CONTINUOUS" => ("continuous", 5100, 0),
+        "SINGLE" => ("single", 500, 1),
+        "TIMER" => ("timer", 1000, 1),
+        "URGENT" => ("urgent", 600, 5),
         _ => return None,
     })
 }
@@ -114,35 +111,28 @@ impl CompatRing {
             Some(_) => "CUSTOM",
             None => "NORMAL",
         });
-        let (cadence, usual) = if pattern.eq_ignore_ascii_case("custom") {
+        let (cadence, once, usual) = if pattern.eq_ignore_ascii_case("custom") {
             let custom = self
                 .custom_pattern
                 .ok_or_else(|| Problem::invalid("custom_pattern", "the pattern CUSTOM needs it"))?;
-            (custom.cadence()?, 1)
+            let cadence = custom.cadence()?;
+            let once = cadence.iter().map(|ms| u32::from(*ms)).sum();
+            (CadenceChoice::OnOffMs(cadence), once, 1)
         } else {
-            let (cadence, usual) = named(pattern).ok_or_else(|| {
+            let (name, once, usual) = named(pattern).ok_or_else(|| {
                 let known = "NORMAL, DISTINCTIVE1, DISTINCTIVE2, CONTINUOUS, SINGLE, TIMER, \
                              URGENT, CUSTOM are";
                 Problem::invalid("pattern", format!("`{pattern}` is not known; {known}"))
             })?;
-            (cadence.to_vec(), usual)
+            (CadenceChoice::Name(name.to_owned()), once, usual)
         };
-        let once: u32 = cadence.iter().map(|ms| u32::from(*ms)).sum();
         let timeout_ms = match (self.duration, self.repeat.unwrap_or(usual)) {
             (Some(duration), _) => duration,
             (None, _) if nothing => RING_MS,
             (None, 0) => FOREVER_MS,
-            (None, times) => once.saturating_mul(times).min(FOREVER_MS),
+            (None, times) => once.saturating_mul(times).clamp(1, FOREVER_MS),
         };
-        let mut cadence = cadence;
-        if let Some(last) = cadence.last_mut() {
-            *last = (*last).max(SHORTEST_OFF_MS);
-        }
-        Ok(RingRequest {
-            cadence: Some(CadenceChoice::OnOffMs(cadence)),
-            caller_id: None,
-            timeout_ms: Some(timeout_ms),
-        })
+        Ok(RingRequest { cadence: Some(cadence), caller_id: None, timeout_ms: Some(timeout_ms) })
     }
 }
 
@@ -205,7 +195,7 @@ struct PlaySuccess {
     status: &'static str,
     /// For people.
     message: &'static str,
-    /// Octets of the samples, 16 bit at 8 kHz.
+    /// Octets of the body.
     bytes_written: usize,
 }
 
@@ -229,26 +219,11 @@ async fn post_play_audio(
     if body.is_json() {
         return Err(unsupported(&body.media_type, "application/octet-stream, audio/wav"));
     }
-    let samples = match audio_of(&body)? {
-        PlaySource::Wav(wav) => converted(wav).await?,
-        PlaySource::Pcm(samples) => samples,
-        _ => Vec::new(),
-    };
-    let bytes_written = samples.len() * 2;
+    let source = audio_of(&body)?;
     let line = query.into_inner().resolve(&state, &who.0)?;
-    let options = PlayOptions::default();
-    state.control.play(&who.0, &line, PlaySource::Pcm(samples), options).await?;
+    state.control.play(&who.0, &line, source, PlayOptions::default()).await?;
+    let bytes_written = body.octets.len();
     Ok(Json(PlaySuccess { status: "success", message: "Audio is playing", bytes_written }))
-}
-
-/// Samples of a WAV file: these routes tell how many were taken.
-async fn converted(wav: Vec<u8>) -> Result<Vec<i16>, Problem> {
-    let converted = web::block(move || audio_format::decode_wav(&wav)).await;
-    match converted {
-        Ok(Ok(samples)) => Ok(samples),
-        Ok(Err(error)) => Err(Problem::invalid("body", error)),
-        Err(_) => Err(Problem::invalid("body", "the conversion was broken off")),
-    }
 }
 
 /// A tone, in the query.
@@ -372,25 +347,25 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 mod tests {
     use super::*;
 
-    fn asked(json: &str) -> (Vec<u16>, u32) {
+    fn asked(json: &str) -> (CadenceChoice, u32) {
         let ring: CompatRing = serde_json::from_str(json).unwrap();
         let request = ring.request().unwrap();
-        let Some(CadenceChoice::OnOffMs(cadence)) = request.cadence else { panic!("no cadence") };
-        (cadence, request.timeout_ms.unwrap())
+        (request.cadence.unwrap(), request.timeout_ms.unwrap())
     }
 
     #[test]
     fn patterns_ring_as_often_as_their_table_says() {
-        assert_eq!(asked("{}"), (vec![2000, 4000], 30_000));
-        assert_eq!(asked(r#"{"pattern":"NORMAL"}"#), (vec![2000, 4000], 6000));
-        assert_eq!(asked(r#"{"pattern":"normal","repeat":3}"#), (vec![2000, 4000], 18_000));
-        assert_eq!(asked(r#"{"pattern":"CONTINUOUS"}"#), (vec![5000, 100], 600_000));
-        assert_eq!(asked(r#"{"pattern":"URGENT"}"#), (vec![300, 300], 3000));
-        assert_eq!(asked(r#"{"pattern":"SINGLE"}"#), (vec![500, 100], 500));
-        assert_eq!(asked(r#"{"pattern":"NORMAL","duration":2000}"#), (vec![2000, 4000], 2000));
+        let name = |name: &str, ms| (CadenceChoice::Name(name.to_owned()), ms);
+        assert_eq!(asked("{}"), name("normal", 30_000));
+        assert_eq!(asked(r#"{"pattern":"NORMAL"}"#), name("normal", 6000));
+        assert_eq!(asked(r#"{"pattern":"normal","repeat":3}"#), name("normal", 18_000));
+        assert_eq!(asked(r#"{"pattern":"CONTINUOUS"}"#), name("continuous", 600_000));
+        assert_eq!(asked(r#"{"pattern":"URGENT"}"#), name("urgent", 3000));
+        assert_eq!(asked(r#"{"pattern":"SINGLE"}"#), name("single", 500));
+        assert_eq!(asked(r#"{"pattern":"NORMAL","duration":2000}"#), name("normal", 2000));
         let custom =
             r#"{"custom_pattern":{"on_times":[100,200],"off_times":[300,400]},"repeat":2}"#;
-        assert_eq!(asked(custom), (vec![100, 300, 200, 400], 2000));
+        assert_eq!(asked(custom), (CadenceChoice::OnOffMs(vec![100, 300, 200, 400]), 2000));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::dsp::bounded::Bounded;
 use crate::dsp::dtmf_sender::DtmfSender;
 use crate::dsp::tone_generator::ToneGenerator;
 use crate::dsp::tone_plan::TonePlan;
-use crate::frame::Linear;
+use crate::frame::{Linear, SILENCE};
 use tipring_shm_proto::command::{PlaySource, ProgressTone, StopOn};
 use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
 use tipring_shm_proto::units::{FRAME_SAMPLES, MarkId, PlaybackId, TenthDb};
@@ -238,7 +238,18 @@ impl Mixer {
         echo: Option<&Linear>,
         supply: &mut impl Supply,
     ) -> Mixed {
-        let mut notes = Bounded::new();
+        let mut mixed = Mixed { frame: SILENCE, notes: Bounded::new() };
+        if self.is_silent() {
+            match (bridge, echo) {
+                (None, None) => return mixed,
+                (Some(only), None) | (None, Some(only)) => {
+                    mixed.frame = *only;
+                    return mixed;
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+        let notes = &mut mixed.notes;
         let mut sum = Sum::new();
         for frame in [bridge, echo].into_iter().flatten() {
             sum.add_frame(frame);
@@ -254,9 +265,15 @@ impl Mixer {
             }
         }
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            slot.add(index, &mut sum, supply, &mut notes);
+            slot.add(index, &mut sum, supply, notes);
         }
-        Mixed { frame: sum.finish(), notes }
+        mixed.frame = sum.finish();
+        mixed
+    }
+
+    /// Of its own it has nothing to add.
+    fn is_silent(&self) -> bool {
+        self.tone.is_silent() && self.digits.is_silent() && self.slots.iter().all(Slot::is_silent)
     }
 }
 
@@ -286,11 +303,19 @@ impl Sum {
     }
 
     fn finish(&self) -> Linear {
-        let exact = self.sources <= 1;
-        // Rounded to even where exact values are whole already.
-        self.samples
-            .map(|sample| if exact { sample } else { soften(sample) }.round_ties_even() as i16)
+        if self.sources <= 1 {
+            // Whole already.
+            return self.samples.map(|sample| sample as i16);
+        }
+        self.samples.map(|sample| round_ties_even(soften(sample)) as i16)
     }
+}
+
+/// As [`f32::round_ties_even`], which is a call for each sample where the processor may lack the
+/// instruction; for what fits 16 bits. From 2²³ to 2²⁴ an `f32` has whole values only.
+fn round_ties_even(sample: f32) -> f32 {
+    const WHOLE: f32 = 1.5 * (1 << 23) as f32;
+    (sample + WHOLE) - WHOLE
 }
 
 /// The soft knee.
@@ -328,6 +353,10 @@ enum Input {
 impl Slot {
     const FREE: Self = Self { playing: None, last: 0.0, fade: Fade { from: 0.0, left: 0 } };
 
+    const fn is_silent(&self) -> bool {
+        self.playing.is_none() && !self.fade.is_under_way()
+    }
+
     fn stop(&mut self) -> Option<Progress> {
         self.fade.begin(std::mem::take(&mut self.last));
         self.playing.take().map(|playing| playing.progress)
@@ -340,7 +369,7 @@ impl Slot {
         supply: &mut impl Supply,
         notes: &mut Bounded<Note, MAX_NOTES>,
     ) {
-        if self.playing.is_none() && !self.fade.is_under_way() {
+        if self.is_silent() {
             return;
         }
         let mut own = [0.0; FRAME_SAMPLES];
@@ -491,7 +520,7 @@ impl Fade {
         *self = Self { from, left: FADE };
     }
 
-    fn is_under_way(self) -> bool {
+    const fn is_under_way(self) -> bool {
         self.left > 0 && self.from != 0.0
     }
 

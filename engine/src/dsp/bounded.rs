@@ -25,7 +25,7 @@ impl<T: Copy, const N: usize> Bounded<T, N> {
 
     /// The items, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.items.iter().flatten().copied()
+        self.items[..self.len].iter().flatten().copied()
     }
 
     /// How many there are.

@@ -34,7 +34,10 @@ impl Outside {
 
     /// Counts.
     pub fn count(&self, counter: Counter, amount: u64) {
-        self.counters.add(counter, amount);
+        // An atomic addition of nothing costs as much as one of something.
+        if amount > 0 {
+            self.counters.add(counter, amount);
+        }
     }
 
     /// Keeps the highest value.

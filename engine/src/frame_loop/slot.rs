@@ -166,7 +166,7 @@ impl Slot {
     ) {
         let Some(microphone) = &mut self.microphone else { return };
         let mixed = microphone.mix(None, None, rings);
-        for note in mixed.notes {
+        for note in mixed.notes.iter() {
             tell(note, self.id, now, outside);
         }
         if let AnyDevice::Simulated(phone) = &mut self.device {
@@ -268,14 +268,18 @@ impl Slot {
         let echo = self.echo.then_some(&self.rx);
         let mixed = self.mixer.mix(bridged, echo, rings);
         self.tx = mixed.frame;
-        for note in mixed.notes {
+        for note in mixed.notes.iter() {
             tell(note, self.id, now, outside);
         }
     }
 
     fn speak(&mut self, now: Nanos) {
         let law = match &self.device {
-            AnyDevice::Rtp(rtp) => rtp.law().unwrap_or(self.law),
+            AnyDevice::Rtp(rtp) => match rtp.law() {
+                Some(law) => law,
+                // Nobody is there to hear it.
+                None => return,
+            },
             AnyDevice::Simulated(_) => self.law,
         };
         let mut spoken = QUIET;

@@ -52,24 +52,27 @@ pub const fn encode_mu(sample: i16) -> u8 {
         biased = 0x1FFF;
     }
     // `biased` is 33 to 8191: its highest bit, 5 to 12, is the segment.
-    let segment = biased.ilog2() - 5;
-    let step = (biased >> (segment + 1)) & 0xF;
-    let code = !((segment << 4 | step) as u8);
+    let code = !(segment_and_step(biased, 5) as u8);
     if sample < 0 { code & 0x7F } else { code }
 }
 
 /// One sample to A-law.
 pub const fn encode_a(sample: i16) -> u8 {
     let magnitude = if sample < 0 { !sample } else { sample } as u32 >> 4;
-    let code = if magnitude < 32 {
-        // Segments 0 and 1 have the same step.
-        magnitude
-    } else {
-        let segment = magnitude.ilog2() - 3;
-        segment << 4 | ((magnitude >> (segment - 1)) & 0xF)
-    } as u8;
+    // Segments 0 and 1 have the same step.
+    let code = if magnitude < 16 { magnitude } else { segment_and_step(magnitude, 3) } as u8;
     // Even bits are inverted on the line (G.711 §3.2), the sign bit is 1 for positive.
     (if sample < 0 { code } else { code | 0x80 }) ^ 0x55
+}
+
+/// Segment and step as they stand in a code; segment s has its highest bit at `zeroth + s`.
+///
+/// They are the exponent and the first bits of the mantissa of the magnitude, 16 to 2²⁴, as `f32`:
+/// so the compiler encodes many samples at once, which it cannot with `ilog2`.
+const fn segment_and_step(magnitude: u32, zeroth: u32) -> u32 {
+    const BIAS: u32 = 127;
+    let bits = (magnitude as f32).to_bits();
+    (bits >> (f32::MANTISSA_DIGITS - 1 - 4)).wrapping_sub((BIAS + zeroth) << 4)
 }
 
 const fn decode_mu(octet: u8) -> i16 {

@@ -26,9 +26,11 @@ pub struct Level {
 
 /// Measures one frame. Does not allocate, wait or fail.
 pub fn measure(frame: &Linear) -> Level {
-    // 160 squares of at most 2^30 need 38 bits.
-    let energy: i64 = frame.iter().map(|&sample| i64::from(i32::from(sample).pow(2))).sum();
-    let clipped = frame.iter().any(|sample| sample.unsigned_abs() >= CLIP);
+    // 160 squares of at most 2^30 need 38 bits; two fit 32, and are what processors add at once.
+    let squares = |two: &[i16; 2]| two.map(|s| i32::from(s).pow(2) as u32).iter().sum::<u32>();
+    let energy: u64 = frame.as_chunks().0.iter().map(|two| u64::from(squares(two))).sum();
+    let highest = frame.iter().fold(0, |highest, sample| sample.unsigned_abs().max(highest));
+    let clipped = highest >= CLIP;
     Level { dbm0: of_mean_square(energy as f32 / frame.len() as f32), clipped }
 }
 

@@ -27,6 +27,10 @@ const BEGIN: i16 = 60;
 const GO_ON: i16 = 40;
 /// Of a high-pass of first order, 200 Hz.
 const POLE: f32 = 0.864;
+/// Samples that are worked on side by side.
+const LANES: usize = 8;
+/// What is left of the high-pass's state after one to four samples.
+const POWERS: [f32; 4] = [POLE, POLE * POLE, POLE * POLE * POLE, POLE * POLE * POLE * POLE];
 /// Nothing softer is speech.
 const SOFTEST: TenthDbm0 = TenthDbm0(-500);
 /// A floor is never assumed to be louder: who speaks at once and without a pause is heard.
@@ -73,23 +77,15 @@ impl VoiceActivity {
 
     /// Listens to a frame; `tones` vetoes. Answers with a change. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear, tones: bool) -> Option<bool> {
-        let mut rough = [0.0; crate::frame::SILENCE.len()];
-        // y(n) = p·(y(n−1) + x(n) − x(n−1)), two at a time: each waits for the pair before only.
-        let pairs = rough.as_chunks_mut::<2>().0.iter_mut().zip(frame.as_chunks::<2>().0);
-        for (place, sample) in pairs {
-            let [first, second] = sample.map(f32::from);
-            let steps = [POLE * (first - self.last_sample), POLE * (second - first)];
-            place[0] = POLE * self.high + steps[0];
-            place[1] = POLE * POLE * self.high + (POLE * steps[0] + steps[1]);
-            (self.last_sample, self.high) = (second, place[1]);
-        }
-        let mut lanes = [0.0f32; 8];
-        for chunk in rough.as_chunks::<8>().0 {
-            for (lane, sample) in lanes.iter_mut().zip(chunk) {
-                *lane += sample * sample;
+        let mut rough = frame.map(f32::from);
+        self.high_pass(&mut rough);
+        let mut sums = [0.0f32; LANES];
+        for chunk in rough.as_chunks::<LANES>().0 {
+            for (sum, sample) in sums.iter_mut().zip(chunk) {
+                *sum += sample * sample;
             }
         }
-        let energy: f32 = lanes.iter().sum();
+        let energy: f32 = sums.iter().sum();
         let level = level::of_mean_square(energy / rough.len() as f32).0;
         let floor = self.floor(level);
         let above = if self.speaking { GO_ON } else { BEGIN };
@@ -106,6 +102,31 @@ impl VoiceActivity {
         self.run = 0;
         self.speaking = speech;
         Some(speech)
+    }
+
+    /// y(n) = p·(y(n−1) + x(n) − x(n−1)), in place. Of four samples, only what they owe to those
+    /// before them waits for those.
+    fn high_pass(&mut self, samples: &mut [f32; crate::frame::SILENCE.len()]) {
+        let before = std::mem::replace(&mut self.last_sample, samples[samples.len() - 1]);
+        for n in (1..samples.len()).rev() {
+            samples[n] = POLE * (samples[n] - samples[n - 1]);
+        }
+        samples[0] = POLE * (samples[0] - before);
+        let mut high = self.high;
+        for four in samples.as_chunks_mut::<4>().0 {
+            let [a, b, c, d] = *four;
+            let b = b + POWERS[0] * a;
+            let c = c + POWERS[0] * b;
+            let d = d + POWERS[0] * c;
+            *four = [
+                a + POWERS[0] * high,
+                b + POWERS[1] * high,
+                c + POWERS[2] * high,
+                d + POWERS[3] * high,
+            ];
+            high = four[3];
+        }
+        self.high = high;
     }
 
     /// Somebody speaks now.
@@ -132,13 +153,18 @@ impl VoiceActivity {
 /// Half a millisecond apart, harmonics of a voice do not pass for one sine.
 fn is_one_sine(samples: &[f32]) -> bool {
     const APART: usize = 4;
-    let triples = || samples.windows(2 * APART + 1).map(|w| (w[0] + w[2 * APART], w[APART]));
-    let (mut both_both, mut both_middle, mut middle_middle) = (0.0f32, 0.0, 0.0);
-    for (both, middle) in triples() {
-        both_both += both * both;
-        both_middle += both * middle;
-        middle_middle += middle * middle;
+    let mut sums = [[0.0f32; LANES]; 3];
+    let chunks = |from: usize| samples[from..].as_chunks::<LANES>().0;
+    let (early, middle, late) = (chunks(0), chunks(APART), chunks(2 * APART));
+    for ((early, middle), late) in early.iter().zip(middle).zip(late) {
+        for lane in 0..LANES {
+            let (both, middle) = (early[lane] + late[lane], middle[lane]);
+            sums[0][lane] += both * both;
+            sums[1][lane] += both * middle;
+            sums[2][lane] += middle * middle;
+        }
     }
+    let [both_both, both_middle, middle_middle] = sums.map(|sums| sums.iter().sum::<f32>());
     // Digital silence gives 0/0, which is below nothing.
     let a = both_middle / middle_middle;
     both_both - a * both_middle < 0.03 * (2.0 + a * a) * middle_middle

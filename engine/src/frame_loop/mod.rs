@@ -161,6 +161,7 @@ impl FrameLoop {
         }
         self.phase = (self.phase + 1) % PHASES;
         self.outside.count(Counter::ticks_total, 1);
+        self.outside.tell_counts();
         Going::On
     }
 

@@ -18,6 +18,8 @@ pub struct Outside {
     events: EventWriter,
     reports: Producer<Report>,
     counters: LoopCounters,
+    /// Not told yet.
+    counted: [u64; Counter::ALL.len()],
     /// Audio was published: a parked apid wants to know.
     news: bool,
 }
@@ -28,15 +30,23 @@ impl Outside {
             events: uplink.event_writer(id),
             reports,
             counters: uplink.counters(id),
+            counted: [0; Counter::ALL.len()],
             news: false,
         }
     }
 
-    /// Counts.
-    pub fn count(&self, counter: Counter, amount: u64) {
-        // An atomic addition of nothing costs as much as one of something.
-        if amount > 0 {
-            self.counters.add(counter, amount);
+    /// Counts. The tick's sums are told at its end: an atomic addition for every line would wait
+    /// for all that was written before it.
+    pub fn count(&mut self, counter: Counter, amount: u64) {
+        self.counted[counter as usize] += amount;
+    }
+
+    /// Tells what was counted.
+    pub(super) fn tell_counts(&mut self) {
+        for (&counter, amount) in Counter::ALL.iter().zip(&mut self.counted) {
+            if *amount > 0 {
+                self.counters.add(counter, std::mem::take(amount));
+            }
         }
     }
 
@@ -112,3 +122,11 @@ impl Outside {
         self.report(Report::Trace(trace));
     }
 }
+
+const _: () = {
+    let mut n = 0;
+    while n < Counter::ALL.len() {
+        assert!(Counter::ALL[n] as usize == n, "counters are numbered without a gap");
+        n += 1;
+    }
+};

@@ -56,6 +56,13 @@ pub enum Action {
         /// Where to.
         to: Peer,
     },
+    /// Send the answer to a request whose transaction ended with an earlier apid.
+    RespondLate {
+        /// The answer.
+        response: Response,
+        /// Where to.
+        to: Peer,
+    },
     /// Send the ACK of a 2xx, which has no transaction.
     SendAck {
         /// The request.
@@ -158,6 +165,10 @@ pub struct SavedCalls {
     /// would ring for ever.
     #[serde(default)]
     pub ringing: Vec<Ringing>,
+    /// INVITEs of phones without a final response of ours: the next apid refuses them, or the
+    /// phones would wait for ever.
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
 }
 
 /// An INVITE of ours that can be taken back.
@@ -166,6 +177,13 @@ pub struct Ringing {
     /// Without its body.
     pub(super) invite: Request,
     pub(super) to: Peer,
+}
+
+/// The final response to a phone's INVITE, should we not live to give another one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    response: Response,
+    to: Peer,
 }
 
 /// What the agent needs of its surroundings.
@@ -199,6 +217,7 @@ pub struct Agent {
     pub(super) calls: BTreeMap<String, Call>,
     pub(super) purposes: HashMap<TxId, Purpose>,
     left_ringing: Vec<Ringing>,
+    left_waiting: Vec<Waiting>,
     authenticator: Authenticator,
     gate: Gate,
     pub(super) around: Surroundings,
@@ -227,6 +246,7 @@ impl Agent {
             registrar,
             calls,
             left_ringing: saved.calls.ringing,
+            left_waiting: saved.calls.waiting,
             purposes: HashMap::new(),
             authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
             gate: Gate::new(settings.strangers),
@@ -265,20 +285,38 @@ impl Agent {
         calls.chain(faded).collect()
     }
 
+    /// INVITEs of phones without a final response.
+    fn waiting(&self) -> Vec<Waiting> {
+        let calls = self.calls.values().filter_map(|call| match call {
+            Call::Incoming(call) => Some(Waiting {
+                response: call.invite.response(503, Some(call.dialog.local_tag())),
+                to: call.dialog.source(),
+            }),
+            _ => None,
+        });
+        calls.collect()
+    }
+
     /// Dialogs to keep: written as [`SavedCalls`] is read.
     pub fn calls_to_save(&self) -> impl Serialize {
         #[derive(Serialize)]
         struct Calls<'a> {
             dialogs: BTreeMap<&'a str, &'a Established>,
             ringing: Vec<Ringing>,
+            waiting: Vec<Waiting>,
         }
-        Calls { dialogs: self.dialogs(), ringing: self.ringing() }
+        Calls { dialogs: self.dialogs(), ringing: self.ringing(), waiting: self.waiting() }
     }
 
-    /// First of all: takes back what an earlier apid left ringing.
+    /// First of all: takes back what an earlier apid left ringing, refuses what it left waiting.
+    /// Calls that were being set up are lost with the process; both ends must learn it.
     pub fn handle_start(&mut self, out: &mut Actions) {
         for Ringing { invite, to } in std::mem::take(&mut self.left_ringing).iter().take(32) {
             self.send_cancel(invite, *to, Cause::TemporaryFailure, out);
+        }
+        for Waiting { response, to } in std::mem::take(&mut self.left_waiting).into_iter().take(16)
+        {
+            out.push(Action::RespondLate { response, to });
         }
         out.push(Action::SaveDialogs);
     }

@@ -56,6 +56,7 @@ impl Agent {
                 // A BYE in an early dialog ends the INVITE too (RFC 3261 §15).
                 out.respond(call.tx, call.invite.response(487, Some(call.dialog.local_tag())));
                 out.tell(line, Notice::Cancels);
+                out.push(Action::SaveDialogs);
             }
             Some(Call::Established(call)) => {
                 debug!(line, call_id = call.dialog.call_id, "call ended by phone");

@@ -50,6 +50,7 @@ impl Agent {
                 };
                 debug!(line, %source, number, call_id = request.call_id(), "call from phone");
                 self.calls.insert(line.clone(), Call::Incoming(Box::new(call)));
+                out.push(Action::SaveDialogs);
                 out.respond(tx, request.response(100, None));
                 out.tell(&line, Notice::Invites { to: number, media });
             }
@@ -92,6 +93,7 @@ impl Agent {
             debug!(line, call_id = call.dialog.call_id, "call cancelled by phone");
             out.respond(tx, call.invite.response(487, Some(call.dialog.local_tag())));
             out.tell(&line, Notice::Cancels);
+            out.push(Action::SaveDialogs);
         }
     }
 
@@ -166,6 +168,7 @@ impl Agent {
                 let response = call.invite.response(status, Some(call.dialog.local_tag()));
                 let response = response.with("Reason", reason(cause)).with("Server", PRODUCT);
                 out.respond(call.tx, response);
+                out.push(Action::SaveDialogs);
             }
             Some(Call::Outgoing(call)) => self.take_back(line, *call, cause, out),
             Some(Call::Established(mut call)) => {

@@ -81,6 +81,7 @@ impl Agent {
     ) {
         let tx = (self.around.new_tx)();
         self.purposes.insert(tx, Purpose::Invite { line: line.to_owned() });
+        out.push(Action::SaveDialogs); // the next apid takes it back
         out.push(Action::Send { tx, request: invite.clone(), to });
         let call =
             Outgoing { tx, invite, to, local, provisional: false, rang: false, answered_challenge };

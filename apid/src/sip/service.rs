@@ -343,6 +343,7 @@ impl Service {
                 Action::RespondOnce { tx, response } => stack.respond_once(tx, response),
                 Action::Drop { tx } => stack.drop_request(tx),
                 Action::Send { tx, request, to } => stack.send(tx, request, to),
+                Action::RespondLate { response, to } => stack.respond_late(response, to),
                 Action::SendAck { request, to } => stack.send_ack(request, to),
                 Action::Tell { line, notice } => self.tell(&line, notice),
                 Action::SaveBindings | Action::SaveDialogs => {}

@@ -223,6 +223,18 @@ impl Stack {
         });
     }
 
+    /// Sends a response without its transaction.
+    pub(super) fn respond_late(&self, response: Response, to: Peer) {
+        let stack = self.clone();
+        tokio::spawn(async move {
+            if let Some((connection, address)) = stack.dial(to).await
+                && let Some(message) = to_response(&response)
+            {
+                let _ = connection.send(message.into(), Some(&address)).await;
+            }
+        });
+    }
+
     /// Sends the ACK of a 2xx.
     pub(super) fn send_ack(&self, request: Request, to: Peer) {
         let stack = self.clone();

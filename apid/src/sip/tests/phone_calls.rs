@@ -149,3 +149,23 @@ fn a_phone_that_never_acknowledges_loses_its_call() {
     b.act(|agent, out| agent.handle_ack(tx, &ack, out));
     assert_eq!((b.methods(), b.notices()), (vec!["BYE".to_owned()], vec![]));
 }
+
+#[test]
+fn what_an_earlier_apid_left_waiting_is_refused() {
+    let mut b = Bench::new();
+    b.send_proven(&invite("101", 10, SDP));
+    assert!(b.done.contains(&Action::SaveDialogs));
+    b.act(|agent, out| agent.order_progress("phone1", out));
+    let tag = b.response().to_tag();
+    let text = serde_json::to_string(&b.agent.calls_to_save()).unwrap();
+    let calls = serde_json::from_str(&text).unwrap();
+    let mut next = agent(&settings(), Saved { calls, ..Saved::default() });
+    let mut out = Actions::default();
+    next.handle_start(&mut out);
+    let done: Vec<_> = out.drain().collect();
+    let [Action::RespondLate { response, to }, Action::SaveDialogs] = &done[..] else {
+        panic!("{done:?}")
+    };
+    assert_eq!((response.status, response.to_tag(), *to), (503, tag, udp(PHONE)));
+    assert_eq!(response.cseq(), Some((10, "INVITE")));
+}

@@ -307,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn the_telephone_band_passes_whole() {
+        for (rate, hz) in [(16_000, 3400.0), (44_100, 3400.0), (48_000, 300.0)] {
+            let data: Vec<u8> = sine(rate, hz, 0.5).iter().flat_map(|s| s.to_le_bytes()).collect();
+            let level = power(&decode_wav(&wav(3, 1, rate, 32, &data)).unwrap()[800..3200]);
+            assert!((level + 9.03).abs() < 0.1, "{hz} Hz at {rate}: {level} dB");
+        }
+    }
+
+    #[test]
     fn what_8_khz_cannot_hold_is_filtered_out() {
         let data: Vec<u8> =
             sine(48_000, 6000.0, 0.5).iter().flat_map(|s| s.to_le_bytes()).collect();

@@ -13,9 +13,9 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What the pages of the documentation may do: they style themselves, and ask us only.
-const DOCUMENTATION_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
-                                    img-src 'self' data:; frame-ancestors 'none'";
+/// What the pages of the documentation may do: they load and ask us only.
+const DOCUMENTATION_POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'";
 
 /// The caller of a request, for handlers.
 #[derive(Clone, Debug)]

@@ -7,7 +7,10 @@
 use crate::view::AudioFormat;
 use rubato::audioadapter::Adapter as _;
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Async, FixedAsync, Resampler as _, SincInterpolationParameters, WindowFunction};
+use rubato::{
+    Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType,
+    WindowFunction,
+};
 
 /// Samples a second inside Tipring, Hz.
 const RATE_HZ: u32 = 8000;
@@ -218,7 +221,8 @@ fn to_8_khz(samples: Vec<f32>, rate_hz: u32) -> Vec<i16> {
 fn resample(samples: &[f32], rate_hz: u32) -> Vec<f32> {
     let taps = 128 * rate_hz.div_ceil(RATE_HZ).clamp(1, 16) as usize;
     let parameters = SincInterpolationParameters::new(taps, WindowFunction::BlackmanHarris2)
-        .oversampling_factor(64);
+        .oversampling_factor(256)
+        .interpolation(SincInterpolationType::Linear);
     let ratio = f64::from(RATE_HZ) / f64::from(rate_hz);
     let mut resampler = Async::<f32>::new_sinc(ratio, 1.0, &parameters, 1024, 1, FixedAsync::Input)
         .expect("the rate was checked");

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get};
 
 /// Nothing but our own files, sockets to ourselves, no frames around us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-                      connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
+                      connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
 fn file(content_type: &str, text: &'static str) -> HttpResponse {

@@ -387,3 +387,22 @@ async fn pages_come_with_a_policy_and_from_here_only() {
     let answer = asked(TestRequest::get().uri("/openapi.json")).await;
     assert!(answer.body["openapi"].as_str().unwrap().starts_with("3."));
 }
+
+#[actix_web::test]
+async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+    let settings = HttpSettings { requests_per_minute: 2, ..HttpSettings::default() };
+    let control = Control::without_engine(LineDirectory::default());
+    let app = test::init_service(server::app(Data::new(State::new(control, settings)))).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let request = local(TestRequest::get().uri("/v1/nothing")).to_request();
+        let response = test::call_service(&app, request).await;
+        statuses.push(response.status().as_u16());
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            assert!(response.headers().contains_key("retry-after"));
+        }
+    }
+    assert_eq!(statuses, [404, 404, 429]);
+    let health = local(TestRequest::get().uri("/healthz")).to_request();
+    assert_eq!(test::call_service(&app, health).await.status(), StatusCode::OK);
+}

@@ -61,6 +61,31 @@ pub fn chirps(seed: u64, ms: usize) -> Vec<i16> {
     out
 }
 
+/// `ms` of what a voice detector takes for speech: syllables of a pitched voice with pauses.
+pub fn syllables(seed: u64, ms: usize) -> Vec<i16> {
+    let mut random = Random::new(seed);
+    let mut out = Vec::with_capacity(samples(ms));
+    let mut phase = 0.0f64;
+    while out.len() < samples(ms) {
+        let (voiced, pause) = (random.between(140.0, 260.0), random.between(30.0, 90.0));
+        let (from, to) = (random.between(100.0, 160.0), random.between(90.0, 180.0));
+        let length = samples(voiced as usize);
+        for i in 0..length {
+            let part = i as f64 / length as f64;
+            phase += (from + (to - from) * part) / RATE as f64;
+            let voice: f64 = (1..12)
+                .map(|k| (phase * f64::from(k) * std::f64::consts::TAU).sin() / f64::from(k).sqrt())
+                .sum();
+            let breath = random.between(-0.5, 0.5);
+            let envelope = (part * std::f64::consts::PI).sin();
+            out.push(((voice + breath) * envelope * 3000.0) as i16);
+        }
+        out.resize(out.len() + samples(pause as usize), 0);
+    }
+    out.truncate(samples(ms));
+    out
+}
+
 /// Where a piece was found in something longer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {

@@ -1,7 +1,7 @@
 //! The story of a simulated line over REST and `/ws`: every event type of the two older APIs.
 
 use serde_json::{Value, json};
-use tipring_tests::signal::{chirps, wav};
+use tipring_tests::signal::{syllables, wav};
 use tipring_tests::system::System;
 
 fn is_iso_utc(value: &Value) -> bool {
@@ -39,7 +39,7 @@ fn a_line_is_rung_lifted_dialled_flashed_and_put_down() {
     rest.post("/v1/lines/1/ring", &json!({})).expect_problem(409, "line-busy");
 
     // Speaks.
-    rest.post_body("/v1/sim/1/speak", "audio/wav", &wav(&chirps(5, 1500), 8000, 1)).check(202);
+    rest.post_body("/v1/sim/1/speak", "audio/wav", &wav(&syllables(5, 1500), 8000, 1)).check(202);
     let voice = events.expect("voice begins", |m| m["type"] == "voice" && m["active"] == true);
     for key in ["energy", "energy_level", "start_time", "end_time"] {
         assert!(voice.get(key).is_some(), "{key} is missing in {voice}");

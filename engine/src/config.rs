@@ -156,10 +156,11 @@ impl Config {
         file: Option<&Path>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
+        let mut text = String::new();
         let mut config = match file {
             None => Self::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
+                text = std::fs::read_to_string(path)
                     .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
                 if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
                     Self::default()
@@ -171,7 +172,7 @@ impl Config {
         };
         config.apply_environment(variable)?;
         let origin = file.map_or_else(|| "configuration".into(), |p| p.display().to_string());
-        config.check(&origin)?;
+        config.check(&origin, &text)?;
         Ok(config)
     }
 
@@ -203,9 +204,15 @@ impl Config {
         Ok(())
     }
 
-    fn check(&self, origin: &str) -> Result<(), ConfigError> {
+    /// Checks what a type cannot. `text` is the file, to name the line; the environment may have
+    /// set a value that stands in no line.
+    fn check(&self, origin: &str, text: &str) -> Result<(), ConfigError> {
         let refuse = |key: &str, allowed: &str| {
-            Err(ConfigError(format!("{origin}: {key}: {allowed} is allowed")))
+            let name = key.rsplit('.').next().and_then(|k| k.split(' ').next()).unwrap_or(key);
+            let here = |line: &str| line.trim_start().starts_with(&format!("{name}:"));
+            let line = text.lines().position(here);
+            let line = line.map(|index| format!(" line {}:", index + 1)).unwrap_or_default();
+            Err(ConfigError(format!("{origin}:{line} {key}: {allowed} is allowed")))
         };
         if self.simulated_lines > 64 {
             return refuse("simulated_lines", "0 to 64");

@@ -55,8 +55,9 @@ fn a_wav_is_heard_and_a_flush_tells_how_much_of_it() {
     let told = played["played_ms"].as_f64().expect("a number");
     let uncertain = played["uncertain_ms"].as_f64().expect("a number");
     let really = end_of(&said, &heard);
+    // What is stopped fades for 2 ms instead of clicking.
     assert!(
-        really <= told + 1.0 && really >= told - uncertain - 1.0,
+        really <= told + 3.0 && really >= told - uncertain - 1.0,
         "told {told} ms of which {uncertain} uncertain, but {really} ms were heard"
     );
     println!("flush: told {told} ms (uncertain {uncertain}), heard {really} ms");
@@ -100,7 +101,7 @@ fn other_rates_widths_and_channels_are_converted() {
         let heard = ear.audio_of(3200);
         let found = find(piece, &heard).expect("audio");
         assert!(found.score > 0.9, "{name}: {found:?}");
-        assert!(found.gain_db.abs() < 1.5, "{name}: {found:?}");
+        assert!(found.gain_db.abs() < 2.5, "{name}: {found:?}");
         rest.delete("/v1/lines/1/playbacks").check(200);
     }
 }

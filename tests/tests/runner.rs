@@ -31,8 +31,8 @@ fn runs_restarts_and_stops() {
         .env("API_PORT", http.to_string())
         .env("WS_PORT", ws.to_string())
         .env("SIP_SERVER_PORT", sip.to_string())
-        .env("RTP_PORT_MIN", "33200")
-        .env("RTP_PORT_MAX", "33298");
+        .env("RTP_PORT_MIN", "32600")
+        .env("RTP_PORT_MAX", "32698");
     let mut runner = Process::start(&mut command, &folder.file("log"));
     let rest = Rest::new(&format!("127.0.0.1:{http}"), None);
     // It builds first.

@@ -63,7 +63,8 @@ where
     };
 }
 
-/// The SIP library prints whole messages, credentials among them, at `info`.
+/// The SIP library prints whole messages, credentials among them, at `info`, and a line for each
+/// malformed one at `warn`, with which anybody could fill the log.
 fn filter(level: Level) -> EnvFilter {
     let level = match level {
         Level::Error => "error",
@@ -73,7 +74,7 @@ fn filter(level: Level) -> EnvFilter {
         Level::Trace => "trace",
     };
     let libraries = if level == "error" { "error" } else { "warn" };
-    EnvFilter::new(format!("{libraries},tipring_apid={level}"))
+    EnvFilter::new(format!("{libraries},rsipstack=error,tipring_apid={level}"))
 }
 
 #[cfg(test)]

@@ -157,14 +157,19 @@ impl Control {
             LineEvent::Mark { playback, mark, played_samples } => {
                 self.mark_reached(line, playback, mark, played_samples);
             }
-            _ => self.publish_event(line, at, event),
+            _ => {}
         }
-        self.feed(Input::Line { line: line.to_owned(), event });
+        // Who acts on what he hears finds calls that have heard of it too.
+        let mut switch = lock(&self.0.switch);
+        let call = switch.call_of(line).map(|call| call.to_string());
+        self.publish_event(line, call.as_deref(), at, event);
+        let input = Input::Line { line: line.to_owned(), event };
+        let actions = switch.handle(input, super::moment(&self.0));
+        self.apply(&mut switch, actions);
     }
 
-    fn publish_event(&self, line: &str, at: Timestamp, event: LineEvent) {
-        let call = lock(&self.0.switch).call_of(line).map(|call| call.to_string());
-        let publish = |body| self.0.hub.publish_at(at, Some(line), call.as_deref(), body);
+    fn publish_event(&self, line: &str, call: Option<&str>, at: Timestamp, event: LineEvent) {
+        let publish = |body| self.0.hub.publish_at(at, Some(line), call, body);
         match event {
             LineEvent::HookChanged { hook: Hook::Off, source } => {
                 publish(NoticeBody::OffHook { source: source.into() });

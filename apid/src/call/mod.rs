@@ -12,6 +12,7 @@ mod dialling;
 mod inputs;
 mod media;
 mod record;
+mod settings;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -22,4 +23,5 @@ pub use cause::Cause;
 pub use dial_plan::{DialPlan, Match, Target};
 pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
 pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
-pub use switch::{Busy, RingOrder, Switch, SwitchConfig};
+pub use settings::{Busy, RingOrder, SwitchConfig};
+pub use switch::Switch;

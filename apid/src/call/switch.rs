@@ -4,6 +4,7 @@ use super::action::{Action, Input, News, Order};
 use super::dial_plan::{DialPlan, Target};
 use super::dialling::Dialled;
 use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
+use super::settings::{Busy, RingOrder, SwitchConfig};
 use super::{Cause, RemoteMedia};
 use crate::view::{CallerIdView, LegState, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,58 +13,6 @@ use tipring_shm_proto::command::{LineState, ProgressTone};
 
 /// Calls that are over and still known.
 const REMEMBERED: usize = 100;
-
-/// What holds for all calls.
-#[derive(Clone, Debug)]
-pub struct SwitchConfig {
-    /// Numbers.
-    pub plan: DialPlan,
-    /// A number is complete when no digit comes for so long.
-    pub inter_digit_ms: u64,
-    /// A phone rings so long.
-    pub ring_timeout_ms: u32,
-    /// On and off in turn.
-    pub cadence_ms: Vec<u16>,
-    /// A call whose phone sends no RTP for so long ends; 0 is never.
-    pub media_timeout_ms: u32,
-    /// Calls at once.
-    pub max_calls: usize,
-}
-
-impl Default for SwitchConfig {
-    fn default() -> Self {
-        Self {
-            plan: DialPlan::default(),
-            inter_digit_ms: 4000,
-            ring_timeout_ms: 60_000,
-            cadence_ms: vec![2000, 4000],
-            media_timeout_ms: 120_000,
-            max_calls: 1000,
-        }
-    }
-}
-
-/// How to ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RingOrder {
-    /// Shown by the phone.
-    pub caller: CallerIdView,
-    /// Gives up by itself.
-    pub timeout_ms: u32,
-    /// On and off in turn.
-    pub cadence_ms: Vec<u16>,
-}
-
-/// Why a call cannot begin, or a line cannot be acted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Busy {
-    /// The line is in this state, or in a call.
-    Line(LineState),
-    /// The phone cannot be reached.
-    Absent,
-    /// Too many calls.
-    Full,
-}
 
 #[derive(Debug)]
 pub(super) struct LineInfo {
@@ -116,6 +65,15 @@ impl Switch {
     /// All numbers.
     pub fn plan(&self) -> &DialPlan {
         &self.config.plan
+    }
+
+    /// Whether the line's phone is down already, but its last call is not cleared yet, or that it
+    /// is down has not come here yet.
+    pub fn is_being_cleared(&self, line: &str) -> bool {
+        self.lines.get(line).is_some_and(|info| match info.call {
+            Some(call) => self.calls.get(&call).is_some_and(CallRecord::is_over),
+            None => info.state != LineState::OnHook,
+        })
     }
 
     /// How long a phone rings where nobody says.

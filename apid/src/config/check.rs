@@ -91,7 +91,7 @@ impl Config {
         if let Some(account) = sample {
             return Err(ConfigError(format!(
                 "{key} {host} can be reached by others, but the password of SIP account {} is a \
-                 sample that everybody knows. Give it one of its own in a configuration file, or \
+                 sample secret that everybody knows. Give it one of its own in a configuration file, or \
                  listen on 127.0.0.1",
                 account.user.value.as_str()
             )));

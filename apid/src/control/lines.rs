@@ -8,9 +8,15 @@ use crate::engine_link::{now, wall};
 use crate::view::{
     Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest, Timestamp, Voltage,
 };
+use std::time::Duration;
 use tipring_shm_proto::command::{Command, Digits, SimAction};
 use tipring_shm_proto::line_table::LineRow;
 use tokio::sync::oneshot;
+
+/// How long a line may take at most until its last call is cleared, and how often that is looked
+/// at.
+const SETTLED: Duration = Duration::from_secs(1);
+const SETTLE_LOOK: Duration = Duration::from_millis(5);
 
 impl Control {
     /// All lines the caller may see, in the order of the configuration. Needs `read`.
@@ -67,6 +73,7 @@ impl Control {
         let at = self.attached(caller, Scope::Control, line)?;
         let order =
             self.ring_order(request.cadence.as_ref(), request.caller_id, request.timeout_ms)?;
+        self.settle(&[line]).await;
         let (told, outcome) = oneshot::channel();
         let call = {
             let mut switch = lock(&self.0.switch);
@@ -82,6 +89,26 @@ impl Control {
             // The call was over before its turn came.
             Err(_) => Err(Refused::WrongState { state: self.view(&at.entry).state }),
         }
+    }
+
+    /// A line that has just been hung up is told to be on hook a moment before its last call is
+    /// cleared: waits for that moment.
+    pub(super) async fn settle(&self, lines: &[&str]) {
+        let settled = async {
+            while lines.iter().any(|line| self.is_settling(line)) {
+                tokio::time::sleep(SETTLE_LOOK).await;
+            }
+        };
+        // What takes longer is busy.
+        let _ = tokio::time::timeout(SETTLED, settled).await;
+    }
+
+    fn is_settling(&self, line: &str) -> bool {
+        let engine = self.directory().get(line).and_then(|entry| entry.engine);
+        let row = engine.and_then(|engine| self.0.link.row(engine));
+        let on_hook = tipring_shm_proto::command::LineState::OnHook;
+        row.is_some_and(|row| row.state.value == on_hook)
+            && lock(&self.0.switch).is_being_cleared(line)
     }
 
     pub(super) fn ring_order(

@@ -1,0 +1,57 @@
+//! What holds for all calls, how a phone is rung, why it cannot be.
+
+use super::dial_plan::DialPlan;
+use crate::view::CallerIdView;
+use tipring_shm_proto::command::LineState;
+
+/// What holds for all calls.
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// Numbers.
+    pub plan: DialPlan,
+    /// A number is complete when no digit comes for so long.
+    pub inter_digit_ms: u64,
+    /// A phone rings so long.
+    pub ring_timeout_ms: u32,
+    /// On and off in turn.
+    pub cadence_ms: Vec<u16>,
+    /// A call whose phone sends no RTP for so long ends; 0 is never.
+    pub media_timeout_ms: u32,
+    /// Calls at once.
+    pub max_calls: usize,
+}
+
+impl Default for SwitchConfig {
+    fn default() -> Self {
+        Self {
+            plan: DialPlan::default(),
+            inter_digit_ms: 4000,
+            ring_timeout_ms: 60_000,
+            cadence_ms: vec![2000, 4000],
+            media_timeout_ms: 120_000,
+            max_calls: 1000,
+        }
+    }
+}
+
+/// How to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingOrder {
+    /// Shown by the phone.
+    pub caller: CallerIdView,
+    /// Gives up by itself.
+    pub timeout_ms: u32,
+    /// On and off in turn.
+    pub cadence_ms: Vec<u16>,
+}
+
+/// Why a call cannot begin, or a line cannot be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// The line is in this state, or in a call.
+    Line(LineState),
+    /// The phone cannot be reached.
+    Absent,
+    /// Too many calls.
+    Full,
+}

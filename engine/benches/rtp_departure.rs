@@ -24,18 +24,20 @@ use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tipring_engine::device::rtp::packet::Header;
 use tipring_engine::frame_loop::{PHASES, Schedule};
 use tipring_engine::realtime;
-use tipring_shm_proto::units::{FRAME_NS, FRAME_SAMPLES, LineId, Nanos};
+use tipring_shm_proto::CounterValues;
+use tipring_shm_proto::units::{FRAME_NS, FRAME_SAMPLES, LineId, LoopId, Nanos};
 
-const ROUNDS: usize = 5;
-/// Length of a round, and of its beginning that is left out.
-const ROUND: Duration = Duration::from_secs(4);
-const WARM_UP: Duration = Duration::from_millis(500);
+const ROUNDS: usize = 13;
+/// Length of a round, short so that most are not touched when the machine itself pauses; and of its
+/// beginning, which is left out.
+const ROUND: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_millis(300);
 /// How long calls are held at the end, and how many.
 const HOLD: Duration = Duration::from_secs(20);
 const HELD: u16 = 200;
@@ -58,15 +60,22 @@ fn packet(frame: u64) -> [u8; PACKET_OCTETS] {
     octets
 }
 
-/// A thread that works every 2.5 ms until dropped; `work` is told the number of the period, and
-/// the phase.
+/// When a thread works.
+#[derive(Clone, Copy)]
+struct Turn {
+    period: u64,
+    phase: usize,
+    due: Nanos,
+}
+
+/// A thread that works every 2.5 ms until dropped.
 struct Paced {
     end: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Paced {
-    fn start(fifo: bool, mut work: impl FnMut(u64, usize) + Send + 'static) -> Self {
+    fn start(fifo: bool, mut work: impl FnMut(Turn) + Send + 'static) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&end);
         let thread = std::thread::spawn(move || {
@@ -83,8 +92,10 @@ impl Paced {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                realtime::sleep_until(Nanos(begin.0 + tick * Schedule::PHASE_NS));
-                work(tick / PHASES as u64, tick as usize % PHASES);
+                let due = Nanos(begin.0 + tick * Schedule::PHASE_NS);
+                realtime::sleep_until(due);
+                let (period, phase) = (tick / PHASES as u64, tick as usize % PHASES);
+                work(Turn { period, phase, due });
             }
         });
         Self { end, thread: Some(thread) }
@@ -126,8 +137,8 @@ impl Phones {
     /// Speaks to all `ports`, an eighth of them in each phase.
     fn speak(&self, ports: Vec<SocketAddr>) -> Paced {
         let socket = Arc::clone(&self.socket);
-        Paced::start(false, move |frame, phase| {
-            let packet = packet(frame);
+        Paced::start(false, move |Turn { period, phase, .. }| {
+            let packet = packet(period);
             for port in ports.iter().skip(phase).step_by(PHASES) {
                 // Between two rounds nobody may be there.
                 let _ = socket.send_to(&packet, port);
@@ -223,8 +234,8 @@ fn bare(calls: u16) -> Vec<f64> {
     let sockets: Vec<UdpSocket> = (0..calls).map(socket).collect();
     let ports = sockets.iter().map(|s| s.local_addr().expect("it is bound")).collect();
     let remote = phones.address();
-    let _sender = Paced::start(true, move |frame, phase| {
-        let packet = packet(frame);
+    let _sender = Paced::start(true, move |Turn { period, phase, .. }| {
+        let packet = packet(period);
         let mut octets = [0; 256];
         for socket in sockets.iter().skip(phase).step_by(PHASES) {
             let _ = socket.send_to(&packet, remote);
@@ -258,10 +269,8 @@ fn hold() {
     let calls = Calls::open(HELD, &phones);
     let _speaking = phones.speak(calls.ports.clone());
     phones.listen(WARM_UP);
-    let counters =
-        || (0..LOOPS as u8).map(|id| calls.apid.map.counters(tipring_shm_proto::units::LoopId(id)));
-    let sum =
-        |of: fn(&tipring_shm_proto::CounterValues) -> u64| counters().map(|c| of(&c)).sum::<u64>();
+    let counters = || (0..LOOPS as u8).map(|id| calls.apid.map.counters(LoopId(id)));
+    let sum = |of: fn(&CounterValues) -> u64| counters().map(|c| of(&c)).sum::<u64>();
     let figures = || {
         [
             sum(|c| c.ticks_late_total),
@@ -272,17 +281,28 @@ fn hold() {
         ]
     };
     let (before, begin) = (figures(), realtime::now());
+    let bare_late = Arc::new(AtomicU64::new(0));
+    let beside = Paced::start(true, {
+        let late = Arc::clone(&bare_late);
+        move |turn| {
+            if realtime::now().0 > turn.due.0 + Schedule::PHASE_NS {
+                late.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
     let arrived = phones.listen(HOLD).len();
+    drop(beside);
     let (after, took) = (figures(), realtime::now().0 - begin.0);
     let [late, missed, sent, lost, busy] = std::array::from_fn(|i| after[i] - before[i]);
     let expected = u64::from(HELD) * took / FRAME_NS;
+    println!("{HELD} calls held for {} s:", took / 1_000_000_000);
+    let beside = bare_late.load(Ordering::Relaxed);
     println!(
-        "{HELD} calls held for {} s: {late} ticks late, {missed} missed; {sent} packets sent of \
-         {expected} due, {arrived} arrived; {lost} of the phones' lost or late; \
-         frame loops busy {:.1} %",
-        took / 1_000_000_000,
-        busy as f64 * 100.0 / took as f64
+        "  {late} ticks late, {missed} left out in {LOOPS} frame loops; {beside} of a bare thread beside"
     );
+    println!("  {sent} packets sent of {expected} due, {arrived} arrived");
+    println!("  {lost} of the phones' packets lost or late");
+    println!("  frame loops at work {:.1} % of the time", busy as f64 * 100.0 / took as f64);
 }
 
 fn main() {

@@ -31,9 +31,9 @@ use tipring_shm_proto::event::{Event, LineEvent, Stamped};
 use tipring_shm_proto::units::{Generation, LineId, LoopId, Nanos};
 use tipring_shm_proto::{Attachment, Dimensions, Direction, Downlink, EngineMap, Next, Uplink};
 
-const ROUNDS: usize = 7;
-/// Wake-ups in one of them: 2 s.
-const WAKES: usize = 800;
+const ROUNDS: usize = 11;
+/// Wake-ups in one of them: 1 s.
+const WAKES: usize = 400;
 /// Wake-ups left out at the beginning of a round.
 const WARM_UP: usize = 100;
 /// Frame loops of the engine that runs beside: theirs is the last one's processor.

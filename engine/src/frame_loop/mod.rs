@@ -15,6 +15,7 @@ mod load;
 pub mod orders;
 mod outside;
 mod sources;
+mod voices;
 pub mod slot;
 
 use crate::realtime;

@@ -7,6 +7,7 @@ use super::ears::Ears;
 use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
 use super::sources::PlayRings;
+use super::voices::{Ended, Stopped, Voices, ended, tell};
 use crate::codec::g711;
 use crate::crossing::{Crossed, CrossingEnd};
 use crate::device::rtp::StreamStart;
@@ -16,15 +17,15 @@ use crate::dsp::dtmf_detector::DtmfEvent;
 use crate::dsp::tone_plan::TonePlan;
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
-use crate::mixer::{Mixer, Note, Playback, Progress};
+use crate::mixer::{Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
 use tipring_shm_proto::command::{
-    Command, Law, LineKind, LineState, Outcome, PlayPath, Refusal, RtpMedia, SimAction,
+    Command, Law, LineKind, LineState, Outcome, Refusal, RtpMedia, SimAction,
 };
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
-use tipring_shm_proto::line_table::{LineRow, PLAYBACK_SLOTS, PlaybackRow};
+use tipring_shm_proto::line_table::LineRow;
 use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
 
@@ -51,9 +52,7 @@ pub struct Slot {
     line: Line,
     actions: Actions,
     ears: Ears,
-    mixer: Mixer,
-    /// What a simulated telephone's user says.
-    microphone: Option<Box<Mixer>>,
+    voices: Voices,
     crossing: Option<Crossing>,
     echo: bool,
     /// Law of what is written to the device.
@@ -104,8 +103,7 @@ impl Slot {
             line,
             actions: Actions::new(),
             ears: Ears::new(),
-            mixer: Mixer::new(tones),
-            microphone: (kind == LineKind::Sim).then(|| Box::new(Mixer::new(tones))),
+            voices: Voices::new(tones, kind == LineKind::Sim),
             crossing: None,
             echo: false,
             law,
@@ -164,10 +162,9 @@ impl Slot {
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) {
-        let Some(microphone) = &mut self.microphone else { return };
-        let mixed = microphone.mix(None, None, rings);
+        let Some(mixed) = self.voices.speak(rings) else { return };
         for note in mixed.notes.iter() {
-            tell(note, self.id, now, outside);
+            self.row_changed |= tell(note, self.id, now, outside);
         }
         if let AnyDevice::Simulated(phone) = &mut self.device {
             let mut spoken = Companded { law: self.law, ..QUIET };
@@ -266,10 +263,10 @@ impl Slot {
         outside: &mut Outside,
     ) {
         let echo = self.echo.then_some(&self.rx);
-        let mixed = self.mixer.mix(bridged, echo, rings);
+        let mixed = self.voices.mix(bridged, echo, rings);
         self.tx = mixed.frame;
         for note in mixed.notes.iter() {
-            tell(note, self.id, now, outside);
+            self.row_changed |= tell(note, self.id, now, outside);
         }
     }
 
@@ -336,12 +333,7 @@ impl Slot {
             AnyDevice::Rtp(rtp) => rtp.stats(),
             AnyDevice::Simulated(_) => None,
         };
-        self.row.playbacks = std::array::from_fn(|slot| {
-            self.playing(slot).map_or(PlaybackRow::default(), |progress| PlaybackRow {
-                playback: progress.playback,
-                played_samples: progress.played_samples,
-            })
-        });
+        self.row.playbacks = self.voices.rows();
         self.row.written_at = now;
         self.row_writer.publish(&self.row);
         (self.row_changed, self.row_age) = (false, 0);
@@ -364,7 +356,7 @@ impl Slot {
         match *command {
             Command::StartPlayback { slot, playback, path, source, gain, stop_on } => {
                 let playback = Playback { id: playback, source, gain, stop_on };
-                self.start_playback(usize::from(slot), path, playback)?;
+                self.voices.start(usize::from(slot), path, playback)?;
             }
             Command::StopPlayback { playback } => {
                 return self.stop_playback(playback, now, rings, outside).map(Carried::Out);
@@ -387,31 +379,6 @@ impl Slot {
         Ok(Carried::Out(Outcome::Done))
     }
 
-    fn start_playback(
-        &mut self,
-        slot: usize,
-        path: PlayPath,
-        playback: Playback,
-    ) -> Result<(), Refusal> {
-        if (0..PLAYBACK_SLOTS).any(|s| self.playing(s).is_some_and(|p| p.playback == playback.id)) {
-            return Err(Refusal::Malformed);
-        }
-        if self.playing(slot).is_some() {
-            return Err(Refusal::Full);
-        }
-        let mixer = match (path, &mut self.microphone) {
-            (PlayPath::Line, _) => &mut self.mixer,
-            (PlayPath::Microphone, Some(microphone)) => microphone,
-            (PlayPath::Microphone, None) => return Err(Refusal::Kind),
-        };
-        mixer.start(slot, playback).map_err(|_| Refusal::Malformed)
-    }
-
-    fn playing(&self, slot: usize) -> Option<Progress> {
-        let spoken = || self.microphone.as_ref()?.playing(slot);
-        self.mixer.playing(slot).or_else(spoken)
-    }
-
     fn stop_playback(
         &mut self,
         playback: PlaybackId,
@@ -419,16 +386,11 @@ impl Slot {
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) -> Result<Outcome, Refusal> {
-        let slot = (0..PLAYBACK_SLOTS)
-            .find(|&slot| self.playing(slot).is_some_and(|p| p.playback == playback))
-            .ok_or(Refusal::UnknownPlayback)?;
-        let into_line = self.mixer.playing(slot).is_some();
-        let stopped = self.mixer.stop(slot);
-        let stopped = stopped.or_else(|| self.microphone.as_mut()?.stop(slot));
-        let progress = stopped.ok_or(Refusal::UnknownPlayback)?;
+        let Stopped { slot, progress, heard } =
+            self.voices.stop(playback).ok_or(Refusal::UnknownPlayback)?;
         rings.flush(slot);
         self.tell_ended(progress, PlaybackEnd::Stopped, now, outside);
-        let reserve = if into_line { u64::from(self.device.reserve_samples()) } else { 0 };
+        let reserve = if heard { u64::from(self.device.reserve_samples()) } else { 0 };
         Ok(Outcome::Flushed {
             played_samples: progress.played_samples,
             uncertain_samples: reserve.min(progress.played_samples) as u32,
@@ -446,33 +408,17 @@ impl Slot {
         outside.line_event(now, self.id, ended(progress, cause));
     }
 
-    /// Ends the playbacks into the line that `which` names.
-    fn stop_playbacks(
-        &mut self,
-        cause: PlaybackEnd,
-        which: impl Fn(&Progress) -> bool,
-        now: Nanos,
-        outside: &mut Outside,
-    ) {
-        for slot in 0..PLAYBACK_SLOTS {
-            if self.mixer.playing(slot).as_ref().is_some_and(&which)
-                && let Some(progress) = self.mixer.stop(slot)
-            {
-                self.tell_ended(progress, cause, now, outside);
-            }
+    fn tell_all_ended(&mut self, all: Ended, cause: PlaybackEnd, now: Nanos, out: &mut Outside) {
+        for progress in all {
+            self.tell_ended(progress, cause, now, out);
         }
     }
 
     fn simulate(&mut self, action: SimAction, now: Nanos) -> Result<(), Refusal> {
         let AnyDevice::Simulated(phone) = &mut self.device else { return Err(Refusal::Kind) };
-        let SimAction::DialTones { digits, on_ms, off_ms } = action else {
-            return phone.act(action, now);
-        };
-        let microphone = self.microphone.as_mut().ok_or(Refusal::Kind)?;
-        for &digit in digits.checked().ok_or(Refusal::Malformed)? {
-            if !microphone.send_digit(digit, on_ms, off_ms) {
-                return Err(Refusal::Full);
-            }
+        phone.act(action, now)?;
+        if let SimAction::DialTones { digits, on_ms, off_ms } = action {
+            self.voices.press(&digits, on_ms, off_ms)?;
         }
         Ok(())
     }
@@ -562,17 +508,8 @@ impl Slot {
 
     /// Apid is gone: what it fed ends, whatever the engine does by itself goes on.
     pub fn forget_apid(&mut self, now: Nanos, outside: &mut Outside) {
-        for slot in 0..PLAYBACK_SLOTS {
-            for mixer in [Some(&mut self.mixer), self.microphone.as_deref_mut()] {
-                let Some(mixer) = mixer else { continue };
-                if mixer.is_fed(slot)
-                    && let Some(progress) = mixer.stop(slot)
-                {
-                    self.row_changed = true;
-                    outside.line_event(now, self.id, ended(progress, PlaybackEnd::LineGone));
-                }
-            }
-        }
+        let fed = self.voices.stop_fed();
+        self.tell_all_ended(fed, PlaybackEnd::LineGone, now, outside);
     }
 
     /// Carries out what the line decided, in its order.
@@ -590,19 +527,22 @@ impl Slot {
             match action {
                 Action::Drive(order) => result = result.and(self.drive(order, now, outside)),
                 Action::Event(event) => outside.line_event(now, self.id, event),
-                Action::Tone(tone) => self.mixer.set_tone(tone),
+                Action::Tone(tone) => self.voices.set_tone(tone),
                 Action::SendDigit { digit, on_ms, off_ms } => {
-                    self.mixer.send_digit(digit, on_ms, off_ms);
+                    self.voices.send_digit(digit, on_ms, off_ms);
                 }
                 Action::StopPlaybacks(cause) => {
-                    self.mixer.stop_digits();
-                    self.stop_playbacks(cause, |_| true, now, outside);
+                    self.voices.stop_digits();
+                    let stopped = self.voices.stop_heard(|_| true);
+                    self.tell_all_ended(stopped, cause, now, outside);
                 }
                 Action::StopOnDigit => {
-                    self.stop_playbacks(PlaybackEnd::Digit, |p| p.stop_on.digit, now, outside);
+                    let stopped = self.voices.stop_heard(|p| p.stop_on.digit);
+                    self.tell_all_ended(stopped, PlaybackEnd::Digit, now, outside);
                 }
                 Action::StopOnVoice => {
-                    self.stop_playbacks(PlaybackEnd::Voice, |p| p.stop_on.voice, now, outside);
+                    let stopped = self.voices.stop_heard(|p| p.stop_on.voice);
+                    self.tell_all_ended(stopped, PlaybackEnd::Voice, now, outside);
                 }
                 Action::EndBridge => self.drop_crossing(outside),
                 Action::Echo(on) => self.echo = on,
@@ -619,9 +559,9 @@ impl Slot {
             // Never another order: the line says so.
             match action {
                 Action::Event(event) => outside.line_event(now, self.id, event),
-                Action::Tone(tone) => self.mixer.set_tone(tone),
+                Action::Tone(tone) => self.voices.set_tone(tone),
                 Action::SendDigit { digit, on_ms, off_ms } => {
-                    self.mixer.send_digit(digit, on_ms, off_ms);
+                    self.voices.send_digit(digit, on_ms, off_ms);
                 }
                 _ => {}
             }
@@ -633,28 +573,4 @@ impl Slot {
 fn flags_of(flags: &[(bool, FrameFlags)]) -> FrameFlags {
     let set = flags.iter().filter(|(set, _)| *set);
     set.fold(FrameFlags::default(), |all, (_, flag)| all.with(*flag))
-}
-
-fn ended(progress: Progress, cause: PlaybackEnd) -> LineEvent {
-    LineEvent::PlaybackEnded {
-        playback: progress.playback,
-        cause,
-        played_samples: progress.played_samples,
-        underruns: progress.underruns,
-    }
-}
-
-/// What a mixer noticed, told to apid.
-fn tell(note: Note, line: LineId, now: Nanos, outside: &mut Outside) {
-    match note {
-        Note::Mark { playback, mark, played_samples, .. } => {
-            outside.line_event(now, line, LineEvent::Mark { playback, mark, played_samples });
-        }
-        Note::Underrun { .. } => outside.count(Counter::play_underruns_total, 1),
-        Note::Finished { progress, .. } => {
-            outside.line_event(now, line, ended(progress, PlaybackEnd::Finished));
-        }
-        // The line paces its digits itself.
-        Note::DigitsSent => {}
-    }
 }

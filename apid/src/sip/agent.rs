@@ -409,6 +409,7 @@ impl Agent {
                 debug!(line = account, %source, contact, "registered");
                 let change = RegistrationChange::Registered { contact };
                 out.tell(&account, Notice::Registration(change));
+                self.probe(&account, out);
             }
             _ => {}
         }

@@ -231,6 +231,16 @@ impl Agent {
         }
     }
 
+    /// The phone behaves as if it knew nothing of its call: it may have lost its power, which
+    /// sends no BYE. A re-INVITE that changes nothing finds out.
+    pub(super) fn probe(&mut self, line: &str, out: &mut Actions) {
+        if let Some(Call::Established(call)) = self.calls.get(line) {
+            let direction = call.local.direction;
+            // Busy: what is under way finds out as well.
+            let _ = self.send_reinvite(line, direction, out);
+        }
+    }
+
     fn send_reinvite(
         &mut self,
         line: &str,

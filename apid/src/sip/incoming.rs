@@ -41,7 +41,11 @@ impl Agent {
         match self.admit_invite(&line, tx, request, source, &tag, now_ms) {
             Err(response) => {
                 info!(line, %source, status = response.status, "call refused");
+                let busy = response.status == 486;
                 out.respond(tx, response.with("Server", PRODUCT));
+                if busy {
+                    self.probe(&line, out);
+                }
             }
             Ok((call, number)) => {
                 let media = match &call.offer {

@@ -159,3 +159,25 @@ fn digits_and_flash_by_info() {
     b.send(&in_dialog("INFO", 40, &tag, ""), PHONE);
     assert_eq!((b.statuses(), b.notices()), (vec![200], vec![]), "a keep-alive");
 }
+
+#[test]
+fn a_phone_that_lost_its_power_loses_its_call() {
+    // It comes back at another port, or calls as if nothing had been.
+    let moved = register("phone1", 1).replace(&format!("@{PHONE}>;exp"), "@10.0.0.5:6000>;exp");
+    let again = invite("600", 1, SDP).replace("Call-ID: c1", "Call-ID: c9");
+    for text in [moved, again] {
+        let (mut b, _) = Bench::in_call();
+        b.send_proven(&text);
+        let (tx, invite, to) = b.sent().remove(0);
+        assert_eq!((invite.method.as_str(), invite.call_id(), to), ("INVITE", "c1", udp(PHONE)));
+        b.reply(tx, &invite.response(481, None));
+        assert!(b.notices().contains(&Notice::HangsUp) && b.agent.live().is_empty());
+    }
+    // One that is still in its call stays there.
+    let (mut b, _) = Bench::in_call();
+    b.send_proven(&invite("600", 1, SDP).replace("Call-ID: c1", "Call-ID: c9"));
+    let (tx, invite, _) = b.sent().remove(0);
+    b.reply(tx, &from_phone(&invite, 200, SDP));
+    assert_eq!((b.methods(), b.notices()), (vec!["ACK".to_owned()], vec![]));
+    assert_eq!(b.agent.live(), ["phone1"]);
+}

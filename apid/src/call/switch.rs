@@ -96,6 +96,12 @@ impl Switch {
         self.calls.get(&call).or_else(|| self.over.iter().find(|over| over.number == call))
     }
 
+    /// The line's call is over, and what that takes is not done yet.
+    pub fn is_clearing(&self, line: &str) -> bool {
+        let call = self.call_of(line).and_then(|call| self.calls.get(&call));
+        call.is_some_and(CallRecord::is_over)
+    }
+
     /// The call a line takes part in.
     pub fn call_of(&self, line: &str) -> Option<CallNumber> {
         self.lines.get(line)?.call

@@ -95,6 +95,7 @@ impl Control {
             order.caller.name.clone_from(&from.entry.name);
         }
         self.settle(&[&from.entry.id, &to.entry.id]).await;
+        self.let_clear(&from.entry.id).await;
         let mut switch = lock(&self.0.switch);
         let placed = switch.place(&from.entry.id, &to.entry.id, order, moment(&self.0));
         let (call, actions) = placed.map_err(|busy| refused(busy, &from.entry.id))?;

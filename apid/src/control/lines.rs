@@ -111,6 +111,17 @@ impl Control {
             && lock(&self.0.switch).is_being_cleared(line)
     }
 
+    /// Waits, half a second at most, while the engine and the phone carry out the end of a line's
+    /// last call: who rings right after `ring_stop` need not be told that it is busy.
+    pub(super) async fn let_clear(&self, line: &str) {
+        for _ in 0..100 {
+            if !lock(&self.0.switch).is_clearing(line) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub(super) fn ring_order(
         &self,
         cadence: Option<&crate::view::CadenceChoice>,

@@ -146,10 +146,10 @@ impl Control {
     /// # Errors
     /// `WrongState` when it does not ring, `EngineAway`, `TimedOut`, and as [`Control::line`].
     pub async fn stop_ring(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        use tipring_shm_proto::command::LineState::{OnHook, Ringing};
         let at = self.attached(caller, Scope::Control, line)?;
         // The row may be a tick older than the `ring_start` that the caller has seen: on hook, the
         // call or else the engine knows whether it rings.
-        use tipring_shm_proto::command::LineState::{OnHook, Ringing};
         let state = at.row.state.value;
         if !matches!(state, OnHook | Ringing) {
             return Err(Refused::WrongState { state: state.into() });

@@ -4,7 +4,7 @@
 use serde_json::json;
 use std::time::Duration;
 use tipring_tests::baresip::{Baresip, Telephone};
-use tipring_tests::signal::{Random, chirps, follow, samples, wav};
+use tipring_tests::signal::{Random, chirps, follow, level_dbm0, samples, wav};
 use tipring_tests::system::System;
 use tipring_tests::wait;
 
@@ -51,14 +51,23 @@ fn phones_go_on_talking_and_the_next_apid_takes_over() {
     ] {
         let heard = &heard[from..to];
         let points = follow(said, heard, 100, 50);
-        let bad: Vec<String> = points
-            .iter()
-            .filter(|p| p.score < 0.7)
-            .map(|p| format!("{} ms: {:.2}", p.heard_at / 8, p.score))
-            .collect();
-        println!("{name}: {} stretches over {kills} kills, not recognised: {bad:?}", points.len());
+        let below = |limit: f64| -> Vec<String> {
+            let low = points.iter().filter(|p| p.score < limit);
+            low.map(|p| format!("{} ms: {:.2}", p.heard_at / 8, p.score)).collect()
+        };
+        // Chirps are never silent; a phone that ran out of packets is.
+        let silent = heard.chunks_exact(samples(20)).filter(|c| level_dbm0(c) < -45.0).count();
+        println!(
+            "{name}: {} stretches over {kills} kills, {silent} silent frames, below 0.7: {:?}",
+            points.len(),
+            below(0.7)
+        );
         assert!(points.len() > kills * 4, "{name} heard too little");
-        assert!(bad.is_empty(), "{name} heard gaps at {bad:?}");
+        assert_eq!(silent, 0, "{name} heard gaps");
+        // The phone's own jitter buffer may slip by a frame when this machine is busy: a stretch
+        // over such a slip still resembles what was said.
+        assert!(below(0.4).is_empty(), "{name} heard something else at {:?}", below(0.4));
+        assert!(below(0.7).len() * 100 <= points.len(), "{name} heard gaps at {:?}", below(0.7));
     }
 
     // Played into, flushed and ended by the new one.

@@ -4,14 +4,16 @@
 //! This file is the way of a request up to its rules: is it well-formed, is it for us, who sends
 //! it. The rules are in `incoming` (the phone calls), `outgoing` (we call) and `established`.
 
+use super::action::{Action, Actions, MAX_ACTIONS, Notice};
+use super::address::{NameAddr, Uri, escape_user};
 use super::call::{Call, Established, Faded, TxId};
 use super::digest::{Algorithm, Authenticator, Credentials, Verdict};
 use super::gate::{Gate, is_scanner};
-use super::message::{NameAddr, Peer, Request, Response, Transport, Uri, escape_user};
-use super::registrar::{Binding, Change, Registrar};
+use super::message::{Peer, Request, Response, Transport};
+use super::registrar::{Change, Registrar};
+use super::saved::{Ringing, Saved, Waiting};
 use super::settings::{Account, SipSettings};
-use crate::control::{Cause, RegistrationChange, RemoteMedia};
-use serde::{Deserialize, Serialize};
+use crate::control::{Cause, RegistrationChange};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use tracing::{debug, info};
@@ -20,171 +22,8 @@ use tracing::{debug, info};
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER, NOTIFY";
 /// User-Agent and Server.
 pub(super) const PRODUCT: &str = concat!("tipring/", env!("CARGO_PKG_VERSION"));
-/// Most actions that one input gives; the bound of [`Actions`].
-const MAX_ACTIONS: usize = 64;
 /// What a wrong password costs at the gate; a plain unproven request costs 1.
 const WRONG_PASSWORD_COST: u32 = 5;
-
-/// What is to be done, in order.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// Answer a request; the transaction repeats it as needed.
-    Respond {
-        /// Whose.
-        tx: TxId,
-        /// The answer.
-        response: Response,
-    },
-    /// Answer a request and forget it: a repeated request is a new one.
-    RespondOnce {
-        /// Whose.
-        tx: TxId,
-        /// The answer.
-        response: Response,
-    },
-    /// Forget a request without an answer.
-    Drop {
-        /// Whose.
-        tx: TxId,
-    },
-    /// Send a request in a new transaction.
-    Send {
-        /// Its name.
-        tx: TxId,
-        /// The request.
-        request: Request,
-        /// Where to.
-        to: Peer,
-    },
-    /// Send the answer to a request whose transaction ended with an earlier apid.
-    RespondLate {
-        /// The answer.
-        response: Response,
-        /// Where to.
-        to: Peer,
-    },
-    /// Send the ACK of a 2xx, which has no transaction.
-    SendAck {
-        /// The request.
-        request: Request,
-        /// Where to.
-        to: Peer,
-    },
-    /// Tell control.
-    Tell {
-        /// The account's line.
-        line: String,
-        /// What happened.
-        notice: Notice,
-    },
-    /// Registrations have changed; keep them.
-    SaveBindings,
-    /// Confirmed dialogs have changed; keep them.
-    SaveDialogs,
-}
-
-/// What control is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// The phone calls a number.
-    Invites {
-        /// What was dialled.
-        to: String,
-        /// Its media.
-        media: RemoteMedia,
-    },
-    /// The phone rings.
-    Rings,
-    /// The phone was lifted.
-    Answers(RemoteMedia),
-    /// The phone did not take our call.
-    Refuses(u16),
-    /// BYE, or the dialog was lost.
-    HangsUp,
-    /// CANCEL.
-    Cancels,
-    /// The phone offers other media in mid-call; answered by [`Agent::order_media`].
-    MediaChanges(RemoteMedia),
-    /// Its answer to our offer in a late offer or re-INVITE; needs no reply.
-    MediaSettled(RemoteMedia),
-    /// Came, went, or was refused.
-    Registration(RegistrationChange),
-    /// A digit by INFO.
-    Digit {
-        /// `0-9*#A-D`.
-        digit: char,
-        /// Its length.
-        duration_ms: u16,
-    },
-    /// A flash by INFO.
-    Flash,
-}
-
-/// At most [`MAX_ACTIONS`] actions.
-#[derive(Debug, Default)]
-pub struct Actions(Vec<Action>);
-
-impl Actions {
-    pub(super) fn push(&mut self, action: Action) {
-        assert!(self.0.len() < MAX_ACTIONS, "one input gives a bounded number of actions");
-        self.0.push(action);
-    }
-
-    pub(super) fn tell(&mut self, line: &str, notice: Notice) {
-        self.push(Action::Tell { line: line.to_owned(), notice });
-    }
-
-    pub(super) fn respond(&mut self, tx: TxId, response: Response) {
-        self.push(Action::Respond { tx, response });
-    }
-
-    /// What there is to do, in order.
-    pub fn drain(&mut self) -> impl Iterator<Item = Action> {
-        self.0.drain(..)
-    }
-}
-
-/// What outlives the process.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Saved {
-    /// Registrations by account.
-    #[serde(default)]
-    pub bindings: BTreeMap<String, Vec<Binding>>,
-    /// Dialogs.
-    #[serde(default)]
-    pub calls: SavedCalls,
-}
-
-/// Dialogs that outlive the process.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct SavedCalls {
-    /// Confirmed ones by account.
-    #[serde(default)]
-    pub dialogs: BTreeMap<String, Established>,
-    /// INVITEs of ours without a final response: the next apid takes them back, or the phones
-    /// would ring for ever.
-    #[serde(default)]
-    pub ringing: Vec<Ringing>,
-    /// INVITEs of phones without a final response of ours: the next apid refuses them, or the
-    /// phones would wait for ever.
-    #[serde(default)]
-    pub waiting: Vec<Waiting>,
-}
-
-/// An INVITE of ours that can be taken back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ringing {
-    /// Without its body.
-    pub(super) invite: Request,
-    pub(super) to: Peer,
-}
-
-/// The final response to a phone's INVITE, should we not live to give another one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Waiting {
-    response: Response,
-    to: Peer,
-}
 
 /// What the agent needs of its surroundings.
 pub struct Surroundings {
@@ -252,60 +91,6 @@ impl Agent {
             gate: Gate::new(settings.strangers),
             around,
         }
-    }
-
-    /// Registrations to keep.
-    pub fn bindings(&self) -> &BTreeMap<String, Vec<Binding>> {
-        self.registrar.saved()
-    }
-
-    /// Confirmed dialogs.
-    pub fn dialogs(&self) -> BTreeMap<&str, &Established> {
-        let established = self.calls.iter().filter_map(|(line, call)| match call {
-            Call::Established(call) => Some((line.as_str(), &**call)),
-            _ => None,
-        });
-        established.collect()
-    }
-
-    /// INVITEs of ours without a final response.
-    fn ringing(&self) -> Vec<Ringing> {
-        let of = |invite: &Request, to| {
-            let invite = Request { body: Vec::new(), ..invite.clone() };
-            Ringing { invite, to }
-        };
-        let calls = self.calls.values().filter_map(|call| match call {
-            Call::Outgoing(call) => Some(of(&call.invite, call.to)),
-            _ => None,
-        });
-        let faded = self.purposes.values().filter_map(|purpose| match purpose {
-            Purpose::Faded(faded) => Some(of(&faded.invite, faded.to)),
-            _ => None,
-        });
-        calls.chain(faded).collect()
-    }
-
-    /// INVITEs of phones without a final response.
-    fn waiting(&self) -> Vec<Waiting> {
-        let calls = self.calls.values().filter_map(|call| match call {
-            Call::Incoming(call) => Some(Waiting {
-                response: call.invite.response(503, Some(call.dialog.local_tag())),
-                to: call.dialog.source(),
-            }),
-            _ => None,
-        });
-        calls.collect()
-    }
-
-    /// Dialogs to keep: written as [`SavedCalls`] is read.
-    pub fn calls_to_save(&self) -> impl Serialize {
-        #[derive(Serialize)]
-        struct Calls<'a> {
-            dialogs: BTreeMap<&'a str, &'a Established>,
-            ringing: Vec<Ringing>,
-            waiting: Vec<Waiting>,
-        }
-        Calls { dialogs: self.dialogs(), ringing: self.ringing(), waiting: self.waiting() }
     }
 
     /// First of all: takes back what an earlier apid left ringing, refuses what it left waiting.

@@ -3,7 +3,8 @@
 //! A dialog is plain data: what is written to disk at each change is all that the next apid needs
 //! to answer the phone's BYE or to send its own.
 
-use super::message::{Headers, NameAddr, Peer, Request, Response, Uri};
+use super::address::{NameAddr, Uri};
+use super::message::{Headers, Peer, Request, Response};
 use super::registrar::next_hop;
 use serde::{Deserialize, Serialize};
 

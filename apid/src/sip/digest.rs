@@ -5,7 +5,7 @@
 //! nonce count. An unknown user is checked against a secret nobody knows, so that the answer and
 //! the work are the same as for a known one.
 
-use super::message::{Uri, split_commas, unquote};
+use super::address::{Uri, split_commas, unquote};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;

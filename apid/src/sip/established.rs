@@ -1,6 +1,7 @@
 //! Confirmed dialogs: ACK, BYE, changed media, digits by INFO, session timers, hold.
 
-use super::agent::{ALLOW, Action, Actions, Agent, Notice, PRODUCT, Purpose};
+use super::action::{Action, Actions, Notice};
+use super::agent::{ALLOW, Agent, PRODUCT, Purpose};
 use super::call::{Call, Change, MIN_SE_S, SavedRemote, SessionTimer, TxId, remote_media};
 use super::incoming::{both_laws, finish_ok, read_offer, refuse_body};
 use super::message::{Peer, Request, Response};

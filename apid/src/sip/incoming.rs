@@ -1,12 +1,14 @@
 //! The phone calls: its INVITE until a final response, and what becomes of it before the ACK.
 
-use super::agent::{ALLOW, Action, Actions, Agent, Notice, PRODUCT, reason, user_of};
+use super::action::{Action, Actions, Notice};
+use super::address::Uri;
+use super::agent::{ALLOW, Agent, PRODUCT, reason, user_of};
 use super::call::{
     Call, Established, Incoming, MIN_SE_S, Open, SavedRemote, SessionTimer, TooShort, TxId,
     remote_media,
 };
 use super::dialog::Dialog;
-use super::message::{Peer, Request, Response, Uri};
+use super::message::{Peer, Request, Response};
 use super::sdp::{Description, Direction, LocalAudio, SdpError};
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;

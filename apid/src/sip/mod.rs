@@ -3,22 +3,34 @@
 //! In the order a request meets them: `stack` carries messages and transactions, `service` joins
 //! it with control, `agent` asks who sends a request, `incoming`, `outgoing` and `established`
 //! have the rules of calls. From `agent` on nothing touches a socket, a clock or a file.
-pub mod agent;
-pub mod call;
-pub mod dialog;
-pub mod digest;
-mod established;
-pub mod gate;
-mod incoming;
-pub mod message;
-mod outgoing;
-pub mod registrar;
-mod screen;
-pub mod sdp;
-mod service;
+
 pub mod settings;
+
+// The network, and what joins it with the rules.
+mod screen;
+mod service;
 mod stack;
 mod store;
+
+// Who asks.
+pub mod action;
+pub mod agent;
+pub mod digest;
+pub mod gate;
+pub mod registrar;
+
+// Calls.
+pub mod call;
+mod established;
+mod incoming;
+mod outgoing;
+pub mod saved;
+
+// What they are made of.
+pub mod address;
+pub mod dialog;
+pub mod message;
+pub mod sdp;
 
 pub use service::{Exchange, Sip};
 

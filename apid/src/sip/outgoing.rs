@@ -1,10 +1,12 @@
 //! We call: our INVITE until the phone's final response, and what is left of one taken back.
 
-use super::agent::{ALLOW, Action, Actions, Agent, Notice, PRODUCT, Purpose, reason};
+use super::action::{Action, Actions, Notice};
+use super::address::{escape_user, quote};
+use super::agent::{ALLOW, Agent, PRODUCT, Purpose, reason};
 use super::call::{Call, Established, Faded, Open, Outgoing, SavedRemote, remote_media};
 use super::dialog::Dialog;
 use super::digest;
-use super::message::{Headers, Peer, Request, Response, escape_user, quote};
+use super::message::{Headers, Peer, Request, Response};
 use super::sdp::{Description, Direction, LocalAudio};
 use crate::control::{Cause, MediaOffer, SignallingError};
 use crate::view::CallerIdView;

@@ -3,7 +3,8 @@
 //! Times are milliseconds since 1970, because bindings outlive the process: a restarted apid
 //! still rings its phones.
 
-use super::message::{NameAddr, Peer, Request, Response, Uri};
+use super::address::{NameAddr, Uri};
+use super::message::{Peer, Request, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! Joins network, rules and control: one task owns the [`Agent`], feeds it with what arrives and
 //! carries out what it decides. State that must outlive us is written before anything is sent.
 
-use super::agent::{Action, Actions, Agent, Notice, Surroundings};
+use super::action::{Action, Actions, Notice};
+use super::agent::{Agent, Surroundings};
 use super::message::Peer;
 use super::settings::SipSettings;
 use super::stack::{Arrival, Stack};

@@ -5,8 +5,9 @@
 //! RFC 3261 §13.3.1.4 would have the user agent do; the result on the wire is the same.
 //! It logs whole messages at INFO, credentials included: the log filter must say `rsipstack=warn`.
 
+use super::address::Uri;
 use super::call::TxId;
-use super::message::{Peer, Request, Response, Transport, Uri};
+use super::message::{Peer, Request, Response, Transport};
 use super::screen::{Screened, screen};
 use async_trait::async_trait;
 use rsipstack::sip::{self as wire, SipMessage};

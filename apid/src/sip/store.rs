@@ -3,7 +3,8 @@
 //! Written whole, beside the old one, and renamed over it: a process that is killed at any moment
 //! leaves one or the other. No sync to the disk, which only a power failure would need.
 
-use super::agent::{Agent, Saved};
+use super::agent::Agent;
+use super::saved::Saved;
 use crate::auth::write_private;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -2,7 +2,7 @@
 //! phone that is in a call stays in it.
 
 use super::*;
-use crate::sip::message::Uri;
+use crate::sip::address::Uri;
 use crate::sip::sdp::Description;
 
 /// xorshift64*; the seed is printed with what fails.
@@ -113,7 +113,7 @@ fn spoilt_values_are_read_or_refused() {
     for _ in 0..50_000 {
         let octets = random.spoil("\"A \\\"B\\\"\" <sip:a%20b:pw@[2001:db8::1]:5060;lr?x=y>;tag=1");
         let text = String::from_utf8_lossy(&octets);
-        if let Some(name) = crate::sip::message::NameAddr::parse(&text) {
+        if let Some(name) = crate::sip::address::NameAddr::parse(&text) {
             let _ = Uri::parse(&name.uri).and_then(|uri| uri.address());
         }
         let _ = Description::parse(&random.spoil(SDP));

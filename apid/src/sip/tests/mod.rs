@@ -6,10 +6,12 @@ mod phone_calls;
 mod phone_is_called;
 mod registration;
 
-use super::agent::{Action, Actions, Agent, Notice, Saved, Surroundings};
+use super::action::{Action, Actions, Notice};
+use super::agent::{Agent, Surroundings};
 use super::call::TxId;
 use super::digest::{self, Algorithm};
 use super::message::{Headers, Peer, Request, Response, Transport};
+use super::saved::Saved;
 use super::settings::{AccountKind, AccountSettings, SipSettings};
 use crate::control::{Cause, MediaAnswer, MediaOffer, RegistrationChange, SignallingError};
 use crate::view::CallerIdView;

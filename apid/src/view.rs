@@ -268,7 +268,7 @@ pub struct MediaStatistics {
     pub round_trip_ms: Option<f64>,
     /// ITU-T G.107 E-model from loss and delay; null while nothing was received.
     pub mos: Option<f64>,
-    /// Depth of the jitter buffer and half the round trip; null while nothing was received.
+    /// Null until an RTCP report has come back.
     pub one_way_delay_ms: Option<f64>,
 }
 

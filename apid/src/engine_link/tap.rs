@@ -111,6 +111,8 @@ pub(super) struct TapSeat {
     channel: Arc<Channel>,
     rx: Option<Side>,
     tx: Option<Side>,
+    /// Number of the frame that is due; `None` before the first.
+    due: Option<u64>,
 }
 
 /// One direction, and what was read of it and waits for the other.
@@ -125,14 +127,13 @@ impl Side {
         Self { reader, read: VecDeque::new() }
     }
 
-    /// Tells how many frames were lost.
-    fn read_on(&mut self) -> u64 {
-        let mut lost = 0;
+    /// Takes what is there. What was overwritten is found missing by its number.
+    fn read_on(&mut self) {
         loop {
             match self.reader.next() {
                 Next::Frame(frame) => self.read.push_back(frame),
-                Next::Lost(frames) => lost += frames,
-                Next::Empty => return lost,
+                Next::Lost(_) => {}
+                Next::Empty => return,
             }
         }
     }
@@ -140,7 +141,12 @@ impl Side {
 
 pub(super) fn pair(rx: Option<AudioReader>, tx: Option<AudioReader>) -> (TapSeat, Tap) {
     let channel = Arc::new(Channel::default());
-    let seat = TapSeat { channel: channel.clone(), rx: rx.map(Side::new), tx: tx.map(Side::new) };
+    let seat = TapSeat {
+        channel: channel.clone(),
+        rx: rx.map(Side::new),
+        tx: tx.map(Side::new),
+        due: None,
+    };
     (seat, Tap(channel))
 }
 
@@ -156,16 +162,19 @@ impl TapSeat {
 
     /// Hands on what the engine has written.
     pub(super) fn pump(&mut self) {
-        let lost = self
-            .rx
-            .as_mut()
-            .map_or(0, Side::read_on)
-            .max(self.tx.as_mut().map_or(0, Side::read_on));
+        for side in self.rx.iter_mut().chain(&mut self.tx) {
+            side.read_on();
+        }
         let channel = self.channel.clone();
         let mut queue = lock(&channel.queue);
         let mut arrived = false;
-        let mut dropped = lost;
-        while let Some(item) = self.next_item() {
+        let mut dropped = 0;
+        while let Some((seq, item)) = self.next_item() {
+            let missing = seq.checked_sub(self.due.unwrap_or(seq));
+            // The other half of a frame that was given up is of no use any more.
+            let Some(missing) = missing else { continue };
+            dropped += missing;
+            self.due = Some(seq + 1);
             arrived = true;
             if queue.items.len() >= QUEUE {
                 queue.items.pop_front();
@@ -183,15 +192,12 @@ impl TapSeat {
 
     /// Frames of both directions with the same number belong together; both are written in one
     /// tick, rx first.
-    fn next_item(&mut self) -> Option<TapItem> {
+    fn next_item(&mut self) -> Option<(u64, TapItem)> {
         let item = |rx: Option<AudioFrame>, tx: Option<AudioFrame>| {
             let one = rx.or(tx)?;
-            Some(TapItem::Frame {
-                rx: rx.map(|frame| frame.samples),
-                tx: tx.map(|frame| frame.samples),
-                at: one.at,
-                seq: one.seq.0,
-            })
+            let (at, seq) = (one.at, one.seq.0);
+            let (rx, tx) = (rx.map(|frame| frame.samples), tx.map(|frame| frame.samples));
+            Some((seq, TapItem::Frame { rx, tx, at, seq }))
         };
         match (&mut self.rx, &mut self.tx) {
             (Some(rx), None) => item(rx.read.pop_front(), None),

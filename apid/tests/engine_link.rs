@@ -233,12 +233,12 @@ async fn a_tap_hears_each_frame_or_how_many_it_missed() {
     for n in 0..500 {
         frame(&mut engine, n);
     }
-    let (mut heard, mut lost, mut last) = (0, 0, 0);
-    while last != 499 {
+    let (mut heard, mut lost, mut newest) = (0, 0, 0);
+    while newest != 499 {
         match tokio::time::timeout(GENEROUS, tap.next()).await.unwrap() {
             TapItem::Frame { rx, .. } => {
                 heard += 1;
-                last = rx.map_or(0, |rx| rx[0]);
+                newest = rx.map_or(0, |rx| rx[0]);
             }
             TapItem::Lost(n) => lost += n,
             TapItem::Gone => panic!("the engine is there"),

@@ -1,0 +1,156 @@
+//! How everything is.
+
+use super::{Line, MediaStatistics, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A playback that is running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Playback {
+    /// Names it.
+    pub playback_id: String,
+    /// Handed to the device so far.
+    pub played_ms: u64,
+}
+
+/// What is known of one line's inside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LineDiagnostics {
+    /// The line.
+    pub line: Line,
+    /// The engine's name for it; null while there is no engine.
+    pub device: Option<String>,
+    /// The frame loop that serves it.
+    pub frame_loop: Option<u8>,
+    /// Number to dial.
+    pub extension: Option<String>,
+    /// The line it is bridged with.
+    pub bridged_with: Option<String>,
+    /// The phone hears itself.
+    pub echo: bool,
+    /// Tip-ring voltage, V.
+    pub voltage: Option<f64>,
+    /// Of the card.
+    pub temperature_celsius: Option<f64>,
+    /// The card raises an alarm.
+    pub alarm: bool,
+    /// Running now.
+    pub playbacks: Vec<Playback>,
+    /// Of its RTP.
+    pub media: Option<MediaStatistics>,
+    /// Depth of its jitter buffer.
+    pub jitter_buffer_ms: Option<u16>,
+    /// Local RTP port.
+    pub rtp_port: Option<u16>,
+    /// SIP registration, where that applies.
+    pub registration: Option<Registration>,
+}
+
+/// Registration of a SIP account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Registration {
+    /// Calls can be sent there.
+    pub registered: bool,
+    /// Where to.
+    pub contact: Option<String>,
+    /// Until when; null for a fixed account.
+    pub expires_at: Option<Timestamp>,
+    /// What the phone calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// The attachment to the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EngineDiagnostics {
+    /// Attached now.
+    pub attached: bool,
+    /// Names the engine's start.
+    pub generation: Option<String>,
+    /// Attached or away since.
+    pub since: Timestamp,
+    /// Attachments since apid's start.
+    pub attachments: u64,
+    /// Age of the engine's last sign of life.
+    pub heartbeat_age_ms: Option<u64>,
+    /// Its socket.
+    pub socket: String,
+    /// Commands without an answer yet.
+    pub commands_pending: usize,
+    /// Commands that were not answered in time.
+    pub commands_timed_out: u64,
+    /// Times the line table was read anew because events were dropped.
+    pub resyncs: u64,
+    /// Its frame loops.
+    pub frame_loops: Vec<FrameLoopDiagnostics>,
+}
+
+/// Counters of a frame loop, by name, since the engine's start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FrameLoopDiagnostics {
+    /// Index.
+    pub frame_loop: u8,
+    /// Every counter the engine keeps.
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// A port apid has opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PortDiagnostics {
+    /// `http`, `websocket`, `sip_udp`, `sip_tcp`.
+    pub service: String,
+    /// Address it listens on.
+    pub address: String,
+}
+
+/// A client that listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClientDiagnostics {
+    /// `events` or `audio`.
+    pub kind: String,
+    /// Who it is: token name.
+    pub caller: String,
+    /// Where it is.
+    pub remote: String,
+    /// The line, for audio.
+    pub line: Option<String>,
+    /// Connected since.
+    pub since: Timestamp,
+    /// Messages waiting for it.
+    pub queued: usize,
+    /// Age of the oldest message waiting for it.
+    pub oldest_age_ms: u64,
+    /// Messages it missed.
+    pub missed: u64,
+}
+
+/// The whole system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Diagnostics {
+    /// Version of apid.
+    pub version: String,
+    /// apid's start.
+    pub started_at: Timestamp,
+    /// Since then.
+    pub uptime_ms: u64,
+    /// The other process.
+    pub engine: EngineDiagnostics,
+    /// Everything that is open.
+    pub ports: Vec<PortDiagnostics>,
+    /// Everything that is a line.
+    pub lines: Vec<LineDiagnostics>,
+    /// Everybody who listens on a WebSocket.
+    pub clients: Vec<ClientDiagnostics>,
+    /// Calls that are not over.
+    pub calls: usize,
+    /// Sequence number of the last event.
+    pub last_event_seq: u64,
+}
+
+/// Whether calls can be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// Everything is in order.
+    pub ready: bool,
+    /// What is not.
+    pub reasons: Vec<String>,
+}

@@ -7,7 +7,7 @@ use super::media::{common_law, rtp};
 use super::{Cause, Control, RegistrationChange, RemoteMedia, lock};
 use crate::call::Input;
 use crate::hub::{DigitSource, NoticeBody};
-use tipring_shm_proto::command::Command;
+use tipring_shm_proto::command::{Command, Phase};
 
 impl Control {
     /// The phone of `line` calls the number `to`. Control answers through `progress`, `accept` or
@@ -54,12 +54,23 @@ impl Control {
         let entry = self.directory().get(line).cloned()?;
         let law = common_law(&media, &entry.laws)?;
         let rtp = rtp(&media, law);
-        self.ask(entry.engine?, Command::UpdateRtp { media: rtp }).await.ok()?;
-        let mut open = lock(&self.0.media);
-        let known = open.get_mut(line)?;
-        known.law = law;
-        known.telephone_event = rtp.telephone_event;
-        Some(known.answer())
+        let engine = entry.engine?;
+        self.ask(engine, Command::UpdateRtp { media: rtp }).await.ok()?;
+        let answer = {
+            let mut open = lock(&self.0.media);
+            let known = open.get_mut(line)?;
+            known.law = law;
+            known.telephone_event = rtp.telephone_event;
+            known.answer()
+        };
+        // A phone that wants no audio has put its call on hold; a hold of ours it cannot lift.
+        let ours = self.0.link.row(engine).is_some_and(|row| row.phase == Some(Phase::Held));
+        if !ours {
+            let mut switch = lock(&self.0.switch);
+            let actions = switch.note_hold(line, !media.wants_audio);
+            self.apply(&mut switch, actions);
+        }
+        Some(answer)
     }
 
     /// Registered, gone or refused.

@@ -28,6 +28,9 @@ pub struct Config {
     pub realtime: Realtime,
     /// The engine's own log lines.
     pub log: Log,
+    /// What `DAHDI_DEVICE` names. No DAHDI card is driven yet: the start says so.
+    #[serde(skip)]
+    pub dahdi_device: Option<String>,
 }
 
 /// An inclusive range of UDP ports.
@@ -117,6 +120,7 @@ impl Default for Config {
             companding: Companding::Mu,
             realtime: Realtime::default(),
             log: Log::default(),
+            dahdi_device: None,
         }
     }
 }
@@ -188,6 +192,9 @@ impl Config {
         };
         port("RTP_PORT_MIN", &mut self.rtp_ports.min)?;
         port("RTP_PORT_MAX", &mut self.rtp_ports.max)?;
+        if let Some(device) = variable("DAHDI_DEVICE") {
+            self.dahdi_device = Some(device);
+        }
         if let Some(text) = variable("LOG_LEVEL") {
             self.log.level = match text.to_ascii_lowercase().as_str() {
                 "error" | "critical" => Level::Error,
@@ -304,11 +311,13 @@ mod tests {
             "RTP_PORT_MIN" => Some("12000".to_owned()),
             "RTP_PORT_MAX" => Some("12010".to_owned()),
             "LOG_LEVEL" => Some("DEBUG".to_owned()),
+            "DAHDI_DEVICE" => Some("/dev/dahdi/1".to_owned()),
             _ => None,
         };
         let config = Config::load(None, variable).unwrap();
         assert_eq!(config.rtp_ports, PortRange { min: 12_000, max: 12_010 });
         assert_eq!(config.log.level, Level::Debug);
+        assert_eq!(config.dahdi_device.as_deref(), Some("/dev/dahdi/1"));
         let wrong = |name: &str| (name == "RTP_PORT_MIN").then(|| "x".to_owned());
         assert!(Config::load(None, wrong).unwrap_err().0.contains("RTP_PORT_MIN=x"));
     }

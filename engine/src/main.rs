@@ -16,7 +16,7 @@ Usage: tipring-engine [--config FILE] [--socket PATH] [--check-config]
   --version        print the version
   --help           print this
 
-Environment, winning over the file: RTP_PORT_MIN RTP_PORT_MAX LOG_LEVEL
+Environment, winning over the file: RTP_PORT_MIN RTP_PORT_MAX LOG_LEVEL DAHDI_DEVICE
 ";
 
 enum Request {

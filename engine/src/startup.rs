@@ -50,6 +50,11 @@ fn run_attached(
     listener: UnixListener,
     signals: &SignalFd,
 ) -> Result<(), StartError> {
+    if let Some(device) = &config.dahdi_device {
+        let text =
+            format!("DAHDI_DEVICE={device}: no DAHDI card is driven yet; it has no line here");
+        journal.write(Level::Warn, text);
+    }
     if let Err(shortfall) = realtime::lock_memory() {
         journal.write(Level::Warn, shortfall.0);
     }

@@ -124,6 +124,20 @@ fn each_variable_is_obeyed_or_refused_by_name() {
     }
 }
 
+/// A card is not driven yet, and whoever names one is told.
+#[test]
+fn a_dahdi_device_is_not_passed_over_in_silence() {
+    let system = System::prepare(Setup::default());
+    let log = system.folder.file("engine.log");
+    let mut command = Command::new(program("tipring-engine"));
+    command.arg("--socket").arg(system.socket_path()).env("DAHDI_DEVICE", "/dev/dahdi/1");
+    let _engine = Process::start(&mut command, &log);
+    until_true("the engine names the device", GENEROUS, || {
+        std::fs::read_to_string(&log)
+            .is_ok_and(|text| text.contains("DAHDI_DEVICE=/dev/dahdi/1") && text.contains("warn"))
+    });
+}
+
 /// The RTP range is the engine's: a call's port is in it.
 #[test]
 fn the_rtp_range_is_used() {

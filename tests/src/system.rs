@@ -4,6 +4,7 @@ use crate::process::{Folder, Process};
 use crate::rest::Rest;
 use crate::socket::Socket;
 use crate::wait::{GENEROUS, until_true};
+use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -116,7 +117,21 @@ impl System {
         system.start_engine();
         system.start_apid();
         system.ready();
+        system.hooks_known();
         system
+    }
+
+    /// A contact is judged for a moment before its line's hook is known. Whoever may not see the
+    /// lines does not wait for it.
+    fn hooks_known(&self) {
+        let rest = self.rest();
+        until_true("the hooks of simulated lines", GENEROUS, || {
+            rest.try_get("/v1/lines").is_some_and(|answer| {
+                let known = |line: &Value| line["kind"] != "sim" || line["hook"] != "unknown";
+                answer.status != 200
+                    || answer.json()["lines"].as_array().is_some_and(|all| all.iter().all(known))
+            })
+        });
     }
 
     /// Files and tokens, but no process yet.

@@ -339,11 +339,26 @@ impl Slot {
         (self.row_changed, self.row_age) = (false, 0);
     }
 
-    /// Carries out a command of apid.
+    /// Carries out a command of apid. The row tells of it before the answer does: whoever has the
+    /// answer never reads what was.
     ///
     /// # Errors
     /// Why nothing was changed.
     pub fn carry_out(
+        &mut self,
+        command: &Command,
+        now: Nanos,
+        rings: &mut PlayRings<'_>,
+        outside: &mut Outside,
+    ) -> Result<Carried, Refusal> {
+        let carried = self.obey(command, now, rings, outside);
+        if self.row_changed {
+            self.write_row(now);
+        }
+        carried
+    }
+
+    fn obey(
         &mut self,
         command: &Command,
         now: Nanos,
@@ -450,6 +465,7 @@ impl Slot {
         let command = Command::OpenRtp { media, local_ip: [0; 16] };
         self.line.carried_out(&command, &mut self.actions);
         let _ = self.apply(now, outside);
+        self.write_row(now);
         Outcome::RtpOpened { port }
     }
 
@@ -488,6 +504,7 @@ impl Slot {
         self.actions.clear();
         self.line.carried_out(&command, &mut self.actions);
         let _ = self.apply(now, outside);
+        self.write_row(now);
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use tipring_shm_proto::command::{
     Refusal, SimAction,
 };
 use tipring_shm_proto::event::LineEvent;
-use tipring_shm_proto::line_table::{LineRow, PLAYBACK_SLOTS, PlaybackRow};
-use tipring_shm_proto::units::{LineId, LoopId, Nanos, TenthDbm0, Text32};
+use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::units::{LineId, LoopId, Nanos, Text32};
 
 /// One step of a script.
 #[derive(Clone, Copy)]
@@ -180,28 +180,9 @@ impl Story {
     }
 
     fn row(&self) -> LineRow {
-        let mut row = LineRow {
-            label: Text32::EMPTY,
-            kind: LineKind::Dahdi,
-            frame_loop: LoopId(0),
-            state: tipring_shm_proto::command::Since { value: LineState::Fault, at: Nanos(0) },
-            phase: None,
-            hook: tipring_shm_proto::command::Since { value: Hook::Unknown, at: Nanos(0) },
-            hook_source: HookSource::None,
-            tag: 0,
-            peer: None,
-            echo: false,
-            last_digit: 0,
-            voice: false,
-            rx_level: TenthDbm0::SILENCE,
-            tx_level: TenthDbm0::SILENCE,
-            rtp: None,
-            playbacks: [PlaybackRow::default(); PLAYBACK_SLOTS],
-            millivolts: None,
-            tenths_celsius: None,
-            alarm: false,
-            written_at: Nanos(0),
-        };
+        let mut row = LineRow::at_rest(Text32::EMPTY, LineKind::Dahdi, LoopId(0), Nanos(0));
+        // So that a line which does not write its state is found out.
+        row.state.value = LineState::Fault;
         self.line.fill_row(&mut row);
         row
     }

@@ -8,7 +8,9 @@ mod notice;
 #[cfg(test)]
 mod tests;
 
-pub use notice::{DigitSource, HardwareState, Notice, NoticeBody, PlaybackEnd, RingStopCause};
+pub use notice::{
+    DigitSource, HardwareState, MediaFault, Notice, NoticeBody, PlaybackEnd, RingStopCause,
+};
 
 use crate::auth::Caller;
 use crate::view::{ClientDiagnostics, Timestamp};

@@ -274,8 +274,28 @@ pub struct MediaStatistics {
     pub round_trip_ms: Option<f64>,
     /// ITU-T G.107 E-model from loss and delay; null while nothing was received.
     pub mos: Option<f64>,
-    /// Null until an RTCP report has come back.
+    /// Null until an RTCP report has come back: half the round trip, the jitter buffer and a packet.
     pub one_way_delay_ms: Option<f64>,
+    /// The same for the last ten seconds that were judged.
+    pub mos_recent: Option<f64>,
+    /// Packets that came again.
+    pub duplicates: u32,
+    /// Audio made up for what was not there in time.
+    pub concealed_ms: u64,
+    /// Delay that the jitter buffer adds.
+    pub buffer_ms: u16,
+    /// Audio that time-scaling has added to deepen the buffer.
+    pub stretched_ms: u32,
+    /// Audio that time-scaling has taken out.
+    pub shortened_ms: u32,
+    /// The phone's clock against ours, positive where it is faster; null until it is measured.
+    pub drift_ppm: Option<i16>,
+    /// Of what is sent to the phone, by its RTCP reports.
+    pub far_loss_percent: Option<f64>,
+    /// Interarrival jitter at the phone, by its RTCP reports.
+    pub far_jitter_ms: Option<f64>,
+    /// Encrypted (SRTP, RFC 3711).
+    pub srtp: bool,
 }
 
 /// Why a call ended (ITU-T Q.850 §2.2.7).

@@ -23,6 +23,8 @@ fn media(remote: Endpoint) -> RtpMedia {
         telephone_event: Some(101),
         send: true,
         receive: true,
+        rtcp_mux: false,
+        srtp: None,
     }
 }
 

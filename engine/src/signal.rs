@@ -1,6 +1,6 @@
 //! What devices and lines tell each other, besides audio.
 
-use tipring_shm_proto::event::DigitSource;
+use tipring_shm_proto::event::{DigitSource, MediaFault};
 use tipring_shm_proto::units::{Endpoint, Nanos, TenthDbm0};
 
 /// From a device to its line.
@@ -49,6 +49,8 @@ pub enum Signal {
         /// Where it came from.
         remote: Endpoint,
     },
+    /// Audio does not flow as it should; `None`: it flows again.
+    Media(Option<MediaFault>),
     /// Tip-ring voltage, mV.
     Voltage(i32),
     /// Card temperature, tenths of a degree Celsius.

@@ -86,6 +86,8 @@ fn over_rtp(name: &'static str, local: &str) -> Rig {
         telephone_event: Some(EVENT),
         send: true,
         receive: true,
+        rtcp_mux: false,
+        srtp: None,
     };
     let start = StreamStart { ssrc: 1, sequence: 65_533, timestamp: u32::MAX - 500 };
     let mut device = Rtp::new();
@@ -414,8 +416,15 @@ fn one_call_follows_another_on_the_same_device() {
     let mut rig = rtp_rig();
     rig.say(1);
     rig.read();
-    let media =
-        RtpMedia { remote: None, law: Law::A, telephone_event: None, send: true, receive: true };
+    let media = RtpMedia {
+        remote: None,
+        law: Law::A,
+        telephone_event: None,
+        send: true,
+        receive: true,
+        rtcp_mux: false,
+        srtp: None,
+    };
     let start = StreamStart { ssrc: 2, sequence: 1, timestamp: 1 };
     let socket = || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -261,6 +261,45 @@ pub struct RtpMedia {
     pub send: bool,
     /// Use audio of the phone.
     pub receive: bool,
+    /// RTCP shares RTP's port (RFC 5761); else it has the port above it.
+    pub rtcp_mux: bool,
+    /// Keys where the call is encrypted (RFC 3711): then nothing is sent or used without.
+    pub srtp: Option<SrtpKeys>,
+}
+
+/// Keys of both directions, as signalling exchanged them (RFC 4568).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SrtpKeys {
+    /// Cipher and length of the tag, of both directions.
+    pub suite: SrtpSuite,
+    /// Of what we send.
+    pub ours: SrtpKey,
+    /// Of what the phone sends.
+    pub theirs: SrtpKey,
+}
+
+/// Crypto suites (RFC 4568 §6.2); both have a key of 128 bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SrtpSuite {
+    /// `AES_CM_128_HMAC_SHA1_80`.
+    Aes128HmacSha1Tag80,
+    /// `AES_CM_128_HMAC_SHA1_32`.
+    Aes128HmacSha1Tag32,
+}
+
+/// Master key and master salt (RFC 3711 §3.2.1). Nothing prints it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SrtpKey {
+    /// 128 bit.
+    pub key: [u8; 16],
+    /// 112 bit.
+    pub salt: [u8; 14],
+}
+
+impl std::fmt::Debug for SrtpKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SrtpKey(…)")
+    }
 }
 
 /// Companding law (ITU-T G.711).

@@ -86,6 +86,14 @@ counters! {
     signals_dropped_total = 17,
     /// Reports to the supervisor that found no room.
     reports_dropped_total = 18,
+    /// RTP packets that a plain bridge handed on as they came.
+    rtp_forwarded_total = 19,
+    /// RTCP packets received and used.
+    rtcp_received_total = 20,
+    /// Datagrams that were no RTCP of the call.
+    rtcp_invalid_total = 21,
+    /// RTP and RTCP packets that did not authenticate, or came again (RFC 3711 §3.3).
+    srtp_refused_total = 22,
 }
 
 /// Writes a loop's counters. Clones write the same ones; additions are atomic.

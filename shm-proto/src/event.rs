@@ -138,6 +138,32 @@ pub enum LineEvent {
     DeviceLost,
     /// The device is back.
     DeviceBack,
+    /// Audio does not flow as it should, and the likely reason; `None`: it flows again.
+    Media {
+        /// What is wrong.
+        fault: Option<MediaFault>,
+    },
+}
+
+/// Why one side does not hear the other, as far as can be told here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MediaFault {
+    /// No packet ever came: a firewall, or the phone sends elsewhere.
+    NeverHeard,
+    /// Packets came, and ceased.
+    Ceased,
+    /// The phone ended its stream (RTCP BYE), and the call goes on.
+    Ended,
+    /// Packets come, but of nobody who may be believed.
+    Foreign,
+    /// Packets come in a codec that was not agreed on.
+    Codec,
+    /// Packets come that do not authenticate: other keys, or none.
+    NotAuthentic,
+    /// Packets come and all are digital silence: muted, or no microphone.
+    Silence,
+    /// The phone reports that it receives nothing of what is sent (RTCP).
+    Unheard,
 }
 
 /// Where a digit was seen.

@@ -104,6 +104,46 @@ pub struct RtpRow {
     pub jitter_us: u32,
     /// Depth of the jitter buffer, ms.
     pub depth_ms: u16,
+    /// Depth that it aims at, ms.
+    pub target_ms: u16,
+    /// Packets that came again.
+    pub duplicates: u32,
+    /// Audio made up for what was not there in time, ms.
+    pub concealed_ms: u64,
+    /// Audio added by time-scaling, ms.
+    pub stretched_ms: u32,
+    /// Audio taken out by time-scaling, ms.
+    pub shortened_ms: u32,
+    /// The far end's clock against ours, positive where it is faster; `None` until it is measured.
+    pub drift_ppm: Option<i16>,
+    /// By RTCP (RFC 3550 §6.4.1), µs; `None` until a report has come back.
+    pub round_trip_us: Option<u32>,
+    /// What the far end says of our stream; `None` until it has.
+    pub far_end: Option<FarEndReport>,
+    /// `None` while nothing was received.
+    pub quality: Option<Quality>,
+    /// Encrypted (RFC 3711).
+    pub srtp: bool,
+}
+
+/// The far end's last report block on our stream (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarEndReport {
+    /// Since its report before, in 1/256.
+    pub fraction_lost: u8,
+    /// Since the beginning; duplicates count against it.
+    pub lost: i32,
+    /// Interarrival jitter there, µs.
+    pub jitter_us: u32,
+}
+
+/// Estimates of listening quality by the E-model (ITU-T G.107), as MOS in hundredths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Of the whole call.
+    pub call_mos: u16,
+    /// Of the last ten seconds that were judged.
+    pub recent_mos: u16,
 }
 
 /// A playback slot.

@@ -6,9 +6,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::counters::Counter;
-use tipring_shm_proto::event::{DigitSource, Event, LineEvent, PlaybackEnd, RingStop, Stamped};
+use tipring_shm_proto::event::{
+    DigitSource, Event, LineEvent, MediaFault, PlaybackEnd, RingStop, Stamped,
+};
 use tipring_shm_proto::layout::*;
-use tipring_shm_proto::line_table::{LineRow, PlaybackRow, RtpRow};
+use tipring_shm_proto::line_table::{FarEndReport, LineRow, PlaybackRow, Quality, RtpRow};
 use tipring_shm_proto::units::*;
 use tipring_shm_proto::{Direction, Downlink, EngineMap, FrameFlags, Uplink, wire};
 
@@ -35,7 +37,7 @@ fn sections_lie_where_they_lay() {
     let most = Dimensions { loops: MAX_LOOPS, lines: MAX_LINES };
     assert_eq!(UplinkLayout::of(most).size, 53_161_984);
     assert_eq!(DownlinkLayout::of(most).size, 202_448_896);
-    assert_eq!(LAYOUT_VERSION, 1);
+    assert_eq!(LAYOUT_VERSION, 2);
 }
 
 /// The segments as files, so that what is compared is what lies in them.
@@ -74,7 +76,7 @@ fn headers_read_as_they_read() {
         words_at(&segments.up, 0),
         [
             u64::from_le_bytes(*b"TIPRUPLK"),
-            1,
+            2,
             0x0123_4567_89ab,
             dimensions,
             3_571_712,
@@ -88,7 +90,7 @@ fn headers_read_as_they_read() {
     assert_eq!(words_at(&segments.up, 128), [1]);
     assert_eq!(
         words_at(&segments.down, 0),
-        [u64::from_le_bytes(*b"TIPRDNLK"), 1, 9, dimensions, 13_123_584, 0, 0, 0, 0]
+        [u64::from_le_bytes(*b"TIPRDNLK"), 2, 9, dimensions, 13_123_584, 0, 0, 0, 0]
     );
 }
 
@@ -145,13 +147,14 @@ fn values_encode_as_they_did() {
         "020100000000000001000000030208000000efbe000000000000060500000807000000000000"
     );
     let expected = [
-        "067274702f3137000000000000000000000000000000000000000000000000000002000000",
-        "0103000000010000000000000001020000000100000002000000000000000200000003000000",
-        "00000000010400013501fafff9ff01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f0100",
-        "0000016509000000000000000a000000000000000b000000000000000c000000000000000d00",
-        "00000e000f0000000000000010000000000000000f0000000000000010000000000000000f00",
-        "00000000000010000000000000000f000000000000001000000000000000018044ffff019f01",
-        "011100000000000000",
+        "067274702f313700000000000000000000000000000000000000000000000000000200000001",
+        "0300000001000000000000000102000000010000000200000000000000020000000300000000",
+        "000000010400013501fafff9ff01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f010000",
+        "00016509000000000000000a000000000000000b000000000000000c000000000000000d0000",
+        "000e001200130000001400000000000000150000001600000001e9ff01180000000119e6ffff",
+        "ff1b00000001b6019c01010f0000000000000010000000000000000f00000000000000100000",
+        "00000000000f0000000000000010000000000000000f00000000000000100000000000000001",
+        "8044ffff019f01011100000000000000",
     ];
     assert_eq!(hex(&wire::encode::<_, { ROW_WORDS - 1 }>(&row()).unwrap()), expected.concat());
 }
@@ -215,7 +218,8 @@ fn counters_keep_their_words() {
         commands_total commands_malformed_total peer_faults_total events_dropped_total \
         play_underruns_total bridge_dropped_frames_total rtp_received_total rtp_sent_total \
         rtp_lost_total rtp_late_total rtp_invalid_total tick_ns_max tick_ns_sum \
-        signals_dropped_total reports_dropped_total";
+        signals_dropped_total reports_dropped_total rtp_forwarded_total rtcp_received_total \
+        rtcp_invalid_total srtp_refused_total";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     for (index, counter) in Counter::ALL.iter().enumerate() {
         assert_eq!(*counter as usize, index);
@@ -336,6 +340,16 @@ fn row() -> LineRow {
             late: 12,
             jitter_us: 13,
             depth_ms: 14,
+            target_ms: 18,
+            duplicates: 19,
+            concealed_ms: 20,
+            stretched_ms: 21,
+            shortened_ms: 22,
+            drift_ppm: Some(-23),
+            round_trip_us: Some(24),
+            far_end: Some(FarEndReport { fraction_lost: 25, lost: -26, jitter_us: 27 }),
+            quality: Some(Quality { call_mos: 438, recent_mos: 412 }),
+            srtp: true,
         }),
         playbacks: [PlaybackRow { playback: PlaybackId(15), played_samples: 16 }; 4],
         millivolts: Some(-48_000),
@@ -349,12 +363,15 @@ fn row() -> LineRow {
 fn commands() -> Vec<Command> {
     let text = Text32::new("01234567890123456789012345678901");
     let digits = Digits::new("01234567890123456789012345678901").unwrap();
+    let key = SrtpKey { key: [0xaa; 16], salt: [0x55; 14] };
     let media = RtpMedia {
         remote: Some(Endpoint { ip: [1; 16], port: 2 }),
         law: Law::Mu,
         telephone_event: Some(101),
         send: true,
         receive: true,
+        rtcp_mux: true,
+        srtp: Some(SrtpKeys { suite: SrtpSuite::Aes128HmacSha1Tag32, ours: key, theirs: key }),
     };
     let step = ToneStep { hz: [350, 440], level: TenthDbm0(-130), ms: 1000 };
     vec![
@@ -425,6 +442,7 @@ fn events() -> Vec<Event> {
         LineEvent::Alarm { active: true },
         LineEvent::DeviceLost,
         LineEvent::DeviceBack,
+        LineEvent::Media { fault: Some(MediaFault::Unheard) },
     ];
     let mut events = vec![
         Event::CommandDone { id, outcome: flushed },

@@ -54,6 +54,8 @@ impl Call {
             telephone_event: Some(101),
             send: true,
             receive: true,
+            rtcp_mux: false,
+            srtp: None,
         };
         let local_ip = Endpoint::from(SocketAddr::new(HERE, 0)).ip;
         let off = Command::ReportHook { hook: Hook::Off, source: HookSource::Signalling };

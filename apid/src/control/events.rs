@@ -3,7 +3,7 @@
 use super::{Control, lock};
 use crate::call::{Input, LineNow};
 use crate::engine_link::LinkNote;
-use crate::hub::{DigitSource, HardwareState, NoticeBody, PlaybackEnd, RingStopCause};
+use crate::hub::{DigitSource, HardwareState, MediaFault, NoticeBody, PlaybackEnd, RingStopCause};
 use crate::view::Timestamp;
 use std::collections::HashMap;
 use tipring_shm_proto::command::{Hook, LineState};
@@ -249,6 +249,9 @@ impl Control {
                 self.report_error(Some(line), "device_lost", "the device of this line is lost");
             }
             LineEvent::DeviceBack => self.hardware(Some(line), HardwareState::Back, None),
+            LineEvent::Media { fault } => {
+                publish(NoticeBody::Media { fault: fault.map(media_fault) });
+            }
             // Those of playbacks were told; the others concern calls, or nobody.
             LineEvent::HookChanged { hook: Hook::Unknown, .. }
             | LineEvent::State { .. }
@@ -290,5 +293,18 @@ fn playback_end(cause: event::PlaybackEnd) -> PlaybackEnd {
         event::PlaybackEnd::Voice => PlaybackEnd::Voice,
         event::PlaybackEnd::LineGone => PlaybackEnd::LineGone,
         event::PlaybackEnd::DeviceLost => PlaybackEnd::DeviceLost,
+    }
+}
+
+fn media_fault(fault: event::MediaFault) -> MediaFault {
+    match fault {
+        event::MediaFault::NeverHeard => MediaFault::NeverHeard,
+        event::MediaFault::Ceased => MediaFault::Ceased,
+        event::MediaFault::Ended => MediaFault::Ended,
+        event::MediaFault::Foreign => MediaFault::Foreign,
+        event::MediaFault::Codec => MediaFault::Codec,
+        event::MediaFault::NotAuthentic => MediaFault::NotAuthentic,
+        event::MediaFault::Silence => MediaFault::Silence,
+        event::MediaFault::Unheard => MediaFault::Unheard,
     }
 }

@@ -36,49 +36,42 @@ pub(super) fn rtp(media: &RemoteMedia, law: Law) -> RtpMedia {
         telephone_event: media.telephone_event,
         send: media.wants_audio,
         receive: media.sends_audio,
+        rtcp_mux: false,
+        srtp: None,
     }
 }
 
-/// How RTP is doing. The score is the E-model's (ITU-T G.107) for G.711 with concealment (G.113
-/// appendix I: Bpl 25.1), from random loss and the delay known here.
+/// How RTP is doing.
 pub(super) fn statistics(row: &RtpRow) -> MediaStatistics {
-    let expected = row.received + row.lost;
-    let heard = row.received > 0;
-    let loss_percent =
-        if expected == 0 { 0.0 } else { (row.lost + row.late) as f64 * 100.0 / expected as f64 };
-    let delay_ms = f64::from(row.depth_ms) + f64::from(FRAME_MS);
+    let ms = |us: u32| f64::from(us) / 1000.0;
+    let round_trip_ms = row.round_trip_us.map(ms);
+    let here_ms = f64::from(row.depth_ms) + f64::from(FRAME_MS);
+    let mos = |hundredths: u16| f64::from(hundredths) / 100.0;
     MediaStatistics {
         packets: row.received,
         packets_sent: row.sent,
         lost: row.lost,
         late: row.late,
-        jitter_ms: f64::from(row.jitter_us) / 1000.0,
-        round_trip_ms: None,
-        mos: heard.then(|| mos(loss_percent, delay_ms)),
-        one_way_delay_ms: None,
+        jitter_ms: ms(row.jitter_us),
+        round_trip_ms,
+        mos: row.quality.map(|quality| mos(quality.call_mos)),
+        one_way_delay_ms: round_trip_ms.map(|round_trip| round_trip / 2.0 + here_ms),
+        mos_recent: row.quality.map(|quality| mos(quality.recent_mos)),
+        duplicates: row.duplicates,
+        concealed_ms: row.concealed_ms,
+        buffer_ms: row.depth_ms,
+        stretched_ms: row.stretched_ms,
+        shortened_ms: row.shortened_ms,
+        drift_ppm: row.drift_ppm,
+        far_loss_percent: row.far_end.map(|far| f64::from(far.fraction_lost) * 100.0 / 256.0),
+        far_jitter_ms: row.far_end.map(|far| ms(far.jitter_us)),
+        srtp: row.srtp,
     }
-}
-
-fn mos(loss_percent: f64, delay_ms: f64) -> f64 {
-    let late_ms = (delay_ms - 177.3).max(0.0);
-    let delay = 0.024 * delay_ms + 0.11 * late_ms;
-    let loss = 95.0 * loss_percent / (loss_percent + 25.1);
-    let r = (93.2 - delay - loss).clamp(0.0, 100.0);
-    let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-    (mos.clamp(1.0, 4.5) * 100.0).round() / 100.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_score_falls_with_loss_and_delay() {
-        assert!((mos(0.0, 40.0) - 4.39).abs() < 0.05, "{}", mos(0.0, 40.0));
-        assert!(mos(5.0, 40.0) < mos(1.0, 40.0));
-        assert!(mos(0.0, 400.0) < mos(0.0, 40.0));
-        assert!(mos(100.0, 1000.0) >= 1.0);
-    }
 
     #[test]
     fn the_phones_order_of_laws_decides_among_ours() {

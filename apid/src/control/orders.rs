@@ -139,7 +139,15 @@ impl Control {
         let laws = self.directory().get(line).map(|e| e.laws.clone()).unwrap_or_default();
         let law = *laws.first().ok_or(Failure::of(Cause::BearerCapability))?;
         let telephone_event = Some(TELEPHONE_EVENT);
-        let media = RtpMedia { remote: None, law, telephone_event, send: true, receive: true };
+        let media = RtpMedia {
+            remote: None,
+            law,
+            telephone_event,
+            send: true,
+            receive: true,
+            rtcp_mux: false,
+            srtp: None,
+        };
         let port = self.open_rtp(line, engine, media).await?;
         self.link_ask(engine, ring).await?;
         let offer = MediaOffer { port, laws, telephone_event };

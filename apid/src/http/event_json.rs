@@ -1,7 +1,9 @@
 //! What happens, as text: one JSON object for each notice. The only place where the events of the
 //! web have words; their keys are the union of ours and of the two older phone APIs'.
 
-use crate::hub::{DigitSource, HardwareState, Notice, NoticeBody, PlaybackEnd, RingStopCause};
+use crate::hub::{
+    DigitSource, HardwareState, MediaFault, Notice, NoticeBody, PlaybackEnd, RingStopCause,
+};
 use crate::view::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -86,6 +88,11 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
                 "uptime": *uptime_ms as f64 / 1000.0,
             },
         }),
+        NoticeBody::Media { fault } => json!({
+            "flows": fault.is_none(),
+            "reason": fault.map(media_fault),
+            "message": fault.map(media_advice),
+        }),
     };
     match fields {
         Value::Object(map) => map,
@@ -136,6 +143,37 @@ const fn hardware(state: HardwareState) -> &'static str {
         HardwareState::EngineAway => "engine_away",
         HardwareState::EngineAttached => "engine_attached",
         HardwareState::Overloaded => "overloaded",
+    }
+}
+
+const fn media_fault(fault: MediaFault) -> &'static str {
+    match fault {
+        MediaFault::NeverHeard => "never_heard",
+        MediaFault::Ceased => "ceased",
+        MediaFault::Ended => "ended",
+        MediaFault::Foreign => "foreign",
+        MediaFault::Codec => "codec",
+        MediaFault::NotAuthentic => "not_authentic",
+        MediaFault::Silence => "silence",
+        MediaFault::Unheard => "unheard",
+    }
+}
+
+/// What to look at.
+const fn media_advice(fault: MediaFault) -> &'static str {
+    match fault {
+        MediaFault::NeverHeard => {
+            "no packet of the phone has come: a firewall, or an address that it cannot reach"
+        }
+        MediaFault::Ceased => "the phone's packets have ceased: it or its network is gone",
+        MediaFault::Ended => "the phone has ended its stream, but not the call",
+        MediaFault::Foreign => {
+            "packets come from elsewhere than signalling said: address translation, or a stranger"
+        }
+        MediaFault::Codec => "the phone sends a codec that was not agreed on",
+        MediaFault::NotAuthentic => "packets do not authenticate: other keys, or none",
+        MediaFault::Silence => "the phone sends digital silence: it is muted",
+        MediaFault::Unheard => "the phone reports that nothing reaches it: a firewall on its side",
     }
 }
 
@@ -207,6 +245,15 @@ mod tests {
         let text = text_of(hardware);
         assert_eq!(text["status"], "ok");
         assert_eq!(text["details"], json!({ "temperature": 41.5, "uptime": 1.5 }));
+    }
+
+    #[test]
+    fn trouble_with_media_names_its_likely_reason() {
+        let text = text_of(NoticeBody::Media { fault: Some(MediaFault::Foreign) });
+        assert_eq!((&text["type"], &text["flows"]), (&json!("media"), &json!(false)));
+        assert_eq!(text["reason"], "foreign");
+        let text = text_of(NoticeBody::Media { fault: None });
+        assert_eq!((&text["flows"], &text["reason"]), (&json!(true), &Value::Null));
     }
 
     #[test]

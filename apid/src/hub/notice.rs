@@ -81,6 +81,27 @@ pub enum HardwareState {
     Overloaded,
 }
 
+/// Why one side of a call does not hear the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaFault {
+    /// No packet ever came.
+    NeverHeard,
+    /// Packets came, and ceased.
+    Ceased,
+    /// The phone ended its stream.
+    Ended,
+    /// Packets come, but of nobody who may be believed.
+    Foreign,
+    /// Packets come in a codec that was not agreed on.
+    Codec,
+    /// Packets come that do not authenticate.
+    NotAuthentic,
+    /// Packets come and all are digital silence.
+    Silence,
+    /// The phone reports that it receives nothing.
+    Unheard,
+}
+
 /// What can happen. Text exists in one file per surface only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NoticeBody {
@@ -232,6 +253,11 @@ pub enum NoticeBody {
         /// Of apid.
         uptime_ms: u64,
     },
+    /// Audio does not flow as it should, or flows again.
+    Media {
+        /// What is wrong; `None`: it flows again.
+        fault: Option<MediaFault>,
+    },
 }
 
 impl NoticeBody {
@@ -262,11 +288,12 @@ impl NoticeBody {
             Self::Error { .. } => "error",
             Self::VoltageChange { .. } => "voltage_change",
             Self::HardwareStatus { .. } => "hardware_status",
+            Self::Media { .. } => "media",
         }
     }
 
     /// Every `type` there is.
-    pub const KINDS: [&'static str; 24] = [
+    pub const KINDS: [&'static str; 25] = [
         "off_hook",
         "on_hook",
         "flash",
@@ -291,6 +318,7 @@ impl NoticeBody {
         "error",
         "voltage_change",
         "hardware_status",
+        "media",
     ];
 }
 

@@ -104,6 +104,8 @@ impl Apid {
             telephone_event,
             send: true,
             receive: true,
+            rtcp_mux: false,
+            srtp: None,
         };
         let local_ip = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
         let opened = self.ask(lines, |_| Command::OpenRtp { media, local_ip }, &mut meanwhile);

@@ -21,6 +21,8 @@ fuzz_target!(|octets: &[u8]| {
         telephone_event: Some(101),
         send: true,
         receive: true,
+        rtcp_mux: false,
+        srtp: None,
     };
     let mut session = Session::new();
     session.begin(Nanos(0), media, StreamStart { ssrc: 1, sequence: 0xFFFF, timestamp: u32::MAX });

@@ -165,6 +165,7 @@ impl Line {
             }
             Signal::RtpSilent { silent_ms } => actions.say(LineEvent::RtpSilent { silent_ms }),
             Signal::RtpHeard { remote } => actions.say(LineEvent::RtpHeard { remote }),
+            Signal::Media(fault) => actions.say(LineEvent::Media { fault }),
             Signal::Voltage(millivolts) => {
                 let far = |told: i32| told.abs_diff(millivolts) > VOLTAGE_STEP_MV;
                 if self.voltage.is_news(millivolts, far) {

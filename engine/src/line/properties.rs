@@ -51,6 +51,8 @@ fn media() -> impl Strategy<Value = RtpMedia> {
         telephone_event,
         send: true,
         receive: true,
+        rtcp_mux: false,
+        srtp: None,
     })
 }
 

@@ -28,7 +28,15 @@ fn alone() -> MutexGuard<'static, ()> {
 const LOOPBACK: [u8; 16] = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
 
 fn media(remote: Option<Endpoint>) -> RtpMedia {
-    RtpMedia { remote, law: Law::Mu, telephone_event: Some(101), send: true, receive: true }
+    RtpMedia {
+        remote,
+        law: Law::Mu,
+        telephone_event: Some(101),
+        send: true,
+        receive: true,
+        rtcp_mux: false,
+        srtp: None,
+    }
 }
 
 fn tone(ms: u32) -> ToneSpec {

@@ -213,7 +213,15 @@ fn an_rtp_phone_on_echo_hears_its_own_packets() {
     let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     phone.set_nonblocking(true).unwrap();
     let remote = Some(phone.local_addr().unwrap().into());
-    let media = RtpMedia { remote, law: Law::Mu, telephone_event: None, send: true, receive: true };
+    let media = RtpMedia {
+        remote,
+        law: Law::Mu,
+        telephone_event: None,
+        send: true,
+        receive: true,
+        rtcp_mux: false,
+        srtp: None,
+    };
     let local_ip = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
     let opened = rig.ask(2, Command::OpenRtp { media, local_ip });
     let Outcome::RtpOpened { port } = opened else { panic!("{opened:?}") };

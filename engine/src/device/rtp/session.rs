@@ -139,6 +139,8 @@ impl Session {
                 telephone_event: None,
                 send: false,
                 receive: false,
+                rtcp_mux: false,
+                srtp: None,
             },
             source: Source::default(),
             reception: Reception::default(),
@@ -346,6 +348,16 @@ impl Session {
             late: self.late,
             jitter_us: self.reception.jitter_us(),
             depth_ms: self.buffer.depth_ms(),
+            target_ms: self.buffer.depth_ms(),
+            duplicates: 0,
+            concealed_ms: 0,
+            stretched_ms: 0,
+            shortened_ms: 0,
+            drift_ppm: None,
+            round_trip_us: None,
+            far_end: None,
+            quality: None,
+            srtp: false,
         }
     }
 

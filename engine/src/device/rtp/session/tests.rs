@@ -18,6 +18,8 @@ fn media() -> RtpMedia {
         telephone_event: Some(EVENT),
         send: true,
         receive: true,
+        rtcp_mux: false,
+        srtp: None,
     }
 }
 

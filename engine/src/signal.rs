@@ -1,5 +1,6 @@
 //! What devices and lines tell each other, besides audio.
 
+use tipring_shm_proto::command::Cadence;
 use tipring_shm_proto::event::{DigitSource, MediaFault};
 use tipring_shm_proto::units::{Endpoint, Nanos, TenthDbm0};
 
@@ -19,6 +20,8 @@ pub enum Signal {
     OnHook,
     /// A flash, judged by the kernel (DAHDI_EVENT_WINKFLASH) or sent as event 16 (RFC 2833 §3.10).
     Flash,
+    /// The first pulse of a dialled digit, judged by the kernel (DAHDI_EVENT_PULSE_START).
+    PulseBegin,
     /// A dialled digit, judged by the kernel (DAHDI_EVENT_PULSEDIGIT), ASCII.
     PulseDigit(u8),
     /// A digit has begun: silence what must be silent.
@@ -68,6 +71,8 @@ pub enum Signal {
 pub enum Drive {
     /// Ringing current on.
     RingOn,
+    /// Ringing current by the device's own clock, in this cadence, until [`Drive::RingOff`].
+    Ring(Cadence),
     /// Ringing current off.
     RingOff,
     /// Loop battery; `false` is a drop (disconnect supervision).
@@ -78,6 +83,15 @@ pub enum Drive {
     OffHook,
     /// The line is idle (dahdi/user.h DAHDI_ONHOOK).
     OnHook,
+    /// Tip and ring exchanged, or put back.
+    Polarity(bool),
+    /// So many messages wait: the telephone's lamp is lit, or put out.
+    MessageWaiting(u16),
+    /// Audio passes to a phone that lies, for so long (dahdi/user.h DAHDI_ONHOOKTRANSFER).
+    TransmitOnHook {
+        /// From now.
+        ms: u16,
+    },
     /// A digit as telephone-event (RFC 4733).
     Digit {
         /// ASCII.

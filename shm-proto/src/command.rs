@@ -119,8 +119,21 @@ pub enum Command {
     /// Simulated lines only: what the telephone's user does. `Done` when accepted.
     Sim(SimAction),
     /// Takes the line back to its state after start: rings, tones, playbacks and bridge end, a
-    /// fault is cleared, the device is asked for its hook. `Done`.
+    /// fault is cleared, the device is asked for its hook; a DAHDI channel is closed and opened
+    /// anew. `Done`.
     Reset,
+    /// DAHDI lines only, and not while one rings. Exchanges tip and ring, or puts them back.
+    /// `Device` where the card cannot. `Done`.
+    Polarity {
+        /// Exchanged.
+        reversed: bool,
+    },
+    /// DAHDI lines only. Lights the telephone's lamp by the card's own means (line reversal or
+    /// voltage), or puts it out. `Device` where the card cannot. `Done`.
+    MessageWaiting {
+        /// Messages that wait; 0 puts it out.
+        messages: u16,
+    },
 }
 
 /// Ring times in ms: on, off, on, off, …

@@ -94,6 +94,20 @@ counters! {
     rtcp_invalid_total = 21,
     /// RTP and RTCP packets that did not authenticate, or came again (RFC 3711 §3.3).
     srtp_refused_total = 22,
+    /// Times a card had audio for which nobody had left it room: what the phone said is lost.
+    card_overruns_total = 23,
+    /// Times a card had nothing to play: the phone heard a gap.
+    card_underruns_total = 24,
+    /// Blocks of a card that were not there when the loop came for them, and were concealed.
+    card_blocks_missing_total = 25,
+    /// Reads, writes and orders that a card refused.
+    card_errors_total = 26,
+    /// Times another channel took over as the one that paces the loop.
+    card_pacer_changes_total = 27,
+    /// Times the card that paces the loop had no clock for two frames.
+    card_stalls_total = 28,
+    /// Least audio that a card still had to play when the loop came with more, ns.
+    card_reserve_ns_min = 29,
 }
 
 /// Writes a loop's counters. Clones write the same ones; additions are atomic.

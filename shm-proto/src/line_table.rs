@@ -51,6 +51,8 @@ pub struct LineRow {
     pub alarm: bool,
     /// When the row was written.
     pub written_at: Nanos,
+    /// Of a line on a card.
+    pub dahdi: Option<DahdiRow>,
 }
 
 impl LineRow {
@@ -77,6 +79,7 @@ impl LineRow {
             tenths_celsius: None,
             alarm: false,
             written_at: now,
+            dahdi: None,
         }
     }
 }
@@ -144,6 +147,88 @@ pub struct Quality {
     pub call_mos: u16,
     /// Of the last ten seconds that were judged.
     pub recent_mos: u16,
+}
+
+/// The channel of a card, as `dahdi_scan` shows it (dahdi/user.h `dahdi_params`, `dahdi_spaninfo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DahdiRow {
+    /// Number of the channel; 0 while there is none.
+    pub channel: u16,
+    /// Number of its span.
+    pub span: u16,
+    /// Position in the span, from 1.
+    pub position: u16,
+    /// `DAHDI_SIG_*`; 0x1020 is FXOKS, which an FXS port must have.
+    pub signalling: u32,
+    /// Companding law of the channel.
+    pub law: Law,
+    /// `DAHDI_ALARM_*` of the span.
+    pub span_alarms: u32,
+    /// `DAHDI_ALARM_*` of the channel.
+    pub channel_alarms: u32,
+    /// Name of the span, as its driver gives it: `WCTDM/0`.
+    pub span_name: Text32,
+    /// The card: `Wildcard TDM410P`.
+    pub card: Text32,
+    /// Voltages, where the driver tells (`WCTDM_GET_STATS`).
+    pub volts: Option<LineVolts>,
+    /// Why there is no channel.
+    pub fault: Option<DahdiFault>,
+}
+
+impl DahdiRow {
+    /// No channel.
+    pub const fn without(fault: DahdiFault) -> Self {
+        Self {
+            channel: 0,
+            span: 0,
+            position: 0,
+            signalling: 0,
+            law: Law::Mu,
+            span_alarms: 0,
+            channel_alarms: 0,
+            span_name: Text32::EMPTY,
+            card: Text32::EMPTY,
+            volts: None,
+            fault: Some(fault),
+        }
+    }
+}
+
+/// Voltages of a line against ground, mV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineVolts {
+    /// Of the tip wire.
+    pub tip: i32,
+    /// Of the ring wire.
+    pub ring: i32,
+    /// Of the battery that feeds the loop.
+    pub battery: i32,
+}
+
+/// Why a line has no channel. The engine looks again by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DahdiFault {
+    /// DAHDI is not loaded: there is no `/dev/dahdi/ctl` and no `/dev/dahdi/channel`.
+    NoDriver,
+    /// The engine may not open `/dev/dahdi/channel`: its group must be that of the nodes.
+    Permission,
+    /// The kernel's DAHDI does not speak this interface.
+    Version,
+    /// No such channel, or no such card: it is not plugged in, or has no number yet.
+    NoChannel,
+    /// The channel is not configured: `dahdi_cfg` has not run.
+    NotConfigured,
+    /// The channel is not signalled as `fxoks`, which an FXS port needs.
+    WrongSignalling,
+    /// No tone zone is loaded (`loadzone`, `defaultzone`): the kernel would refuse to ring.
+    NoToneZone,
+    /// Another program holds the channel.
+    Busy,
+    /// The channel was there and is gone.
+    Removed,
+    /// The kernel refused something else.
+    Kernel,
 }
 
 /// A playback slot.

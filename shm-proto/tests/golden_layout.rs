@@ -10,7 +10,9 @@ use tipring_shm_proto::event::{
     DigitSource, Event, LineEvent, MediaFault, PlaybackEnd, RingStop, Stamped,
 };
 use tipring_shm_proto::layout::*;
-use tipring_shm_proto::line_table::{FarEndReport, LineRow, PlaybackRow, Quality, RtpRow};
+use tipring_shm_proto::line_table::{
+    DahdiFault, DahdiRow, FarEndReport, LineRow, LineVolts, PlaybackRow, Quality, RtpRow,
+};
 use tipring_shm_proto::units::*;
 use tipring_shm_proto::{Direction, Downlink, EngineMap, FrameFlags, Uplink, wire};
 
@@ -154,7 +156,10 @@ fn values_encode_as_they_did() {
         "000e001200130000001400000000000000150000001600000001e9ff01180000000119e6ffff",
         "ff1b00000001b6019c01010f0000000000000010000000000000000f00000000000000100000",
         "00000000000f0000000000000010000000000000000f00000000000000100000000000000001",
-        "8044ffff019f01011100000000000000",
+        "8044ffff019f0101110000000000000001120013001400201000000000000015000000160000",
+        "0007574354444d2f30000000000000000000000000000000000000000000000000001057696c",
+        "64636172642054444d343130500000000000000000000000000000000001b8f5ffff0044ffff",
+        "4038ffff0109000000",
     ];
     assert_eq!(hex(&wire::encode::<_, { ROW_WORDS - 1 }>(&row()).unwrap()), expected.concat());
 }
@@ -188,7 +193,7 @@ fn what_is_no_value_is_none() {
     for length in [0, 1, good[0] - 1, good[0] + 1, 248, 249, 1 << 32, u64::MAX] {
         assert_eq!(with(0, length), None, "{length} bytes");
     }
-    assert_eq!(with(3, 19 << 16), None, "a variant that there is not");
+    assert_eq!(with(3, 21 << 16), None, "a variant that there is not");
     assert_eq!(with(3, u64::MAX), None);
 }
 
@@ -201,7 +206,7 @@ fn variants_keep_their_numbers() {
         bytes[18]
     };
     let tags: Vec<u8> = commands().into_iter().map(tag).collect();
-    let expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 18];
+    let expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 19, 20];
     assert_eq!(tags, expected);
     let tag = |event: Event| wire::encode::<_, EVENT_WORDS>(&Stamped { at: Nanos(0), event });
     let tags: Vec<u32> = events().into_iter().map(|e| tag(e).unwrap()[2] as u32).collect();
@@ -219,7 +224,9 @@ fn counters_keep_their_words() {
         play_underruns_total bridge_dropped_frames_total rtp_received_total rtp_sent_total \
         rtp_lost_total rtp_late_total rtp_invalid_total tick_ns_max tick_ns_sum \
         signals_dropped_total reports_dropped_total rtp_forwarded_total rtcp_received_total \
-        rtcp_invalid_total srtp_refused_total";
+        rtcp_invalid_total srtp_refused_total card_overruns_total card_underruns_total \
+        card_blocks_missing_total card_errors_total card_pacer_changes_total card_stalls_total \
+        card_reserve_ns_min";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     for (index, counter) in Counter::ALL.iter().enumerate() {
         assert_eq!(*counter as usize, index);
@@ -356,6 +363,19 @@ fn row() -> LineRow {
         tenths_celsius: Some(415),
         alarm: true,
         written_at: Nanos(17),
+        dahdi: Some(DahdiRow {
+            channel: 18,
+            span: 19,
+            position: 20,
+            signalling: 0x1020,
+            law: Law::Mu,
+            span_alarms: 21,
+            channel_alarms: 22,
+            span_name: Text32::new("WCTDM/0"),
+            card: Text32::new("Wildcard TDM410P"),
+            volts: Some(LineVolts { tip: -2632, ring: -48_128, battery: -51_136 }),
+            fault: Some(DahdiFault::Kernel),
+        }),
     }
 }
 
@@ -406,6 +426,8 @@ fn commands() -> Vec<Command> {
         Command::Sim(SimAction::DialTones { digits, on_ms: 100, off_ms: 100 }),
         Command::Sim(SimAction::Hook { off: true, bounce_ms: 10 }),
         Command::Reset,
+        Command::Polarity { reversed: true },
+        Command::MessageWaiting { messages: 3 },
     ]
 }
 

@@ -7,6 +7,7 @@
 //! only system calls are the device's own non-blocking reads and writes, bounded in number a
 //! call. Devices speak companded octets (ITU-T G.711) and know neither codec nor line.
 
+mod queue;
 pub mod rtp;
 pub mod simulated;
 

@@ -8,6 +8,7 @@
 //! Nothing is allocated, after [`Simulated::new`] either: all queues are part of the value.
 
 use crate::device::Device;
+use crate::device::queue::Queue;
 use crate::frame::{Companded, Heard};
 use crate::signal::{Drive, Driven, Signal};
 use tipring_shm_proto::command::{Digits, Law, LineState, Refusal, SimAction};
@@ -29,54 +30,6 @@ const BOUNCE_STEP_MS: u32 = 3;
 const MAX_BOUNCE_MS: u16 = 50;
 /// Battery drop of [`Drive::Flash`], ms.
 const FLASH_MS: u32 = 100;
-
-/// A bounded queue.
-#[derive(Clone, Copy, Debug)]
-struct Queue<T, const N: usize> {
-    places: [Option<T>; N],
-    first: usize,
-    len: usize,
-}
-
-impl<T: Copy, const N: usize> Queue<T, N> {
-    fn new() -> Self {
-        Self { places: [None; N], first: 0, len: 0 }
-    }
-
-    /// `false` if it is full.
-    fn push(&mut self, value: T) -> bool {
-        let room = self.len < N;
-        if room {
-            self.places[(self.first + self.len) % N] = Some(value);
-            self.len += 1;
-        }
-        room
-    }
-
-    /// Makes it the first again; what is popped may be put back.
-    fn put_back(&mut self, value: T) {
-        self.first = (self.first + N - 1) % N;
-        self.places[self.first] = Some(value);
-        self.len = (self.len + 1).min(N);
-    }
-
-    fn first(&self) -> Option<T> {
-        if self.len == 0 { None } else { self.places[self.first] }
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        let value = self.first();
-        if value.is_some() {
-            self.first = (self.first + 1) % N;
-            self.len -= 1;
-        }
-        value
-    }
-
-    fn clear(&mut self) {
-        self.len = 0;
-    }
-}
 
 /// The contact changes.
 #[derive(Clone, Copy, Debug)]
@@ -431,7 +384,11 @@ impl Device for Simulated {
             Drive::Battery(fed) => card.battery = fed,
             Drive::Flash => card.flash_until = Some(now.after_ms(FLASH_MS)),
             Drive::OffHook | Drive::OnHook => {}
-            Drive::Digit { .. } => return Driven::Unsupported,
+            Drive::Ring(_)
+            | Drive::Polarity(_)
+            | Drive::MessageWaiting(_)
+            | Drive::TransmitOnHook { .. }
+            | Drive::Digit { .. } => return Driven::Unsupported,
         }
         if let Some(signal) = self.tell_loop(now)
             && !self.news.push(signal)

@@ -89,6 +89,14 @@ impl Line {
                 self.spend_change(now)?;
                 self.reset(now, actions);
             }
+            Command::Polarity { reversed } => {
+                self.spend_change(now)?;
+                self.orders.give(Drive::Polarity(reversed), actions);
+            }
+            Command::MessageWaiting { messages } => {
+                self.spend_change(now)?;
+                self.orders.give(Drive::MessageWaiting(messages), actions);
+            }
             Command::Bridge { .. }
             | Command::StartPlayback { .. }
             | Command::StopPlayback { .. }
@@ -156,6 +164,14 @@ impl Line {
             Command::CloseRtp => self.need_kind(LineKind::Rtp),
             Command::Sim(_) => self.need_kind(LineKind::Sim),
             Command::Reset => self.need(!matches!(self.state, State::Offline)),
+            Command::Polarity { .. } => {
+                self.need_kind(LineKind::Dahdi)?;
+                self.need(matches!(self.state, State::OnHook | State::OffHook(_)))
+            }
+            Command::MessageWaiting { .. } => {
+                self.need_kind(LineKind::Dahdi)?;
+                self.need(matches!(self.state, State::OnHook | State::OffHook(_)))
+            }
             Command::Unbridge | Command::Tag(_) | Command::StopPlayback { .. } => Ok(()),
         }
     }

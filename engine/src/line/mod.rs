@@ -154,6 +154,7 @@ impl Line {
             Signal::OffHook => self.kernel_judged(true, now, actions),
             Signal::OnHook => self.kernel_judged(false, now, actions),
             Signal::Flash => self.flashed(0, actions),
+            Signal::PulseBegin => self.digit_began(actions),
             Signal::PulseDigit(digit) => {
                 self.digit_began(actions);
                 self.dialled(digit, 0, now, actions);

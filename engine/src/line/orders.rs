@@ -17,17 +17,23 @@ enum Kind {
     Use,
     Flash,
     Digit,
+    Polarity,
+    Lamp,
+    Transmission,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 8;
 
 fn kind(order: Drive) -> Kind {
     match order {
-        Drive::RingOn | Drive::RingOff => Kind::Bell,
+        Drive::RingOn | Drive::Ring(_) | Drive::RingOff => Kind::Bell,
         Drive::Battery(_) => Kind::Battery,
         Drive::OffHook | Drive::OnHook => Kind::Use,
         Drive::Flash => Kind::Flash,
         Drive::Digit { .. } => Kind::Digit,
+        Drive::Polarity(_) => Kind::Polarity,
+        Drive::MessageWaiting(_) => Kind::Lamp,
+        Drive::TransmitOnHook { .. } => Kind::Transmission,
     }
 }
 

@@ -176,10 +176,16 @@ impl Device for Rtp {
         match order {
             Drive::Digit { digit, on_ms, off_ms } => self.session.send_digit(digit, on_ms, off_ms),
             Drive::Flash => self.session.send_flash(),
-            // Bell and hook are signalling's.
-            Drive::RingOn | Drive::RingOff | Drive::Battery(_) | Drive::OffHook | Drive::OnHook => {
-                Driven::Unsupported
-            }
+            // Bell and hook are signalling's, and the rest needs a loop.
+            Drive::RingOn
+            | Drive::Ring(_)
+            | Drive::RingOff
+            | Drive::Battery(_)
+            | Drive::OffHook
+            | Drive::OnHook
+            | Drive::Polarity(_)
+            | Drive::MessageWaiting(_)
+            | Drive::TransmitOnHook { .. } => Driven::Unsupported,
         }
     }
 

@@ -1,6 +1,6 @@
 # The only entry point; CI calls the same targets. The work is in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz bench coverage format
+.PHONY: help run test test-dahdi soak fuzz bench coverage format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ run: ## build and start the engine and apid, restart whichever dies, until Ctrl-
 
 test: ## install what the tests need, run all of them, print one summary
 	@tools/test
+
+test-dahdi: ## only the tests on the real DAHDI driver, in a virtual machine
+	@tools/test dahdi
 
 soak: ## the long forms: 100 kills, 10 minutes of hostile memory, 50 calls for a minute
 	@tools/soak

@@ -261,7 +261,7 @@ fn every_package_obeys_the_shared_lints() {
     {
         assert!(root.contains(wanted), "the workspace lints lack {wanted}");
     }
-    for package in ["shm-proto", "engine", "apid", "tests"] {
+    for package in ["shm-proto", "engine", "apid", "tests", "tests/dahdi-vm"] {
         let manifest = std::fs::read_to_string(repository().join(package).join("Cargo.toml"));
         let manifest = manifest.expect("a manifest");
         assert!(manifest.contains("[lints]\nworkspace = true"), "{package} has lints of its own");

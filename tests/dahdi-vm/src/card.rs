@@ -1,0 +1,87 @@
+//! The fake FXS card in the guest: plugged, pulled out, given voltages and alarms.
+
+use crate::Machine;
+use crate::telephone;
+
+/// A card in a machine. Its FXS ports are DAHDI channels `1..=ports`, the telephones' ends of them
+/// channels `ports + 1..=2 * ports`.
+#[derive(Debug)]
+pub struct Card<'a> {
+    machine: &'a Machine,
+    /// FXS ports.
+    pub ports: u16,
+}
+
+impl<'a> Card<'a> {
+    /// A card in the state in which `dahdi_cfg` leaves one, without udev's or systemd's doing:
+    /// channels assigned and configured, tone zone loaded, telephones on hook.
+    #[track_caller]
+    pub fn plug(machine: &'a Machine, ports: u16) -> Self {
+        let card = Self::load(machine, ports, "1", "");
+        machine.run("dahdi_cfg");
+        card
+    }
+
+    /// The kernel's part only, as on Debian: the driver is loaded and the card is there, but has
+    /// no channels until somebody assigns its span (`auto_assign_spans=0`). The telephones are
+    /// ready. `options` are more parameters of the module, as `echo=25`.
+    #[track_caller]
+    pub fn appear(machine: &'a Machine, ports: u16, options: &str) -> Self {
+        Self::load(machine, ports, "0", options)
+    }
+
+    #[track_caller]
+    fn load(machine: &'a Machine, ports: u16, auto_assign: &str, options: &str) -> Self {
+        machine.write("/etc/dahdi/system.conf", &system_conf(ports));
+        machine.run(&format!(
+            "modprobe dahdi auto_assign_spans={auto_assign} && \
+             modprobe fakefxs ports={ports} {options} && udevadm settle"
+        ));
+        telephone::serve(machine);
+        Self { machine, ports }
+    }
+
+    /// Writes one command to the card; the head of `fakefxs/fakefxs.c` lists them.
+    #[track_caller]
+    pub fn command(&self, command: &str) {
+        self.machine.run(&format!("echo '{command}' >/dev/fakefxs"));
+    }
+
+    /// Opens and closes the contact of a port's hook: it is closed at once, and changes after each
+    /// of these times. Waits until it has.
+    #[track_caller]
+    pub fn contact(&self, port: u16, changes_ms: &[f64]) {
+        let times: Vec<String> = changes_ms.iter().map(ToString::to_string).collect();
+        self.machine.run(&format!("/host/telephone contact {port} {}", times.join(" ")));
+    }
+
+    /// What the card says of itself and of its ports.
+    #[track_caller]
+    pub fn state(&self) -> String {
+        self.machine.run("cat /dev/fakefxs")
+    }
+
+    /// What the card does to the line of `port`: `idle`, `offhook`, `ringing` or `kewl` (no
+    /// battery).
+    ///
+    /// # Panics
+    /// If there is no such port.
+    #[track_caller]
+    pub fn line(&self, port: u16) -> String {
+        let state = self.state();
+        let wanted = format!("port {port} line ");
+        let found = state.lines().find_map(|line| line.strip_prefix(&wanted));
+        let found = found.unwrap_or_else(|| panic!("no port {port} in\n{state}"));
+        found.split_whitespace().next().unwrap_or_default().to_owned()
+    }
+
+    /// The telephone's own channel at `port`.
+    pub fn telephone_channel(&self, port: u16) -> u16 {
+        self.ports + port
+    }
+}
+
+fn system_conf(ports: u16) -> String {
+    let (first, last) = (ports + 1, 2 * ports);
+    format!("fxoks=1-{ports}\nfxsks={first}-{last}\nloadzone=us\ndefaultzone=us")
+}

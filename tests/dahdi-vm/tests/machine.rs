@@ -1,0 +1,57 @@
+//! The virtual machine itself: a card in it, and telephones on the card, without Tipring.
+
+use std::time::Duration;
+use tipring_dahdi_vm::telephone::Noticed;
+use tipring_dahdi_vm::{Card, Machine, Telephone};
+use tipring_tests::wait::GENEROUS;
+
+#[test]
+fn a_card_is_plugged_and_its_channels_are_there() {
+    let machine = Machine::boot();
+    assert_eq!(machine.run("cat /proc/1/comm"), "systemd");
+    let (status, output) = machine.try_run("echo out; echo err >&2; exit 3");
+    assert_eq!((status, output.as_str()), (3, "out\nerr"));
+
+    let card = Card::plug(&machine, 4);
+    let span = machine.run("cat /proc/dahdi/1");
+    assert_eq!(span.matches("FXOKS").count(), 4, "{span}");
+    assert_eq!(card.line(4), "idle");
+
+    // What a pulled card leaves: telephones without battery, and no channel.
+    card.command("unplug");
+    let nodes = machine.run("ls /dev/dahdi/chan");
+    assert_eq!(nodes, "002", "the telephones' own span only");
+    card.command("plug");
+    machine.wait_for("the card's span", GENEROUS, "grep -q FAKEFXS /proc/dahdi/1");
+}
+
+#[test]
+fn a_telephone_is_lifted_and_loses_its_battery() {
+    let machine = Machine::boot();
+    let card = Card::plug(&machine, 2);
+    let mut phone = Telephone::on(&machine, &card, 1);
+    assert!(card.state().contains("port 1 line idle loop onhook"), "{}", card.state());
+    phone.lift();
+    machine.wait_for("the loop", GENEROUS, "grep -q 'port 1 line .* loop offhook' /dev/fakefxs");
+    // Nobody plays into the other end.
+    let heard = phone.listen(500);
+    assert!(heard.iter().all(|sample| sample.abs() < 16), "the line is not silent");
+    // A card that is pulled in the middle of it is noticed: its battery is gone.
+    card.command("unplug");
+    phone.expect(Noticed::NoBattery);
+    card.command("plug");
+    phone.put_down();
+    machine.wait_for("the loop", GENEROUS, "grep -q 'port 1 line .* loop onhook' /dev/fakefxs");
+}
+
+/// The kernel's clock and the emulator's agree: 20 ms of audio take 20 ms.
+#[test]
+fn audio_is_paced() {
+    let machine = Machine::boot();
+    let card = Card::plug(&machine, 1);
+    let phone = Telephone::on(&machine, &card, 1);
+    let begin = std::time::Instant::now();
+    phone.listen(3000);
+    let took = begin.elapsed();
+    assert!(took > Duration::from_millis(2700), "3 s of audio came within {took:?}");
+}

@@ -2,7 +2,7 @@
 
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
-use crate::config::{Account, Algorithm, Auth, Config};
+use crate::config::{Account, Algorithm, Auth, Config, Secret};
 use crate::control::{Control, ControlSettings, LineDirectory, NoSignalling, Signalling};
 use crate::engine_link::EngineLink;
 use crate::http::{self, HttpSettings};
@@ -10,7 +10,7 @@ use crate::journal::{self, Journal};
 use crate::sip::Sip;
 use crate::sip::digest;
 use crate::sip::message::Transport;
-use crate::sip::settings::{AccountKind, AccountSettings, SipSettings};
+use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::view::PortDiagnostics;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -106,28 +106,35 @@ async fn open_sip(config: &Config, state_dir: &Path) -> Result<Option<Sip>, Stri
 fn account(account: &Account) -> AccountSettings {
     let id = account.user.value.as_str().to_owned();
     let password = account.password.as_ref().map(|secret| secret.reveal().to_owned());
-    let kind = match account.host {
-        Some(host) => AccountKind::Fixed {
+    let algorithms: Vec<digest::Algorithm> =
+        account.algorithms.iter().map(|algorithm| digest_algorithm(*algorithm)).collect();
+    let kind = if let Some(host) = account.host {
+        AccountKind::Fixed {
             address: SocketAddr::new(host, account.port.number()),
             transport: Transport::Udp,
             user: id.clone(),
             credentials: password
                 .filter(|_| account.auth == Auth::Digest)
                 .map(|password| (id.clone(), password)),
-        },
-        None => AccountKind::Registered {
-            password: password.unwrap_or_default(),
-            algorithms: account
-                .algorithms
-                .iter()
-                .map(|algorithm| match algorithm {
-                    Algorithm::Md5 => digest::Algorithm::Md5,
-                    Algorithm::Sha256 => digest::Algorithm::Sha256,
-                })
-                .collect(),
-        },
+            algorithms,
+        }
+    } else {
+        let hash = |(algorithm, hash): (&Algorithm, &Secret)| {
+            (digest_algorithm(*algorithm), hash.reveal().to_ascii_lowercase())
+        };
+        let hashes = account.ha1.as_ref().map(|ha1| ha1.iter().map(hash).collect());
+        let password =
+            hashes.map_or_else(|| Password::Plain(password.unwrap_or_default()), Password::Hashes);
+        AccountKind::Registered { password, algorithms }
     };
     AccountSettings { id, kind }
+}
+
+const fn digest_algorithm(algorithm: Algorithm) -> digest::Algorithm {
+    match algorithm {
+        Algorithm::Md5 => digest::Algorithm::Md5,
+        Algorithm::Sha256 => digest::Algorithm::Sha256,
+    }
 }
 
 fn switch_config(config: &Config) -> SwitchConfig {

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tipring_apid::control::{
-    Cause, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling as _,
+    Cause, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling as _, TransferTo,
 };
 use tipring_apid::sip::digest::Algorithm;
-use tipring_apid::sip::settings::{AccountKind, AccountSettings, SipSettings};
+use tipring_apid::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use tipring_apid::sip::{Exchange, Sip};
 use tipring_apid::view::CallerIdView;
 use tipring_shm_proto::command::Law;
@@ -45,7 +45,13 @@ impl Desk {
 
 #[async_trait]
 impl Exchange for Desk {
-    async fn invites(&self, line: &str, to: &str, media: RemoteMedia) {
+    async fn invites(
+        &self,
+        line: &str,
+        to: &str,
+        _caller: Option<CallerIdView>,
+        media: RemoteMedia,
+    ) {
         self.note(format!("{line} calls {to}"));
         let sip = self.sip.get().unwrap();
         if to == "601" {
@@ -68,10 +74,10 @@ impl Exchange for Desk {
     async fn answers(&self, line: &str, _media: RemoteMedia) {
         self.note(format!("{line} answers"));
     }
-    async fn refuses(&self, line: &str, status: u16) {
-        self.note(format!("{line} refuses {status}"));
+    async fn refuses(&self, line: &str, cause: Cause) {
+        self.note(format!("{line} refuses {}", cause.code()));
     }
-    async fn hangs_up(&self, line: &str) {
+    async fn hangs_up(&self, line: &str, _cause: Cause) {
         self.note(format!("{line} hangs up"));
     }
     async fn cancels(&self, line: &str) {
@@ -98,6 +104,10 @@ impl Exchange for Desk {
     async fn flash(&self, line: &str) {
         self.note(format!("{line} flashes"));
     }
+    async fn transfers(&self, line: &str, to: TransferTo) {
+        self.note(format!("{line} transfers to {to:?}"));
+        self.sip.get().unwrap().transferred(line, 200).await;
+    }
 }
 
 /// A folder that goes with its test.
@@ -123,7 +133,7 @@ async fn start(folder: &Path, algorithms: &[Algorithm]) -> (Sip, Arc<Desk>) {
         .map(|i| AccountSettings {
             id: format!("phone{i}"),
             kind: AccountKind::Registered {
-                password: "secret".into(),
+                password: Password::Plain("secret".into()),
                 algorithms: algorithms.to_vec(),
             },
         })
@@ -291,7 +301,7 @@ async fn a_phone_is_rung_answers_and_is_hung_up_on() {
     Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
     let caller = CallerIdView { number: "101".into(), name: "Kitchen".into() };
-    sip.invite("phone1", offer(), &caller).await.unwrap();
+    sip.invite("phone1", offer(), &caller, &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     desk.hears("phone1 rings").await;
     assert_eq!(sip.live_dialogs(), ["phone1"]);
@@ -310,14 +320,14 @@ async fn a_phone_is_rung_in_vain() {
     let nobody = CallerIdView::default();
 
     let phone = Phone::plays("is_rung_and_cancelled", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &nobody).await.unwrap();
+    sip.invite("phone1", offer(), &nobody, &[]).await.unwrap();
     desk.hears("phone1 rings").await;
     sip.cancel("phone1", Cause::NoAnswer).await;
     phone.succeeds().await;
 
     let phone = Phone::plays("is_rung_and_busy", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &nobody).await.unwrap();
-    desk.hears("phone1 refuses 486").await;
+    sip.invite("phone1", offer(), &nobody, &[]).await.unwrap();
+    desk.hears("phone1 refuses 17").await;
     phone.succeeds().await;
     sip.stop();
 }
@@ -339,7 +349,7 @@ async fn answers_are_repeated_until_acknowledged_both_ways() {
 
     Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
     let phone = Phone::plays("is_rung_and_repeats_its_answer", "phone1", "secret", server, port);
-    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     sip.hang_up("phone1", Cause::NormalClearing).await;
@@ -354,7 +364,7 @@ async fn calls_that_cross() {
     let (server, port) = (sip.local_addr(), free_port());
     Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers_too_late", "phone1", "secret", server, port);
-    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 rings").await;
     sip.cancel("phone1", Cause::NoAnswer).await;
     phone.succeeds().await;
@@ -382,7 +392,7 @@ async fn the_next_apid_has_phones_and_calls_of_the_last() {
     let port = free_port();
     Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &CallerIdView::default()).await.unwrap();
+    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     sip.stop(); // without a word to the phone, as if it had been killed
 

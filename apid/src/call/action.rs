@@ -22,6 +22,8 @@ pub enum Input {
         line: String,
         /// What it dialled.
         to: String,
+        /// Who calls, where that is not the line itself.
+        caller: Option<CallerIdView>,
         /// Its offer.
         media: RemoteMedia,
     },
@@ -48,6 +50,8 @@ pub enum Input {
     HungUp {
         /// Its line.
         line: String,
+        /// Why, where it says so.
+        cause: Cause,
     },
     /// A digit by SIP INFO.
     Digit {
@@ -174,6 +178,11 @@ pub enum Order {
         line: String,
         /// Why.
         cause: Cause,
+    },
+    /// Tell the SIP phone that what it talked with is in other hands (NOTIFY of its REFER).
+    Transferred {
+        /// Which.
+        line: String,
     },
     /// It is gone by itself (note that it is down, close RTP).
     Gone {

@@ -3,9 +3,9 @@
 use super::action::{Action, News, Order};
 use super::dialling::Dialled;
 use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
-use super::switch::{Switch, do_};
+use super::switch::{Switch, Waiting, do_};
 use super::{Cause, RemoteMedia};
-use crate::view::LegState;
+use crate::view::{CallerIdView, LegState};
 use tipring_shm_proto::command::{LineState, Phase};
 use tipring_shm_proto::event::{LineEvent, RingStop};
 
@@ -91,6 +91,7 @@ impl Switch {
         &mut self,
         line: &str,
         to: String,
+        caller: Option<CallerIdView>,
         media: RemoteMedia,
         now: Moment,
         out: &mut Vec<Action>,
@@ -98,7 +99,7 @@ impl Switch {
         let Some(info) = self.lines.get_mut(line) else { return };
         if let Some(call) = info.call {
             // It is being cleared, or the phone has forgotten it.
-            info.waiting = Some((to, media));
+            info.waiting = Some(Waiting { to, caller, media });
             self.end(call, Cause::NormalClearing, Some(line), now, out);
             return;
         }
@@ -110,7 +111,8 @@ impl Switch {
         let ends = Ends { from: format!("line:{line}"), to: format!("number:{to}") };
         let mut leg = LegRecord::line(line, LegState::Connected);
         leg.unaccepted = true;
-        let ring = self.default_ring(line);
+        let mut ring = self.default_ring(line);
+        ring.caller = caller.unwrap_or(ring.caller);
         let Ok(call) = self.begin(ends, vec![leg], Stage::RingingTo, ring, now) else {
             let cause = Cause::ResourceUnavailable;
             do_(out, CallNumber(0), Order::Drop { line: line.to_owned(), cause });
@@ -148,12 +150,12 @@ impl Switch {
         }
     }
 
-    pub(super) fn hung_up(&mut self, line: &str, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn hung_up(&mut self, line: &str, cause: Cause, now: Moment, out: &mut Vec<Action>) {
         let Some(info) = self.lines.get_mut(line) else { return };
         info.dialled = None;
         info.waiting = None;
         if info.call.is_some() {
-            self.leg_gone(line, Cause::NormalClearing, now, out);
+            self.leg_gone(line, cause, now, out);
         } else {
             do_(out, CallNumber(0), Order::Gone { line: line.to_owned() });
         }

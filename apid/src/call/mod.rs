@@ -14,6 +14,7 @@ mod media;
 mod record;
 mod settings;
 mod switch;
+mod transfer;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
 pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
 pub use settings::{Busy, RingOrder, SwitchConfig};
 pub use switch::Switch;
+pub use transfer::TransferTo;

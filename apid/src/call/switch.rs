@@ -23,7 +23,15 @@ pub(super) struct LineInfo {
     pub(super) call: Option<CallNumber>,
     pub(super) dialled: Option<Dialled>,
     /// An INVITE that waits for the line's last call to be cleared.
-    pub(super) waiting: Option<(String, RemoteMedia)>,
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// An INVITE that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) to: String,
+    pub(super) caller: Option<CallerIdView>,
+    pub(super) media: RemoteMedia,
 }
 
 /// All lines and all calls.
@@ -112,7 +120,9 @@ impl Switch {
         let mut out = Vec::new();
         match input {
             Input::Line { line, event } => self.line_event(&line, event, now, &mut out),
-            Input::Invited { line, to, media } => self.invited(&line, to, media, now, &mut out),
+            Input::Invited { line, to, caller, media } => {
+                self.invited(&line, to, caller, media, now, &mut out);
+            }
             Input::Lifted { line, media } => {
                 if let Some(call) = self.call_of(&line) {
                     do_(&mut out, call, Order::Lift { line, media });
@@ -120,7 +130,7 @@ impl Switch {
             }
             Input::Alerting { line } => self.alerting(&line, &mut out),
             Input::Refused { line, cause } => self.leg_refused(&line, cause, now, &mut out),
-            Input::HungUp { line } => self.hung_up(&line, now, &mut out),
+            Input::HungUp { line, cause } => self.hung_up(&line, cause, now, &mut out),
             Input::Digit { line, digit } => self.digit(&line, digit, now, &mut out),
             Input::Reachable { line, reachable } => {
                 if let Some(info) = self.lines.get_mut(&line) {
@@ -542,12 +552,12 @@ impl Switch {
             if let Some(info) = info {
                 info.call = None;
                 info.dialled = None;
-                waiting.extend(info.waiting.take().map(|(to, media)| (line.to_owned(), to, media)));
+                waiting.extend(info.waiting.take().map(|waiting| (line.to_owned(), waiting)));
             }
         }
         self.remember(record);
-        for (line, to, media) in waiting {
-            self.invited(&line, to, media, now, out);
+        for (line, Waiting { to, caller, media }) in waiting {
+            self.invited(&line, to, caller, media, now, out);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Stories of calls, in virtual time and without an engine.
 
 mod adoption;
+mod transfer;
 
 use super::*;
 use crate::view::{CallState, CallerIdView};
@@ -122,8 +123,17 @@ impl Story {
     }
 
     fn invite(&mut self, line: &str, to: &str) {
-        let input = Input::Invited { line: line.to_owned(), to: to.to_owned(), media: media() };
+        let input = Input::Invited {
+            line: line.to_owned(),
+            to: to.to_owned(),
+            caller: None,
+            media: media(),
+        };
         self.input(input);
+    }
+
+    fn phone_hangs_up(&mut self, line: &str) {
+        self.input(Input::HungUp { line: line.to_owned(), cause: Cause::NormalClearing });
     }
 
     fn drain(&mut self) -> Vec<Order> {
@@ -287,7 +297,7 @@ fn a_sip_phone_hears_its_ringing_from_its_own_and_is_accepted_with_the_answer() 
     let orders = story.drain();
     assert_eq!(orders[0], Order::Accept { line: "phone1".to_owned() });
     assert_eq!(orders[1], bridge("phone1", "1"));
-    story.input(Input::HungUp { line: "phone1".to_owned() });
+    story.phone_hangs_up("phone1");
     let orders = story.drain();
     assert!(orders.contains(&Order::Gone { line: "phone1".to_owned() }));
     assert_eq!(dropped(&orders, "1"), Some(Cause::NormalClearing));
@@ -311,7 +321,7 @@ fn a_sip_phone_that_takes_its_call_back_stops_the_bell() {
     let mut story = Story::new();
     story.invite("phone1", "101");
     story.drain();
-    story.input(Input::HungUp { line: "phone1".to_owned() });
+    story.phone_hangs_up("phone1");
     assert!(matches!(
         story.drain().as_slice(),
         [Order::Gone { .. }, Order::StopRing { .. }, Order::Release]
@@ -387,7 +397,7 @@ fn behind_dial_tone_a_busy_number_is_heard_and_the_other_line_is_free() {
     let record = story.only_call();
     assert_eq!(record.stage, Stage::HearsTone);
     assert!(story.switch.call_of("1").is_none());
-    story.input(Input::HungUp { line: "phone1".to_owned() });
+    story.phone_hangs_up("phone1");
     assert_eq!(story.cause(), Some(Cause::UserBusy));
 }
 

@@ -1,7 +1,7 @@
 //! What no single value can tell: things given twice, things that do not go together, and
 //! addresses that others can reach while our secrets are everybody's.
 
-use super::{Auth, Config, ConfigError};
+use super::{Account, Algorithm, Auth, Config, ConfigError, Secret};
 use serde_saphyr::Spanned;
 use std::collections::HashMap;
 use std::path::Path;
@@ -42,10 +42,12 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
         if let Some(number) = &account.extension {
             numbers.claim(number.value.as_str(), row(number), user)?;
         }
-        let wrong = match (account.auth, &account.password, account.host) {
-            (Auth::Digest, None, _) => Some("`auth: digest` needs `password`"),
+        check_hashes(account, path)?;
+        let given = account.password.is_some() || account.ha1.is_some();
+        let wrong = match (account.auth, given, account.host) {
+            (Auth::Digest, false, _) => Some("`auth: digest` needs `password` or `ha1`"),
             (Auth::None, _, None) => Some("`auth: none` needs `host`, the only address it may use"),
-            (Auth::None, Some(_), Some(_)) => Some("`auth: none` has no use for `password`"),
+            (Auth::None, true, Some(_)) => Some("`auth: none` has no use for `password`"),
             _ => None,
         };
         if let Some(reason) = wrong {
@@ -61,6 +63,39 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Hashes instead of a password: one of each algorithm offered, and hexadecimal.
+fn check_hashes(account: &Account, path: &Path) -> Result<(), ConfigError> {
+    let Some(ha1) = &account.ha1 else { return Ok(()) };
+    let refuse = |reason: &str| {
+        let user = account.user.value.as_str();
+        Err(at(path, row(&account.user), &format!("account {user}: {reason}")))
+    };
+    if account.password.is_some() {
+        return refuse("`ha1` and `password` say the same; allowed is one of them");
+    }
+    if account.host.is_some() {
+        return refuse(
+            "`ha1` is not enough for a phone at a fixed `host`: it wants our answers too",
+        );
+    }
+    if let Some(missing) = account.algorithms.iter().find(|a| !ha1.contains_key(a)) {
+        return refuse(&format!("`algorithms` names {missing:?}, and `ha1` has no hash of it"));
+    }
+    let digits = |algorithm: &Algorithm| match algorithm {
+        Algorithm::Md5 => 32,
+        Algorithm::Sha256 => 64,
+    };
+    let is_hash = |(algorithm, hash): (&Algorithm, &Secret)| {
+        let hash = hash.reveal();
+        hash.len() == digits(algorithm) && hash.bytes().all(|c| c.is_ascii_hexdigit())
+    };
+    if ha1.iter().all(is_hash) {
+        Ok(())
+    } else {
+        refuse("`ha1` is no hash; allowed are 32 (md5) and 64 (sha256) hexadecimal digits")
+    }
 }
 
 impl Config {

@@ -11,6 +11,7 @@ pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -134,6 +135,10 @@ pub struct Account {
     /// Needed with `auth: digest`.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// Instead of `password`: for each of `algorithms` the hash of `user:realm:password` in hex,
+    /// which nobody can log in to a person's other accounts with.
+    #[serde(default)]
+    pub ha1: Option<BTreeMap<Algorithm, Secret>>,
     /// A phone that never registers: requests from there are its, rings go there.
     #[serde(default)]
     pub host: Option<IpAddr>,
@@ -181,7 +186,7 @@ pub enum Auth {
 }
 
 /// A digest algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     /// RFC 2617.

@@ -24,13 +24,15 @@ mod streams;
 mod tones;
 mod without_engine;
 
-pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia};
+pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
 pub use audio::{AudioTap, Samples, TapFrame, Tapped};
 pub use line_directory::{LineDirectory, LineEntry};
 pub use playback::{PlayOptions, PlaySource};
 pub use player::{Player, PlayerNote, PlayerOptions, Queued};
 pub use refused::Refused;
-pub use signalling::{NoSignalling, RegistrationChange, Signalling, SignallingError};
+pub use signalling::{
+    MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
+};
 
 use crate::auth::Caller;
 use crate::call::{Action, CallNumber, Input, Moment, News, Switch};

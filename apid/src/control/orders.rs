@@ -92,6 +92,10 @@ impl Control {
                 self.tell_engine(&line, Command::Bridge { peer }).await
             }
             Order::Drop { line, cause } => self.drop_phone(&line, cause).await,
+            Order::Transferred { line } => {
+                self.signalling().transferred(&line, 200).await;
+                Ok(())
+            }
             Order::Gone { line } => self.phone_gone(&line).await,
             Order::Refused { line } => {
                 let (_, engine) = self.engine_line(&line)?;
@@ -151,7 +155,7 @@ impl Control {
         let port = self.open_rtp(line, engine, media).await?;
         self.link_ask(engine, ring).await?;
         let offer = MediaOffer { port, laws, telephone_event };
-        Ok(self.signalling().invite(line, offer, caller).await?)
+        Ok(self.signalling().invite(line, offer, caller, cadence_ms).await?)
     }
 
     async fn stop_phone(&self, line: &str, cause: Cause) -> Result<(), Failure> {

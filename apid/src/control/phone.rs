@@ -4,18 +4,26 @@
 #![expect(clippy::unused_async, reason = "signalling need not know which of these wait")]
 
 use super::media::{common_law, rtp};
-use super::{Cause, Control, RegistrationChange, RemoteMedia, lock};
+use super::{Cause, Control, RegistrationChange, RemoteMedia, TransferTo, lock, moment};
 use crate::call::Input;
 use crate::hub::{DigitSource, NoticeBody};
+use crate::view::CallerIdView;
 use tipring_shm_proto::command::{Command, Phase};
 
 impl Control {
     /// The phone of `line` calls the number `to`. Control answers through `progress`, `accept` or
     /// `hang_up`.
-    pub async fn phone_invites(&self, line: &str, to: &str, media: RemoteMedia) {
+    /// `caller` is who calls, where that is not the line itself.
+    pub async fn phone_invites(
+        &self,
+        line: &str,
+        to: &str,
+        caller: Option<CallerIdView>,
+        media: RemoteMedia,
+    ) {
         tracing::info!(line, to, "phone calls");
         let (line, to) = (line.to_owned(), to.to_owned());
-        self.feed(Input::Invited { line, to, media });
+        self.feed(Input::Invited { line, to, caller, media });
     }
 
     /// The phone rings (180 or 183).
@@ -28,20 +36,33 @@ impl Control {
         self.feed(Input::Lifted { line: line.to_owned(), media });
     }
 
-    /// The phone refused our INVITE, or it timed out (408).
-    pub async fn phone_refuses(&self, line: &str, status: u16) {
-        tracing::info!(line, status, "phone refuses");
-        self.feed(Input::Refused { line: line.to_owned(), cause: Cause::of_sip_status(status) });
+    /// The phone refused our INVITE, or it timed out.
+    pub async fn phone_refuses(&self, line: &str, cause: Cause) {
+        tracing::info!(line, cause = cause.text(), "phone refuses");
+        self.feed(Input::Refused { line: line.to_owned(), cause });
     }
 
-    /// BYE.
-    pub async fn phone_hangs_up(&self, line: &str) {
-        self.feed(Input::HungUp { line: line.to_owned() });
+    /// BYE, or its call was lost.
+    pub async fn phone_hangs_up(&self, line: &str, cause: Cause) {
+        self.feed(Input::HungUp { line: line.to_owned(), cause });
     }
 
     /// CANCEL of its INVITE.
     pub async fn phone_cancels(&self, line: &str) {
-        self.feed(Input::HungUp { line: line.to_owned() });
+        self.feed(Input::HungUp { line: line.to_owned(), cause: Cause::NormalClearing });
+    }
+
+    /// REFER: the phone hands its call over. It hears by `transferred` what became of that.
+    pub async fn phone_transfers(&self, line: &str, to: TransferTo) {
+        let refused = {
+            let mut switch = lock(&self.0.switch);
+            let done = switch.transfer(line, &to, moment(&self.0));
+            done.map(|actions| self.apply(&mut switch, actions)).err()
+        };
+        if let Some(cause) = refused {
+            tracing::info!(line, ?to, cause = cause.text(), "transfer refused");
+            self.signalling().transferred(line, cause.sip_status()).await;
+        }
     }
 
     /// Re-INVITE or UPDATE with SDP; gives what our answer should say, `None` where no law is

@@ -38,17 +38,27 @@ pub enum RegistrationChange {
     },
 }
 
+/// Messages that wait for somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessagesWaiting {
+    /// Not heard yet.
+    pub new: u16,
+    /// Heard and kept.
+    pub old: u16,
+}
+
 /// Signalling to phones on the network. One dialog a line; none of these waits for a person, only
 /// for the network. Line ids are account names.
 #[async_trait]
 pub trait Signalling: Send + Sync {
-    /// Calls the phone. Returns when the INVITE is sent; `phone_rings`, `phone_answers` or
+    /// Calls the phone, which shall ring like `cadence_ms` if it can. Returns when the INVITE is sent; `phone_rings`, `phone_answers` or
     /// `phone_refuses` follow.
     async fn invite(
         &self,
         line: &str,
         media: MediaOffer,
         caller: &CallerIdView,
+        cadence_ms: &[u16],
     ) -> Result<(), SignallingError>;
     /// Takes back our INVITE: CANCEL, or BYE where its 200 crossed. No `phone_*` need follow.
     async fn cancel(&self, line: &str, cause: Cause);
@@ -61,6 +71,10 @@ pub trait Signalling: Send + Sync {
     async fn hang_up(&self, line: &str, cause: Cause);
     /// Re-INVITE with `sendonly` (on) or `sendrecv` (off).
     async fn hold(&self, line: &str, on: bool) -> Result<(), SignallingError>;
+    /// NOTIFY to a phone that asked for a transfer: `status` as if it had called there itself.
+    async fn transferred(&self, line: &str, status: u16);
+    /// Lets the phone know that messages wait, or none any more.
+    async fn messages(&self, line: &str, counts: MessagesWaiting);
     /// What is known of the account's registration; `None` for a line that has no account.
     fn registration(&self, line: &str) -> Option<Registration>;
     /// Lines whose confirmed dialogs outlived the last apid, or live now.
@@ -80,6 +94,7 @@ impl Signalling for NoSignalling {
         _line: &str,
         _media: MediaOffer,
         _caller: &CallerIdView,
+        _cadence_ms: &[u16],
     ) -> Result<(), SignallingError> {
         Err(SignallingError::NotRegistered)
     }
@@ -92,6 +107,8 @@ impl Signalling for NoSignalling {
     async fn hold(&self, _line: &str, _on: bool) -> Result<(), SignallingError> {
         Err(SignallingError::NoDialog)
     }
+    async fn transferred(&self, _line: &str, _status: u16) {}
+    async fn messages(&self, _line: &str, _counts: MessagesWaiting) {}
     fn registration(&self, _line: &str) -> Option<Registration> {
         None
     }

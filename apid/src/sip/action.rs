@@ -2,7 +2,8 @@
 
 use super::call::TxId;
 use super::message::{Peer, Request, Response};
-use crate::control::{RegistrationChange, RemoteMedia};
+use crate::control::{Cause, RegistrationChange, RemoteMedia, TransferTo};
+use crate::view::CallerIdView;
 
 /// Most actions that one input gives; the bound of [`Actions`].
 pub(super) const MAX_ACTIONS: usize = 64;
@@ -72,6 +73,8 @@ pub enum Notice {
     Invites {
         /// What was dialled.
         to: String,
+        /// Who it says is calling, where its word counts.
+        caller: Option<CallerIdView>,
         /// Its media.
         media: RemoteMedia,
     },
@@ -80,9 +83,9 @@ pub enum Notice {
     /// The phone was lifted.
     Answers(RemoteMedia),
     /// The phone did not take our call.
-    Refuses(u16),
+    Refuses(Cause),
     /// BYE, or the dialog was lost.
-    HangsUp,
+    HangsUp(Cause),
     /// CANCEL.
     Cancels,
     /// The phone offers other media in mid-call; answered by [`super::agent::Agent::order_media`].
@@ -100,6 +103,8 @@ pub enum Notice {
     },
     /// A flash by INFO.
     Flash,
+    /// The phone hands its call over; answered by [`super::agent::Agent::order_transferred`].
+    Transfers(TransferTo),
 }
 
 /// At most [`MAX_ACTIONS`] actions.
@@ -110,6 +115,12 @@ impl Actions {
     pub(super) fn push(&mut self, action: Action) {
         assert!(self.0.len() < MAX_ACTIONS, "one input gives a bounded number of actions");
         self.0.push(action);
+    }
+
+    /// Only what must be done should be added now: an input that concerns many calls leaves room
+    /// for the next one.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.len() >= MAX_ACTIONS / 2
     }
 
     pub(super) fn tell(&mut self, line: &str, notice: Notice) {

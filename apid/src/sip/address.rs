@@ -245,7 +245,8 @@ pub fn escape_user(user: &str) -> String {
     out
 }
 
-fn percent_decode(text: &str) -> String {
+/// Resolves `%XX`; what is no escape stays.
+pub fn percent_decode(text: &str) -> String {
     let octets = text.as_bytes();
     let mut out = Vec::with_capacity(octets.len());
     let mut i = 0;

@@ -6,10 +6,13 @@
 
 use super::action::{Action, Actions, MAX_ACTIONS, Notice};
 use super::address::{NameAddr, Uri, escape_user};
+use super::authority::over_share;
 use super::call::{Call, Established, Faded, TxId};
-use super::digest::{Algorithm, Authenticator, Credentials, Verdict};
+use super::digest::Authenticator;
 use super::gate::{Gate, is_scanner};
 use super::message::{Peer, Request, Response, Transport};
+use super::message_waiting::MessageWaiting;
+use super::reason::reason;
 use super::registrar::{Change, Registrar};
 use super::saved::{Ringing, Saved, Waiting};
 use super::settings::{Account, SipSettings};
@@ -19,11 +22,14 @@ use std::net::SocketAddr;
 use tracing::{debug, info};
 
 /// Methods that we understand, for the Allow header.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, \
+    REGISTER, SUBSCRIBE, NOTIFY";
+/// Extensions that we understand, for the Supported header.
+pub(super) const SUPPORTED: &str = "timer, 100rel, path, norefersub";
+/// End of our Call-IDs.
+pub(super) const CALL_ID_END: &str = "@tipring";
 /// User-Agent and Server.
 pub(super) const PRODUCT: &str = concat!("tipring/", env!("CARGO_PKG_VERSION"));
-/// What a wrong password costs at the gate; a plain unproven request costs 1.
-const WRONG_PASSWORD_COST: u32 = 5;
 
 /// What the agent needs of its surroundings.
 pub struct Surroundings {
@@ -41,11 +47,17 @@ pub(super) enum Purpose {
     Invite {
         line: String,
     },
-    Reinvite {
+    /// Our re-INVITE or UPDATE.
+    Change {
         line: String,
     },
+    /// News of waiting messages.
+    Messages {
+        line: String,
+        call_id: String,
+    },
     Faded(Box<Faded>),
-    /// BYE, CANCEL: whatever the answer is, nothing follows.
+    /// BYE, CANCEL, PRACK, NOTIFY: whatever the answer is, nothing follows.
     Ending,
 }
 
@@ -55,10 +67,11 @@ pub struct Agent {
     pub(super) registrar: Registrar,
     pub(super) calls: BTreeMap<String, Call>,
     pub(super) purposes: HashMap<TxId, Purpose>,
+    pub(super) message_waiting: MessageWaiting,
     left_ringing: Vec<Ringing>,
     left_waiting: Vec<Waiting>,
-    authenticator: Authenticator,
-    gate: Gate,
+    pub(super) authenticator: Authenticator,
+    pub(super) gate: Gate,
     pub(super) around: Surroundings,
 }
 
@@ -87,6 +100,7 @@ impl Agent {
             left_ringing: saved.calls.ringing,
             left_waiting: saved.calls.waiting,
             purposes: HashMap::new(),
+            message_waiting: MessageWaiting::default(),
             authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
             gate: Gate::new(settings.strangers),
             around,
@@ -120,7 +134,8 @@ impl Agent {
         if request.headers.get("User-Agent").is_some_and(is_scanner) {
             return out.push(Action::Drop { tx });
         }
-        let in_dialog = request.to_tag().and_then(|_| self.line_of_dialog(request, source));
+        let belongs = self.line_of_dialog(request);
+        let in_dialog = belongs.clone().filter(|line| self.is_at_home(line, source, now_ms));
         let claims = request.headers.get("Authorization").is_some();
         if in_dialog.is_none()
             && !claims
@@ -135,10 +150,22 @@ impl Agent {
         if let Some(line) = in_dialog {
             return self.handle_in_dialog(&line, tx, request, source, now_ms, out);
         }
-        if request.to_tag().is_some() || matches!(&*request.method, "BYE" | "UPDATE" | "INFO") {
+        if let Some(line) = belongs {
+            let Some(account) = self.authenticate(tx, request, source, now_ms, out) else { return };
+            if account == line {
+                info!(line, %source, "phone has moved in mid-call");
+                return self.handle_in_dialog(&line, tx, request, source, now_ms, out);
+            }
+            return out.push(Action::RespondOnce { tx, response: request.response(403, None) });
+        }
+        let subscribed = self.message_waiting.owner(request).is_some();
+        let needs_dialog =
+            matches!(&*request.method, "BYE" | "UPDATE" | "INFO" | "PRACK" | "REFER");
+        if needs_dialog || (request.to_tag().is_some() && !subscribed) {
             return out.push(Action::RespondOnce { tx, response: request.response(481, None) });
         }
         match request.method.as_str() {
+            "SUBSCRIBE" => self.handle_subscribe(tx, request, source, now_ms, out),
             "OPTIONS" => {
                 let response = self.capabilities(request);
                 out.push(Action::RespondOnce { tx, response });
@@ -194,99 +221,11 @@ impl Agent {
                 debug!(line = account, %source, contact, "registered");
                 let change = RegistrationChange::Registered { contact };
                 out.tell(&account, Notice::Registration(change));
+                self.greet_with_messages(&account, now_ms, out);
                 self.probe(&account, out);
             }
             _ => {}
         }
-    }
-
-    /// The account that a request proves to come from. `None`: it has been answered.
-    pub(super) fn authenticate(
-        &mut self,
-        tx: TxId,
-        request: &Request,
-        source: Peer,
-        now_ms: u64,
-        out: &mut Actions,
-    ) -> Option<String> {
-        let claimed = user_of(request, "From").unwrap_or_default();
-        let registers = |id: &str| self.accounts.get(id).is_some_and(|a| a.fixed.is_none());
-        if let Some(fixed) = self.fixed_at(source)
-            && fixed.secret.is_none()
-            && !registers(&claimed)
-        {
-            return Some(fixed.id.clone());
-        }
-        let credentials = request.headers.all("Authorization").find_map(Credentials::parse);
-        let mut stale = false;
-        if let Some(credentials) = credentials {
-            let account = self.accounts.values().find(|a| a.login() == credentials.username);
-            let verdict = self.authenticator.check(
-                &credentials,
-                &request.method,
-                &request.uri,
-                account.and_then(|a| a.secret.as_ref()),
-                source.address.ip(),
-                now_ms,
-            );
-            match (verdict, account) {
-                (Verdict::Accepted, Some(account)) => return Some(account.id.clone()),
-                (Verdict::Stale, Some(_)) => stale = true,
-                _ => {
-                    let ip = source.address.ip();
-                    if !self.gate.admits(ip, false, WRONG_PASSWORD_COST, now_ms) {
-                        out.push(over_share(tx, request, source));
-                        return None;
-                    }
-                    info!(user = claimed, %source, method = request.method, "wrong credentials");
-                    if registers(&claimed) && request.method == "REGISTER" {
-                        let reason = "wrong credentials".to_owned();
-                        let change = RegistrationChange::Refused { reason, from: source.address };
-                        out.tell(&claimed, Notice::Registration(change));
-                    }
-                }
-            }
-        }
-        let tag = self.token();
-        let mut response = request.response(401, Some(&tag));
-        let salt = (self.around.random)();
-        let algorithms: Vec<Algorithm> = match self.accounts.get(&claimed) {
-            Some(Account { secret: Some(secret), .. }) => secret.algorithms().collect(),
-            _ => vec![Algorithm::Md5],
-        };
-        let challenges = self.authenticator.challenges(
-            algorithms.into_iter(),
-            source.address.ip(),
-            salt,
-            stale,
-            now_ms,
-        );
-        for challenge in challenges {
-            response.headers.push("WWW-Authenticate", challenge);
-        }
-        out.push(Action::RespondOnce { tx, response });
-        None
-    }
-
-    fn fixed_at(&self, source: Peer) -> Option<&Account> {
-        let here = |a: &&Account| {
-            a.fixed.as_ref().is_some_and(|f| f.peer.address.ip() == source.address.ip())
-        };
-        self.accounts.values().find(here)
-    }
-
-    /// The line whose dialog a request belongs to. One from another address than the phone's must
-    /// not end a call by knowing its tags alone.
-    fn line_of_dialog(&self, request: &Request, source: Peer) -> Option<String> {
-        let owns = |call: &Call| {
-            let dialog = match call {
-                Call::Established(call) => &call.dialog,
-                Call::Incoming(call) => &call.dialog,
-                Call::Outgoing(_) => return false,
-            };
-            dialog.owns(request) && dialog.source().address.ip() == source.address.ip()
-        };
-        self.calls.iter().find(|(_, call)| owns(call)).map(|(line, _)| line.clone())
     }
 
     /// Our answer to OPTIONS.
@@ -296,7 +235,7 @@ impl Agent {
             .response(200, Some(&tag))
             .with("Allow", ALLOW)
             .with("Accept", "application/sdp, application/dtmf-relay")
-            .with("Supported", "timer")
+            .with("Supported", SUPPORTED)
             .with("Server", PRODUCT)
     }
 
@@ -311,16 +250,19 @@ impl Agent {
         if !gone.is_empty() {
             out.push(Action::SaveBindings);
         }
-        self.handle_session_timers(now_ms, out);
+        self.message_waiting.handle_time(now_ms);
+        self.handle_call_timers(now_ms, out);
+        self.handle_unpracked(now_ms, out);
     }
 
     /// When [`handle_time`](Self::handle_time) wants to be called, ms since 1970.
     pub fn next_time_ms(&self) -> Option<u64> {
-        let timers = self.calls.values().filter_map(|call| match call {
-            Call::Established(call) => call.timer.map(|t| t.due_ms),
-            _ => None,
-        });
-        self.registrar.next_expiry_ms().into_iter().chain(timers).min()
+        let of = [
+            self.registrar.next_expiry_ms(),
+            self.message_waiting.next_expiry_ms(),
+            self.next_call_timer_ms(),
+        ];
+        of.into_iter().flatten().min()
     }
 
     /// A response to one of our requests. Each request gets exactly one final one.
@@ -339,23 +281,27 @@ impl Agent {
         }
         match purpose {
             Purpose::Invite { line } => self.handle_answer(&line, response, now_ms, out),
-            Purpose::Reinvite { line } => {
-                self.handle_reinvite_answer(&line, tx, response, now_ms, out);
+            Purpose::Change { line } => {
+                self.handle_change_answer(&line, tx, response, now_ms, out);
+            }
+            Purpose::Messages { line, call_id } => {
+                self.handle_messages_answer(&line, &call_id, response.status);
             }
             Purpose::Faded(faded) => self.handle_faded(&faded, response, out),
             Purpose::Ending => {}
         }
     }
 
-    /// Where a line's phone is, for our requests: Request-URI and next hop.
-    pub(super) fn reach(&self, line: &str, now_ms: u64) -> Option<(String, Peer)> {
+    /// Where a line's phone is, for our requests: Request-URI, Route values, next hop.
+    pub(super) fn reach(&self, line: &str, now_ms: u64) -> Option<(String, Vec<String>, Peer)> {
         let account = self.accounts.get(line)?;
         if let Some(fixed) = &account.fixed {
             let (user, peer) = (escape_user(&fixed.user), fixed.peer);
-            return Some((format!("sip:{user}@{}{}", peer.address, transport_param(peer)), peer));
+            let uri = format!("sip:{user}@{}{}", peer.address, transport_param(peer));
+            return Some((uri, Vec::new(), peer));
         }
         let binding = self.registrar.binding(line, now_ms)?;
-        Some((binding.contact.clone(), binding.peer()))
+        Some((binding.contact.clone(), binding.path.clone(), binding.peer()))
     }
 
     pub(super) fn token(&mut self) -> String {
@@ -393,23 +339,6 @@ impl Agent {
     }
 }
 
-/// What becomes of a request beyond a stranger's share. A datagram's source may be forged, and an
-/// honest phone repeats it; a stream's is proven, and nothing on it is repeated.
-fn over_share(tx: TxId, request: &Request, source: Peer) -> Action {
-    match source.transport {
-        Transport::Udp => Action::Drop { tx },
-        Transport::Tcp => {
-            let response = request.response(503, None).with("Retry-After", "1");
-            Action::RespondOnce { tx, response }
-        }
-    }
-}
-
-/// RFC 3326.
-pub(super) fn reason(cause: Cause) -> String {
-    format!("Q.850;cause={};text=\"{}\"", cause.code(), cause.text())
-}
-
 const fn transport_param(peer: Peer) -> &'static str {
     match peer.transport {
         Transport::Udp => "",
@@ -440,7 +369,7 @@ fn unacceptable(request: &Request) -> Option<Response> {
     let unknown: Vec<&str> = request
         .headers
         .list("Require")
-        .filter(|option| !option.eq_ignore_ascii_case("timer"))
+        .filter(|option| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(option)))
         .collect();
     if !unknown.is_empty() {
         return Some(request.response(420, None).with("Unsupported", unknown.join(", ")));

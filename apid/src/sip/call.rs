@@ -1,8 +1,11 @@
 //! The states of a phone's call as signalling sees it. Each state holds what only it needs.
 
 use super::dialog::Dialog;
+use super::early::{EarlyDialog, Reliable};
 use super::message::{Peer, Request};
 use super::sdp::{Description, Direction, LocalAudio, RemoteAudio};
+use super::session_timer::SessionTimer;
+use super::transfer::Refer;
 use crate::control::{Cause, RemoteMedia};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,17 @@ pub(super) enum Call {
     Established(Box<Established>),
 }
 
+impl Call {
+    /// Its dialog, once there is one.
+    pub(super) fn dialog(&self) -> Option<&Dialog> {
+        match self {
+            Self::Incoming(call) => Some(&call.dialog),
+            Self::Established(call) => Some(&call.dialog),
+            Self::Outgoing(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) tx: TxId,
@@ -29,6 +43,8 @@ pub(super) struct Incoming {
     /// Absent in a late offer: then ours goes with the 200.
     pub(super) offer: Option<Description>,
     pub(super) timer: Option<SessionTimer>,
+    /// Our 180 that the phone has not acknowledged yet (RFC 3262).
+    pub(super) reliable: Option<Reliable>,
 }
 
 #[derive(Debug)]
@@ -40,7 +56,18 @@ pub(super) struct Outgoing {
     /// A 1xx came: a CANCEL may be sent (RFC 3261 §9.1).
     pub(super) provisional: bool,
     pub(super) rang: bool,
-    pub(super) answered_challenge: bool,
+    /// Phones behind a fork that rang; bounded.
+    pub(super) early: Vec<EarlyDialog>,
+    pub(super) tried: Tried,
+}
+
+/// What was mended in our INVITE already; nothing is mended twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tried {
+    /// It has an answer to a challenge.
+    pub(super) challenge: bool,
+    /// It asks for the interval that a 422 wanted.
+    pub(super) interval: bool,
 }
 
 /// What is left of an INVITE that was taken back: its account is free already.
@@ -59,6 +86,9 @@ pub struct Established {
     pub(super) local: LocalAudio,
     pub(super) remote: Option<SavedRemote>,
     pub(super) timer: Option<SessionTimer>,
+    /// The phone takes UPDATE (RFC 3311): a refresh needs no offer.
+    #[serde(default)]
+    pub(super) takes_update: bool,
     #[serde(skip)]
     pub(super) open: Open,
 }
@@ -92,8 +122,23 @@ pub(super) struct Open {
     pub(super) end_on_ack: Option<Cause>,
     /// The phone's re-INVITE or UPDATE waits for control.
     pub(super) change: Option<Change>,
-    /// Our re-INVITE waits for the phone.
-    pub(super) reinvite: Option<(TxId, LocalAudio)>,
+    /// Our re-INVITE or UPDATE waits for the phone.
+    pub(super) ours: Option<OurChange>,
+    /// It crossed the phone's: when to try again, ms since 1970, and in which direction.
+    pub(super) again: Option<(u64, Direction)>,
+    /// The phone waits to hear what became of its REFER.
+    pub(super) refer: Option<Refer>,
+}
+
+/// A re-INVITE or UPDATE of ours.
+#[derive(Debug)]
+pub(super) struct OurChange {
+    pub(super) tx: TxId,
+    /// What it offers; an UPDATE offers nothing.
+    pub(super) offered: Option<LocalAudio>,
+    /// Number of the phone's last request when it was sent: a phone that was heard from since is
+    /// not gone, though it may have moved away from this request.
+    pub(super) heard: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -103,61 +148,6 @@ pub(super) struct Change {
     pub(super) offer: Description,
 }
 
-/// RFC 4028.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SessionTimer {
-    pub(super) interval_s: u32,
-    /// We refresh; otherwise the phone does.
-    pub(super) ours: bool,
-    /// ms since 1970: when we refresh, or when we give up.
-    pub(super) due_ms: u64,
-}
-
-/// RFC 4028 §4: no interval may be shorter.
-pub(super) const MIN_SE_S: u32 = 90;
-
-impl SessionTimer {
-    /// What a request asks for. The phone refreshes unless it says that we shall. `Err` when the
-    /// interval is too short (422).
-    pub(super) fn asked(request: &Request, now_ms: u64) -> Result<Option<Self>, TooShort> {
-        let Some(value) = request.headers.get("Session-Expires") else { return Ok(None) };
-        let mut parts = value.split(';');
-        let Some(interval_s) = parts.next().and_then(|s| s.trim().parse::<u32>().ok()) else {
-            return Ok(None);
-        };
-        if !request.headers.lists("Supported", "timer") {
-            return Ok(None); // put there by a proxy; the phone itself will not refresh
-        }
-        if interval_s < MIN_SE_S {
-            return Err(TooShort);
-        }
-        let refresher = parts.find_map(|p| p.trim().strip_prefix("refresher=").map(str::to_owned));
-        let ours = refresher.is_some_and(|r| r.eq_ignore_ascii_case("uas"));
-        Ok(Some(Self { interval_s, ours, due_ms: 0 }.restarted(now_ms)))
-    }
-
-    /// The timer from now on: we refresh at half time, we give up a little before the end
-    /// (RFC 4028 §10).
-    pub(super) fn restarted(self, now_ms: u64) -> Self {
-        let wait_s = if self.ours {
-            self.interval_s / 2
-        } else {
-            self.interval_s - (self.interval_s / 3).min(32)
-        };
-        Self { due_ms: now_ms + u64::from(wait_s) * 1000, ..self }
-    }
-
-    /// Value of Session-Expires in our 2xx to the phone's request.
-    pub(super) fn in_response(self) -> String {
-        let refresher = if self.ours { "uas" } else { "uac" };
-        format!("{};refresher={refresher}", self.interval_s)
-    }
-}
-
-/// A Session-Expires below the minimum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooShort;
-
 /// What control is told of a phone's media.
 pub(super) fn remote_media(audio: &RemoteAudio) -> RemoteMedia {
     RemoteMedia {
@@ -166,34 +156,5 @@ pub(super) fn remote_media(audio: &RemoteAudio) -> RemoteMedia {
         telephone_event: audio.telephone_event,
         wants_audio: audio.direction.receives(),
         sends_audio: audio.direction.sends(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sip::message::Headers;
-
-    fn asked(session_expires: &str, supported: &str) -> Result<Option<SessionTimer>, TooShort> {
-        let mut headers = Headers::default();
-        headers.push("Session-Expires", session_expires);
-        headers.push("Supported", supported);
-        let request =
-            Request { method: "INVITE".into(), uri: String::new(), headers, body: vec![] };
-        SessionTimer::asked(&request, 1000)
-    }
-
-    #[test]
-    fn who_refreshes_and_when_we_give_up() {
-        let phone = asked("180", "replaces, timer").unwrap().unwrap();
-        assert_eq!((phone.ours, phone.due_ms), (false, 1000 + 148_000));
-        assert_eq!(phone.in_response(), "180;refresher=uac");
-        let short = asked("90;refresher=uac", "timer").unwrap().unwrap();
-        assert_eq!(short.due_ms, 1000 + 60_000);
-        let ours = asked("1800 ; refresher=uas", "timer").unwrap().unwrap();
-        assert_eq!((ours.ours, ours.due_ms), (true, 1000 + 900_000));
-        assert_eq!(asked("89", "timer"), Err(TooShort));
-        assert_eq!(asked("180", "replaces"), Ok(None));
-        assert_eq!(asked("soon", "timer"), Ok(None));
     }
 }

@@ -48,11 +48,11 @@ pub enum NoDialog {
 pub struct OutOfOrder;
 
 impl Dialog {
-    /// The dialog that a response with `local_tag` to the phone's INVITE makes.
+    /// The dialog that a response with `local_tag` to the phone's INVITE or SUBSCRIBE makes.
     ///
     /// # Errors
     /// See [`NoDialog`].
-    pub fn of_phones_invite(
+    pub fn of_phones_request(
         invite: &Request,
         local_tag: &str,
         source: Peer,
@@ -100,6 +100,22 @@ impl Dialog {
         request.call_id() == self.call_id
             && request.to_tag().as_deref() == Some(&self.local_tag)
             && request.from_tag().as_deref() == Some(&self.remote_tag)
+    }
+
+    /// Whether this is the dialog that a Replaces header names, as we see it (RFC 3891 §3).
+    pub fn is(&self, call_id: &str, to_tag: &str, from_tag: &str) -> bool {
+        self.call_id == call_id && self.local_tag == to_tag && self.remote_tag == from_tag
+    }
+
+    /// Goes on with the numbers of the early dialog that became this one.
+    pub fn continue_from(&mut self, early: &Self) {
+        self.local_seq = self.local_seq.max(early.local_seq);
+        self.remote_seq = early.remote_seq;
+    }
+
+    /// Number of the phone's last request.
+    pub const fn heard(&self) -> Option<u32> {
+        self.remote_seq
     }
 
     /// Whether a response to one of our requests belongs here.
@@ -224,7 +240,7 @@ mod tests {
     fn called() -> Dialog {
         let mut invite = request("INVITE", 10, &[("Contact", "<sip:phone1@10.0.0.5:5062>")]);
         invite.headers.push("Record-Route", "<sip:10.0.0.8;lr>, <sip:10.0.0.9;lr>");
-        Dialog::of_phones_invite(&invite, "ours", peer("10.0.0.8:5060")).unwrap()
+        Dialog::of_phones_request(&invite, "ours", peer("10.0.0.8:5060")).unwrap()
     }
 
     #[test]
@@ -292,13 +308,13 @@ mod tests {
     fn no_contact_no_dialog() {
         for contact in [&[][..], &[("Contact", "*")], &[("Contact", "<sip:a@b>, <sip:c@d>")]] {
             let invite = request("INVITE", 1, contact);
-            let made = Dialog::of_phones_invite(&invite, "t", peer("10.0.0.5:5060"));
+            let made = Dialog::of_phones_request(&invite, "t", peer("10.0.0.5:5060"));
             assert_eq!(made, Err(NoDialog::Contact));
         }
         let many = ["<sip:h;lr>"; MAX_ROUTES + 1].join(",");
         let mut invite = request("INVITE", 1, &[("Contact", "<sip:a@b>")]);
         invite.headers.push("Record-Route", many);
-        let made = Dialog::of_phones_invite(&invite, "t", peer("10.0.0.5:5060"));
+        let made = Dialog::of_phones_request(&invite, "t", peer("10.0.0.5:5060"));
         assert_eq!(made, Err(NoDialog::Malformed));
     }
 

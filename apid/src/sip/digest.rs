@@ -70,6 +70,12 @@ impl Secret {
         Self { ha1 }
     }
 
+    /// Hashes that somebody else made: H(user ":" realm ":" password) in hex, in the order in which
+    /// the algorithms shall be offered.
+    pub const fn of_hashes(ha1: Vec<(Algorithm, String)>) -> Self {
+        Self { ha1 }
+    }
+
     /// Algorithms in the order in which they are offered.
     pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         self.ha1.iter().map(|(a, _)| *a)
@@ -78,6 +84,23 @@ impl Secret {
     fn ha1(&self, algorithm: Algorithm) -> Option<&str> {
         self.ha1.iter().find(|(a, _)| *a == algorithm).map(|(_, h)| h.as_str())
     }
+}
+
+/// Which of `count` accounts a user that nobody has is treated like. The key is made of all
+/// secrets, so that it is the same after each start and cannot be known outside.
+pub fn index_for_nobody<'a>(
+    secrets: impl Iterator<Item = &'a Secret>,
+    user: &str,
+    count: usize,
+) -> usize {
+    let mut key = Sha256::new();
+    for (_, ha1) in secrets.flat_map(|secret| &secret.ha1) {
+        key.update(ha1);
+    }
+    let mac = hmac_sha256(&key.finalize(), user.as_bytes());
+    let number =
+        mac.iter().take(4).fold(0_usize, |number, octet| number << 8 | usize::from(*octet));
+    number % count.max(1)
 }
 
 /// An Authorization or Proxy-Authorization header of scheme Digest.

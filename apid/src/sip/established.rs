@@ -1,12 +1,14 @@
-//! Confirmed dialogs: ACK, BYE, changed media, digits by INFO, session timers, hold.
+//! Confirmed dialogs: what the phone asks for in mid-call. ACK, BYE, changed media, digits by INFO.
 
 use super::action::{Action, Actions, Notice};
-use super::agent::{ALLOW, Agent, PRODUCT, Purpose};
-use super::call::{Call, Change, MIN_SE_S, SavedRemote, SessionTimer, TxId, remote_media};
-use super::incoming::{both_laws, finish_ok, read_offer, refuse_body};
-use super::message::{Peer, Request, Response};
-use super::sdp::{Description, Direction, LocalAudio};
-use crate::control::{Cause, MediaAnswer, SignallingError};
+use super::agent::{ALLOW, Agent, PRODUCT};
+use super::call::{Call, Change, SavedRemote, TxId, remote_media};
+use super::incoming::{finish_ok, read_offer, refuse_body};
+use super::message::{Peer, Request};
+use super::reason::cause_of;
+use super::sdp::{Description, LocalAudio};
+use super::session_timer::{MIN_SE_S, SessionTimer};
+use crate::control::{Cause, MediaAnswer};
 use tracing::{debug, info};
 
 impl Agent {
@@ -43,6 +45,8 @@ impl Agent {
                 }
             }
             "INVITE" | "UPDATE" => self.handle_change(line, tx, request, now_ms, out),
+            "PRACK" => self.handle_prack(line, tx, request, out),
+            "REFER" => self.handle_refer(line, tx, request, out),
             _ => out.push(Action::RespondOnce {
                 tx,
                 response: request.response(405, None).with("Allow", ALLOW),
@@ -65,7 +69,8 @@ impl Agent {
                     let response = change.request.response(487, None);
                     out.respond(change.tx, response);
                 }
-                out.tell(line, Notice::HangsUp);
+                let cause = cause_of(&request.headers).unwrap_or(Cause::NormalClearing);
+                out.tell(line, Notice::HangsUp(cause));
                 out.push(Action::SaveDialogs);
             }
             _ => {}
@@ -83,8 +88,14 @@ impl Agent {
     ) {
         let tag = match self.calls.get(line) {
             Some(Call::Established(call)) => call.dialog.local_tag().to_owned(),
-            // No media before our 200: the phone has to wait for it.
-            _ => return out.respond(tx, request.response(491, None)),
+            // No media before our 200: the phone has to wait for it (RFC 3311 §5.2).
+            Some(Call::Incoming(_)) if request.method == "UPDATE" && request.body.is_empty() => {
+                return out.respond(tx, request.response(200, None).with("Server", PRODUCT));
+            }
+            _ => {
+                let response = request.response(500, None).with("Retry-After", "1");
+                return out.respond(tx, response);
+            }
         };
         let offer = match read_offer(request) {
             Ok(offer) => offer,
@@ -95,7 +106,7 @@ impl Agent {
             // RFC 3261 §14.2: still busy with its last one.
             return out.respond(tx, request.response(500, None).with("Retry-After", "1"));
         }
-        if call.open.reinvite.is_some() {
+        if call.open.ours.is_some() {
             return out.respond(tx, request.response(491, None));
         }
         match SessionTimer::asked(request, now_ms) {
@@ -175,12 +186,17 @@ impl Agent {
         let Some(line) = self.unacked(tx) else { return };
         let Some(Call::Established(call)) = self.calls.get_mut(&line) else { return };
         call.open.unacked = None;
-        if std::mem::take(&mut call.open.late_offer)
-            && let Ok(answer) = Description::parse(&ack.body)
-        {
-            call.remote = Some(SavedRemote::of(&answer.audio));
-            out.tell(&line, Notice::MediaSettled(remote_media(&answer.audio)));
-            out.push(Action::SaveDialogs);
+        if std::mem::take(&mut call.open.late_offer) {
+            if let Ok(answer) = Description::parse(&ack.body) {
+                call.remote = Some(SavedRemote::of(&answer.audio));
+                out.tell(&line, Notice::MediaSettled(remote_media(&answer.audio)));
+                out.push(Action::SaveDialogs);
+            } else if call.remote.is_none() && call.open.end_on_ack.is_none() {
+                // RFC 3261 §13.2.2.4: the ACK must carry the answer to our offer.
+                info!(line, "phone left our offer without an answer");
+                out.tell(&line, Notice::HangsUp(Cause::BearerCapability));
+                call.open.end_on_ack = Some(Cause::BearerCapability);
+            }
         }
         if let Some(cause) = call.open.end_on_ack {
             self.finish(&line, cause, out);
@@ -195,7 +211,7 @@ impl Agent {
         if let Some(Call::Established(call)) = self.calls.get(&line)
             && call.open.end_on_ack.is_none()
         {
-            out.tell(&line, Notice::HangsUp);
+            out.tell(&line, Notice::HangsUp(Cause::NoUserResponding));
         }
         self.finish(&line, Cause::NoUserResponding, out);
     }
@@ -207,144 +223,10 @@ impl Agent {
     }
 
     /// BYE and forget.
-    fn finish(&mut self, line: &str, cause: Cause, out: &mut Actions) {
+    pub(super) fn finish(&mut self, line: &str, cause: Cause, out: &mut Actions) {
         if let Some(Call::Established(call)) = self.calls.remove(line) {
             self.end(line, *call, cause, out);
             out.push(Action::SaveDialogs);
-        }
-    }
-
-    /// Control: hold (the phone hears, and is not heard) or not.
-    ///
-    /// # Errors
-    /// `NoDialog`; `Busy` while another change is under way.
-    pub fn order_hold(
-        &mut self,
-        line: &str,
-        on: bool,
-        out: &mut Actions,
-    ) -> Result<(), SignallingError> {
-        let direction = if on { Direction::SendOnly } else { Direction::SendRecv };
-        match self.calls.get(line) {
-            Some(Call::Established(call)) if call.local.direction == direction => Ok(()),
-            Some(Call::Established(_)) => self.send_reinvite(line, direction, out),
-            _ => Err(SignallingError::NoDialog),
-        }
-    }
-
-    /// The phone behaves as if it knew nothing of its call: it may have lost its power, which
-    /// sends no BYE. A re-INVITE that changes nothing finds out.
-    pub(super) fn probe(&mut self, line: &str, out: &mut Actions) {
-        if let Some(Call::Established(call)) = self.calls.get(line) {
-            let direction = call.local.direction;
-            // Busy: what is under way finds out as well.
-            let _ = self.send_reinvite(line, direction, out);
-        }
-    }
-
-    fn send_reinvite(
-        &mut self,
-        line: &str,
-        direction: Direction,
-        out: &mut Actions,
-    ) -> Result<(), SignallingError> {
-        let Some(Call::Established(call)) = self.calls.get(line) else {
-            return Err(SignallingError::NoDialog);
-        };
-        let open = &call.open;
-        if open.unacked.is_some() || open.change.is_some() || open.reinvite.is_some() {
-            return Err(SignallingError::Busy);
-        }
-        let mut local = call.local.clone();
-        if local.direction != direction {
-            local = LocalAudio { direction, version: local.version + 1, ..local };
-        }
-        let to = call.dialog.hop();
-        let (via, contact, tx) = (self.via(to), self.contact(line, to), (self.around.new_tx)());
-        let Some(Call::Established(call)) = self.calls.get_mut(line) else {
-            return Err(SignallingError::NoDialog);
-        };
-        let mut request = call.dialog.request("INVITE", &via);
-        request.headers.push("Contact", contact);
-        request.headers.push("Allow", ALLOW);
-        request.headers.push("User-Agent", PRODUCT);
-        if let Some(timer) = call.timer.filter(|timer| timer.ours) {
-            request.headers.push("Supported", "timer");
-            let value = format!("{};refresher=uac", timer.interval_s);
-            request.headers.push("Session-Expires", value);
-        }
-        request.headers.push("Content-Type", "application/sdp");
-        let offered = LocalAudio { laws: both_laws(local.laws[0]), ..local.clone() };
-        request.body = offered.offer();
-        call.open.reinvite = Some((tx, local));
-        self.purposes.insert(tx, Purpose::Reinvite { line: line.to_owned() });
-        out.push(Action::Send { tx, request, to });
-        out.push(Action::SaveDialogs); // its number is used
-        Ok(())
-    }
-
-    /// A final response to our re-INVITE.
-    pub(super) fn handle_reinvite_answer(
-        &mut self,
-        line: &str,
-        tx: TxId,
-        response: &Response,
-        now_ms: u64,
-        out: &mut Actions,
-    ) {
-        let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
-        let Some((_, local)) = call.open.reinvite.take_if(|(ours, _)| *ours == tx) else { return };
-        match response.status {
-            200..300 => {
-                call.dialog.refresh_target(&response.headers);
-                call.timer = call.timer.map(|timer| timer.restarted(now_ms));
-                call.local = local;
-                if let Ok(answer) = Description::parse(&response.body) {
-                    call.local.laws = vec![answer.audio.laws[0]];
-                    let remote = Some(SavedRemote::of(&answer.audio));
-                    if call.remote != remote {
-                        call.remote = remote;
-                        out.tell(line, Notice::MediaSettled(remote_media(&answer.audio)));
-                    }
-                }
-                let dialog = call.dialog.clone();
-                self.send_ack(&dialog, response, out);
-                out.push(Action::SaveDialogs);
-            }
-            // RFC 3261 §12.2.1.2: the phone knows nothing of this call, or is gone.
-            408 | 481 | 503 => {
-                info!(line, status = response.status, "phone has lost the call");
-                out.tell(line, Notice::HangsUp);
-                self.finish(line, Cause::DestinationOutOfOrder, out);
-            }
-            // Refused, or crossed with its own: what was agreed before still holds.
-            _ => call.timer = call.timer.map(|timer| timer.restarted(now_ms)),
-        }
-    }
-
-    pub(super) fn handle_session_timers(&mut self, now_ms: u64, out: &mut Actions) {
-        let due = |call: &Call| match call {
-            Call::Established(call) => call.timer.filter(|timer| timer.due_ms <= now_ms),
-            _ => None,
-        };
-        let due: Vec<_> = self
-            .calls
-            .iter()
-            .filter_map(|(line, call)| Some((line.clone(), due(call)?)))
-            .take(8)
-            .collect();
-        for (line, timer) in due {
-            let Some(Call::Established(call)) = self.calls.get_mut(&line) else { continue };
-            if timer.ours {
-                let direction = call.local.direction;
-                call.timer = Some(timer.restarted(now_ms));
-                // Busy: the change that is under way refreshes as well.
-                let _ = self.send_reinvite(&line, direction, out);
-            } else {
-                info!(line, "session timer expired");
-                out.tell(&line, Notice::HangsUp);
-                self.finish(&line, Cause::RecoveryOnTimer, out);
-            }
         }
     }
 

@@ -2,14 +2,14 @@
 
 use super::action::{Action, Actions, Notice};
 use super::address::Uri;
-use super::agent::{ALLOW, Agent, PRODUCT, reason, user_of};
-use super::call::{
-    Call, Established, Incoming, MIN_SE_S, Open, SavedRemote, SessionTimer, TooShort, TxId,
-    remote_media,
-};
+use super::agent::{ALLOW, Agent, PRODUCT, SUPPORTED, user_of};
+use super::call::{Call, Established, Incoming, Open, SavedRemote, TxId, remote_media};
+use super::caller::caller_of;
 use super::dialog::Dialog;
-use super::message::{Peer, Request, Response};
+use super::message::{Headers, Peer, Request, Response};
+use super::reason::reason;
 use super::sdp::{Description, Direction, LocalAudio, SdpError};
+use super::session_timer::{MIN_SE_S, SessionTimer, TooShort};
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;
 use tipring_shm_proto::command::Law;
@@ -58,7 +58,9 @@ impl Agent {
                 self.calls.insert(line.clone(), Call::Incoming(Box::new(call)));
                 out.push(Action::SaveDialogs);
                 out.respond(tx, request.response(100, None));
-                out.tell(&line, Notice::Invites { to: number, media });
+                let trusted = self.accounts[&line].fixed.is_some();
+                let caller = trusted.then(|| caller_of(&request.headers));
+                out.tell(&line, Notice::Invites { to: number, caller, media });
             }
         }
     }
@@ -78,7 +80,7 @@ impl Agent {
             return no(403);
         }
         let number = Uri::parse(&request.uri).and_then(|uri| uri.user).unwrap_or_default();
-        if number.is_empty() || number.len() > MAX_NUMBER || number.chars().any(char::is_control) {
+        if !is_number(&number) {
             return no(404);
         }
         if self.calls.contains_key(line) {
@@ -88,8 +90,9 @@ impl Agent {
             request.response(422, Some(tag)).with("Min-SE", MIN_SE_S.to_string())
         })?;
         let offer = read_offer(request).map_err(|status| refuse_body(request, status, tag))?;
-        let Ok(dialog) = Dialog::of_phones_invite(request, tag, source) else { return no(400) };
-        Ok((Incoming { tx, invite: request.clone(), dialog, offer, timer }, number))
+        let Ok(dialog) = Dialog::of_phones_request(request, tag, source) else { return no(400) };
+        let invite = request.clone();
+        Ok((Incoming { tx, invite, dialog, offer, timer, reliable: None }, number))
     }
 
     /// CANCEL of a request that has no final response yet.
@@ -106,15 +109,6 @@ impl Agent {
     fn incoming_of(&self, tx: TxId) -> Option<String> {
         let waits = |call: &Call| matches!(call, Call::Incoming(call) if call.tx == tx);
         self.calls.iter().find(|(_, call)| waits(call)).map(|(line, _)| line.clone())
-    }
-
-    /// Control: 180 to the phone's INVITE.
-    pub fn order_progress(&mut self, line: &str, out: &mut Actions) {
-        if let Some(Call::Incoming(call)) = self.calls.get(line) {
-            let response = call.invite.response(180, Some(call.dialog.local_tag()));
-            let contact = self.contact(line, call.dialog.source());
-            out.respond(call.tx, response.with("Contact", contact));
-        }
     }
 
     /// Control: 200 to the phone's INVITE.
@@ -156,8 +150,9 @@ impl Agent {
         let open =
             Open { unacked: Some(call.tx), late_offer: call.offer.is_none(), ..Open::default() };
         let remote = offered.map(SavedRemote::of);
-        let established =
-            Established { dialog: call.dialog, local, remote, timer: call.timer, open };
+        let takes_update = takes_update(&call.invite.headers);
+        let (dialog, timer) = (call.dialog, call.timer);
+        let established = Established { dialog, local, remote, timer, takes_update, open };
         self.calls.insert(line.to_owned(), Call::Established(Box::new(established)));
         out.respond(call.tx, ok);
         out.push(Action::SaveDialogs);
@@ -190,6 +185,16 @@ impl Agent {
     }
 }
 
+/// What may be dialled.
+pub(super) fn is_number(text: &str) -> bool {
+    (1..=MAX_NUMBER).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Whether the sender of these headers takes UPDATE (RFC 3311 §4).
+pub(super) fn takes_update(headers: &Headers) -> bool {
+    headers.lists("Allow", "UPDATE")
+}
+
 /// The offer in a request's body, if there is a body; else the status that refuses it.
 pub(super) fn read_offer(request: &Request) -> Result<Option<Description>, u16> {
     if request.body.is_empty() {
@@ -218,7 +223,7 @@ pub(super) fn refuse_body(request: &Request, status: u16, tag: &str) -> Response
 /// What every 2xx to an INVITE or UPDATE says.
 pub(super) fn finish_ok(ok: &mut Response, timer: Option<SessionTimer>, body: Option<Vec<u8>>) {
     ok.headers.push("Allow", ALLOW);
-    ok.headers.push("Supported", "timer");
+    ok.headers.push("Supported", SUPPORTED);
     ok.headers.push("Server", PRODUCT);
     if let Some(timer) = timer {
         ok.headers.push("Session-Expires", timer.in_response());

@@ -81,8 +81,13 @@ impl Headers {
 
     /// Replaces every line of a header by one.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        self.remove(name);
         self.push(name, value);
+    }
+
+    /// Takes every line of a header out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
     }
 
     /// Name and value, in order.
@@ -249,10 +254,11 @@ impl Response {
     }
 }
 
-const fn phrase(status: u16) -> &'static str {
+pub(super) const fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
         101..=199 => "Ringing",
+        202 => "Accepted",
         200..=299 => "OK",
         300..=399 => "Redirected",
         400..=499 => "Refused",

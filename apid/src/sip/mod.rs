@@ -15,16 +15,26 @@ mod store;
 // Who asks.
 pub mod action;
 pub mod agent;
+mod authority;
 pub mod digest;
 pub mod gate;
 pub mod registrar;
 
 // Calls.
 pub mod call;
+mod caller;
+mod early;
 mod established;
 mod incoming;
+mod our_changes;
 mod outgoing;
+mod reason;
 pub mod saved;
+mod session_timer;
+mod transfer;
+
+// Beside calls.
+mod message_waiting;
 
 // What they are made of.
 pub mod address;

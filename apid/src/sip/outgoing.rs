@@ -1,23 +1,23 @@
 //! We call: our INVITE until the phone's final response, and what is left of one taken back.
 
 use super::action::{Action, Actions, Notice};
-use super::address::{escape_user, quote};
-use super::agent::{ALLOW, Agent, PRODUCT, Purpose, reason};
-use super::call::{Call, Established, Faded, Open, Outgoing, SavedRemote, remote_media};
+use super::agent::{ALLOW, Agent, CALL_ID_END, PRODUCT, Purpose, SUPPORTED};
+use super::call::{Call, Established, Faded, Open, Outgoing, SavedRemote, Tried, remote_media};
+use super::caller::{alert_info, name_caller};
 use super::dialog::Dialog;
 use super::digest;
+use super::incoming::takes_update;
 use super::message::{Headers, Peer, Request, Response};
+use super::reason::{cause_of_refusal, reason};
 use super::sdp::{Description, Direction, LocalAudio};
+use super::session_timer::{self, SessionTimer};
 use crate::control::{Cause, MediaOffer, SignallingError};
 use crate::view::CallerIdView;
 use std::net::SocketAddr;
 use tracing::{debug, info};
 
-/// End of our Call-IDs.
-const CALL_ID_END: &str = "@tipring";
-
 impl Agent {
-    /// Control: call the phone.
+    /// Control: call the phone. `cadence_ms` is how it shall ring, on and off in turn.
     ///
     /// # Errors
     /// `NotRegistered`, `Busy`.
@@ -26,13 +26,14 @@ impl Agent {
         line: &str,
         media: &MediaOffer,
         caller: &CallerIdView,
+        cadence_ms: &[u16],
         now_ms: u64,
         out: &mut Actions,
     ) -> Result<(), SignallingError> {
         if self.calls.contains_key(line) {
             return Err(SignallingError::Busy);
         }
-        let (uri, to) = self.reach(line, now_ms).ok_or(SignallingError::NotRegistered)?;
+        let (uri, route, to) = self.reach(line, now_ms).ok_or(SignallingError::NotRegistered)?;
         let here = (self.around.here)(&to);
         let local = LocalAudio {
             session_id: (self.around.random)() >> 1,
@@ -42,34 +43,25 @@ impl Agent {
             telephone_event: media.telephone_event,
             direction: Direction::SendRecv,
         };
-        let mut headers = Headers::default();
-        headers.push("Via", self.via(to));
-        headers.push("Max-Forwards", "70");
-        headers.push("From", self.caller(caller, here));
-        headers.push("To", format!("<sip:{}@{here}>", escape_user(line)));
-        headers.push("Call-ID", self.token() + &self.token() + CALL_ID_END);
-        headers.push("CSeq", format!("{} INVITE", ((self.around.random)() >> 48) + 1));
+        let tag = self.token();
+        let mut invite = self.request_to_phone("INVITE", line, &uri, &route, to);
+        let headers = &mut invite.headers;
+        headers.remove("From");
+        name_caller(headers, caller, here, &tag);
+        headers.set("CSeq", format!("{} INVITE", ((self.around.random)() >> 48) + 1));
         headers.push("Contact", self.contact(line, to));
+        if let Some(alert) = alert_info(cadence_ms) {
+            headers.push("Alert-Info", alert);
+        }
         headers.push("Allow", ALLOW);
+        headers.push("Supported", SUPPORTED);
+        session_timer::ask(headers, session_timer::WANTED_S, session_timer::MIN_SE_S);
         headers.push("User-Agent", PRODUCT);
         headers.push("Content-Type", "application/sdp");
-        let body = local.offer();
-        let invite = Request { method: "INVITE".to_owned(), uri, headers, body };
+        invite.body = local.offer();
         debug!(line, %to, call_id = invite.call_id(), "calling phone");
-        self.send_invite(line, invite, to, local, false, out);
+        self.send_invite(line, invite, to, local, Tried::default(), out);
         Ok(())
-    }
-
-    /// From value: who calls, where that is known; else nobody in particular.
-    fn caller(&mut self, caller: &CallerIdView, here: SocketAddr) -> String {
-        let tag = self.token();
-        let number = caller.number.trim();
-        let user = if number.is_empty() { "anonymous" } else { number };
-        let name = match caller.name.trim() {
-            "" => String::new(),
-            name => quote(name) + " ",
-        };
-        format!("{name}<sip:{}@{here}>;tag={tag}", escape_user(user))
     }
 
     fn send_invite(
@@ -78,15 +70,15 @@ impl Agent {
         invite: Request,
         to: Peer,
         local: LocalAudio,
-        answered_challenge: bool,
+        tried: Tried,
         out: &mut Actions,
     ) {
         let tx = (self.around.new_tx)();
         self.purposes.insert(tx, Purpose::Invite { line: line.to_owned() });
         out.push(Action::SaveDialogs); // the next apid takes it back
         out.push(Action::Send { tx, request: invite.clone(), to });
-        let call =
-            Outgoing { tx, invite, to, local, provisional: false, rang: false, answered_challenge };
+        let (provisional, rang, early) = Default::default();
+        let call = Outgoing { tx, invite, to, local, provisional, rang, early, tried };
         self.calls.insert(line.to_owned(), Call::Outgoing(Box::new(call)));
     }
 
@@ -105,6 +97,7 @@ impl Agent {
                         call.rang = true;
                         out.tell(line, Notice::Rings);
                     }
+                    self.acknowledge_provisional(line, response, out);
                 }
             }
             Purpose::Faded(faded) if !faded.cancelled => {
@@ -125,30 +118,43 @@ impl Agent {
         out: &mut Actions,
     ) {
         let Some(Call::Outgoing(call)) = self.calls.remove(line) else { return };
-        let Outgoing { invite, to, local, answered_challenge, .. } = *call;
+        let Outgoing { invite, to, local, early, mut tried, .. } = *call;
         out.push(Action::SaveDialogs);
         if response.status >= 300 {
             if matches!(response.status, 401 | 407)
-                && !answered_challenge
+                && !std::mem::replace(&mut tried.challenge, true)
                 && let Some(again) = self.with_credentials(line, &invite, to, response)
             {
-                return self.send_invite(line, again, to, local, true, out);
+                return self.send_invite(line, again, to, local, tried, out);
+            }
+            if response.status == 422
+                && !std::mem::replace(&mut tried.interval, true)
+                && let Some(min_s) = session_timer::wanted_by(response)
+                && let Some(mut again) = self.numbered_anew(&invite, to)
+            {
+                let interval_s = min_s.max(session_timer::WANTED_S);
+                session_timer::ask(&mut again.headers, interval_s, min_s);
+                return self.send_invite(line, again, to, local, tried, out);
             }
             debug!(line, call_id = invite.call_id(), status = response.status, "phone refused");
-            return out.tell(line, Notice::Refuses(response.status));
+            return out.tell(line, Notice::Refuses(cause_of_refusal(response)));
         }
-        let Ok(dialog) = Dialog::of_our_invite(response, to) else {
+        let Ok(mut dialog) = Dialog::of_our_invite(response, to) else {
             // Without a Contact there is nowhere to send even the ACK; the phone gives up.
             info!(line, call_id = invite.call_id(), "phone answered without Contact");
-            return out.tell(line, Notice::Refuses(488));
+            return out.tell(line, Notice::Refuses(Cause::BearerCapability));
         };
+        if let Some(early) = early.iter().find(|early| early.dialog.owns_response(response)) {
+            dialog.continue_from(&early.dialog);
+        }
         self.send_ack(&dialog, response, out);
+        let takes_update = takes_update(&response.headers);
         let Ok(description) = Description::parse(&response.body) else {
             info!(line, call_id = invite.call_id(), "phone answered without usable media");
-            let call =
-                Established { dialog, local, remote: None, timer: None, open: Open::default() };
+            let (remote, timer, open) = Default::default();
+            let call = Established { dialog, local, remote, timer, takes_update, open };
             self.end(line, call, Cause::BearerCapability, out);
-            return out.tell(line, Notice::Refuses(488));
+            return out.tell(line, Notice::Refuses(Cause::BearerCapability));
         };
         debug!(line, call_id = invite.call_id(), "phone answered");
         let audio = description.audio;
@@ -156,9 +162,8 @@ impl Agent {
             dialog,
             local,
             remote: Some(SavedRemote::of(&audio)),
-            // We did not ask for a timer; a phone that wants one refreshes by itself
-            // (RFC 4028 §7.2), and we give up with it.
-            timer: refresher_is_phone(response).map(|timer| timer.restarted(now_ms)),
+            timer: SessionTimer::granted(response, now_ms),
+            takes_update,
             open: Open::default(),
         };
         self.calls.insert(line.to_owned(), Call::Established(Box::new(call)));
@@ -183,10 +188,16 @@ impl Agent {
         let cnonce = self.token();
         let value =
             digest::answer(&challenges, &user, &password, "INVITE", &invite.uri, &cnonce, 1)?;
+        let mut again = self.numbered_anew(invite, to)?;
+        again.headers.set(answer, value);
+        Some(again)
+    }
+
+    /// The same INVITE as a new request.
+    fn numbered_anew(&mut self, invite: &Request, to: Peer) -> Option<Request> {
         let mut again = invite.clone();
         again.headers.set("Via", self.via(to));
         again.headers.set("CSeq", format!("{} INVITE", invite.cseq()? + 1));
-        again.headers.set(answer, value);
         Some(again)
     }
 
@@ -281,13 +292,4 @@ impl Agent {
         request.headers.push("User-Agent", PRODUCT);
         out.push(Action::SendAck { request, to });
     }
-}
-
-/// A session timer that the phone put into its 2xx and refreshes itself.
-fn refresher_is_phone(response: &Response) -> Option<super::call::SessionTimer> {
-    let mut parts = response.headers.get("Session-Expires")?.split(';');
-    let interval_s = parts.next()?.trim().parse().ok().filter(|s| *s >= super::call::MIN_SE_S)?;
-    parts
-        .any(|p| p.trim().eq_ignore_ascii_case("refresher=uas"))
-        .then_some(super::call::SessionTimer { interval_s, ours: false, due_ms: 0 })
 }

@@ -8,6 +8,11 @@ use super::message::{Peer, Request, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Longest URI that is kept, octets.
+const MAX_URI: usize = 512;
+/// Proxies between a phone and us.
+const MAX_PROXIES: usize = 4;
+
 /// What a registrar grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -47,12 +52,16 @@ pub struct Binding {
     pub refreshed_ms: u64,
     /// User-Agent of the phone, at most 64 characters.
     pub user_agent: Option<String>,
+    /// Proxies on the way to the phone, in the order of our requests (RFC 3327).
+    #[serde(default)]
+    pub path: Vec<String>,
 }
 
 impl Binding {
     /// Where requests to this binding go; see [`next_hop`].
     pub fn peer(&self) -> Peer {
-        next_hop(&self.contact, self.source)
+        let proxy = self.path.first().and_then(|path| NameAddr::parse(path));
+        next_hop(proxy.as_ref().map_or(&self.contact, |proxy| &proxy.uri), self.source)
     }
 }
 
@@ -111,6 +120,12 @@ impl Registrar {
         all.any(|b| b.expires_ms > now_ms && b.source.address.ip() == source)
     }
 
+    /// Whether this account has registered from this address.
+    pub fn is_at(&self, account: &str, source: std::net::IpAddr, now_ms: u64) -> bool {
+        let mut bindings = self.bindings.get(account).into_iter().flatten();
+        bindings.any(|b| b.expires_ms > now_ms && b.source.address.ip() == source)
+    }
+
     /// Answers a REGISTER of an account that has proven itself.
     pub fn handle_register(
         &mut self,
@@ -134,6 +149,9 @@ impl Registrar {
                 for b in self.bindings.get(account).into_iter().flatten() {
                     let left_s = b.expires_ms.saturating_sub(now_ms).div_ceil(1000);
                     response.headers.push("Contact", format!("<{}>;expires={left_s}", b.contact));
+                }
+                for path in request.headers.all("Path") {
+                    response.headers.push("Path", path); // RFC 3327 §5.3
                 }
                 let change = match (had, self.binding(account, now_ms).is_some()) {
                     (false, true) => Some(Change::Registered),
@@ -175,14 +193,19 @@ impl Registrar {
             return Ok(());
         }
 
-        if contacts.len() > self.limits.max_contacts {
+        let path: Vec<String> = request.headers.list("Path").map(str::to_owned).collect();
+        let long = |proxy: &String| proxy.len() > MAX_URI || NameAddr::parse(proxy).is_none();
+        if contacts.len() > self.limits.max_contacts
+            || path.len() > MAX_PROXIES
+            || path.iter().any(long)
+        {
             return Err(Refusal::BadRequest);
         }
         let mut next = known.to_vec();
         for contact in contacts {
             let contact = NameAddr::parse(contact).ok_or(Refusal::BadRequest)?;
             let uri = Uri::parse(&contact.uri).ok_or(Refusal::BadRequest)?;
-            if contact.uri.len() > 512 || !matches!(uri.scheme.as_str(), "sip" | "sips") {
+            if contact.uri.len() > MAX_URI || !matches!(uri.scheme.as_str(), "sip" | "sips") {
                 return Err(Refusal::BadRequest);
             }
             let wish_s = match contact.param("expires") {
@@ -216,6 +239,7 @@ impl Registrar {
                 expires_ms: now_ms + granted_ms,
                 refreshed_ms: now_ms,
                 user_agent,
+                path: path.clone(),
             });
             if next.len() > self.limits.max_contacts {
                 let oldest = (0..next.len()).min_by_key(|i| next[*i].refreshed_ms);
@@ -419,6 +443,23 @@ mod tests {
         let bindings = &b.registrar.saved()["phone1"];
         assert_eq!(bindings.len(), 1);
         assert_eq!(bindings[0].contact, "sip:p@10.0.0.5:5066");
+    }
+
+    #[test]
+    fn proxies_on_the_way_are_kept_and_echoed() {
+        let mut b = Bench::new();
+        let path = "<sip:edge@10.0.0.5:5090;lr>,<sip:inner.example;lr>";
+        let headers = [("Contact", "<sip:a@192.168.1.5>"), ("Path", path)];
+        let request = register(1, &headers);
+        let (response, _) =
+            b.registrar.handle_register("phone1", &request, peer("10.0.0.5:5060"), "t", T0);
+        assert_eq!((response.status, response.headers.get("Path")), (200, Some(path)));
+        let binding = b.registrar.binding("phone1", T0).unwrap();
+        assert_eq!(binding.path, ["<sip:edge@10.0.0.5:5090;lr>", "<sip:inner.example;lr>"]);
+        assert_eq!(binding.peer(), peer("10.0.0.5:5090"));
+        let many = ["<sip:h;lr>"; MAX_PROXIES + 1].join(",");
+        assert_eq!(b.send(2, &[("Contact", "<sip:a@h>"), ("Path", &many)], T0).0, 400);
+        assert_eq!(b.send(2, &[("Contact", "<sip:a@h>"), ("Path", "no proxy>")], T0).0, 200);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::settings::SipSettings;
 use super::stack::{Arrival, Stack};
 use super::store::Store;
 use crate::control::{
-    Cause, Control, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling,
-    SignallingError,
+    Cause, Control, MediaAnswer, MediaOffer, MessagesWaiting, RegistrationChange, RemoteMedia,
+    Signalling, SignallingError, TransferTo,
 };
 use crate::view::{CallerIdView, Registration, Timestamp};
 use async_trait::async_trait;
@@ -30,15 +30,15 @@ const NOTICES_RESERVED: usize = 64;
 #[async_trait]
 pub trait Exchange: Send + Sync + 'static {
     /// The phone calls a number.
-    async fn invites(&self, line: &str, to: &str, media: RemoteMedia);
+    async fn invites(&self, line: &str, to: &str, caller: Option<CallerIdView>, media: RemoteMedia);
     /// The phone rings.
     async fn rings(&self, line: &str);
     /// The phone was lifted.
     async fn answers(&self, line: &str, media: RemoteMedia);
     /// The phone refused.
-    async fn refuses(&self, line: &str, status: u16);
+    async fn refuses(&self, line: &str, cause: Cause);
     /// The phone hung up.
-    async fn hangs_up(&self, line: &str);
+    async fn hangs_up(&self, line: &str, cause: Cause);
     /// The phone took its call back.
     async fn cancels(&self, line: &str);
     /// The phone wants other media, or has answered our offer.
@@ -49,12 +49,20 @@ pub trait Exchange: Send + Sync + 'static {
     async fn digit(&self, line: &str, digit: char, duration_ms: u16);
     /// A flash by INFO.
     async fn flash(&self, line: &str);
+    /// The phone hands its call over.
+    async fn transfers(&self, line: &str, to: TransferTo);
 }
 
 #[async_trait]
 impl Exchange for Control {
-    async fn invites(&self, line: &str, to: &str, media: RemoteMedia) {
-        self.phone_invites(line, to, media).await;
+    async fn invites(
+        &self,
+        line: &str,
+        to: &str,
+        caller: Option<CallerIdView>,
+        media: RemoteMedia,
+    ) {
+        self.phone_invites(line, to, caller, media).await;
     }
     async fn rings(&self, line: &str) {
         self.phone_rings(line).await;
@@ -62,11 +70,11 @@ impl Exchange for Control {
     async fn answers(&self, line: &str, media: RemoteMedia) {
         self.phone_answers(line, media).await;
     }
-    async fn refuses(&self, line: &str, status: u16) {
-        self.phone_refuses(line, status).await;
+    async fn refuses(&self, line: &str, cause: Cause) {
+        self.phone_refuses(line, cause).await;
     }
-    async fn hangs_up(&self, line: &str) {
-        self.phone_hangs_up(line).await;
+    async fn hangs_up(&self, line: &str, cause: Cause) {
+        self.phone_hangs_up(line, cause).await;
     }
     async fn cancels(&self, line: &str) {
         self.phone_cancels(line).await;
@@ -83,19 +91,57 @@ impl Exchange for Control {
     async fn flash(&self, line: &str) {
         self.phone_flash(line).await;
     }
+    async fn transfers(&self, line: &str, to: TransferTo) {
+        self.phone_transfers(line, to).await;
+    }
 }
 
 type Reply = oneshot::Sender<Result<(), SignallingError>>;
 
 /// What control orders.
 enum Order {
-    Invite { line: String, media: MediaOffer, caller: CallerIdView, reply: Reply },
-    Accept { line: String, media: MediaAnswer, reply: Reply },
-    Hold { line: String, on: bool, reply: Reply },
-    Progress { line: String, reply: Reply },
-    HangUp { line: String, cause: Cause, reply: Reply },
-    Adopt { keep: Vec<String>, reply: Reply },
-    Media { line: String, answer: Option<MediaAnswer> },
+    Invite {
+        line: String,
+        media: MediaOffer,
+        caller: CallerIdView,
+        cadence_ms: Vec<u16>,
+        reply: Reply,
+    },
+    Accept {
+        line: String,
+        media: MediaAnswer,
+        reply: Reply,
+    },
+    Hold {
+        line: String,
+        on: bool,
+        reply: Reply,
+    },
+    Progress {
+        line: String,
+        reply: Reply,
+    },
+    HangUp {
+        line: String,
+        cause: Cause,
+        reply: Reply,
+    },
+    Adopt {
+        keep: Vec<String>,
+        reply: Reply,
+    },
+    Media {
+        line: String,
+        answer: Option<MediaAnswer>,
+    },
+    Transferred {
+        line: String,
+        status: u16,
+    },
+    Messages {
+        line: String,
+        counts: MessagesWaiting,
+    },
 }
 
 /// SIP, open for control's orders. Cheap to clone.
@@ -195,9 +241,10 @@ impl Signalling for Sip {
         line: &str,
         media: MediaOffer,
         caller: &CallerIdView,
+        cadence_ms: &[u16],
     ) -> Result<(), SignallingError> {
-        let (line, caller) = (line.to_owned(), caller.clone());
-        self.order(|reply| Order::Invite { line, media, caller, reply }).await
+        let (line, caller, cadence_ms) = (line.to_owned(), caller.clone(), cadence_ms.to_vec());
+        self.order(|reply| Order::Invite { line, media, caller, cadence_ms, reply }).await
     }
 
     async fn cancel(&self, line: &str, cause: Cause) {
@@ -222,6 +269,14 @@ impl Signalling for Sip {
     async fn hold(&self, line: &str, on: bool) -> Result<(), SignallingError> {
         let line = line.to_owned();
         self.order(|reply| Order::Hold { line, on, reply }).await
+    }
+
+    async fn transferred(&self, line: &str, status: u16) {
+        let _ = self.0.orders.send(Order::Transferred { line: line.to_owned(), status }).await;
+    }
+
+    async fn messages(&self, line: &str, counts: MessagesWaiting) {
+        let _ = self.0.orders.send(Order::Messages { line: line.to_owned(), counts }).await;
     }
 
     fn registration(&self, line: &str) -> Option<Registration> {
@@ -300,13 +355,14 @@ impl Service {
     fn obey(&mut self, order: Order, out: &mut Actions) {
         let agent = &mut self.agent;
         let (done, reply) = match order {
-            Order::Invite { line, media, caller, reply } => {
-                (agent.order_invite(&line, &media, &caller, now_ms(), out), reply)
+            Order::Invite { line, media, caller, cadence_ms, reply } => {
+                let now_ms = now_ms();
+                (agent.order_invite(&line, &media, &caller, &cadence_ms, now_ms, out), reply)
             }
             Order::Accept { line, media, reply } => (agent.order_accept(&line, media, out), reply),
             Order::Hold { line, on, reply } => (agent.order_hold(&line, on, out), reply),
             Order::Progress { line, reply } => {
-                agent.order_progress(&line, out);
+                agent.order_progress(&line, now_ms(), out);
                 (Ok(()), reply)
             }
             Order::HangUp { line, cause, reply } => {
@@ -321,6 +377,12 @@ impl Service {
                 (Ok(()), reply)
             }
             Order::Media { line, answer } => return agent.order_media(&line, answer, out),
+            Order::Transferred { line, status } => {
+                return agent.order_transferred(&line, status, out);
+            }
+            Order::Messages { line, counts } => {
+                return agent.order_messages(&line, counts, now_ms(), out);
+            }
         };
         self.perform(out);
         let _ = reply.send(done);
@@ -377,11 +439,13 @@ async fn tell_control(
 ) {
     while let Some(notice) = notices.recv().await {
         match notice {
-            Notice::Invites { to, media } => exchange.invites(&line, &to, media).await,
+            Notice::Invites { to, caller, media } => {
+                exchange.invites(&line, &to, caller, media).await;
+            }
             Notice::Rings => exchange.rings(&line).await,
             Notice::Answers(media) => exchange.answers(&line, media).await,
-            Notice::Refuses(status) => exchange.refuses(&line, status).await,
-            Notice::HangsUp => exchange.hangs_up(&line).await,
+            Notice::Refuses(cause) => exchange.refuses(&line, cause).await,
+            Notice::HangsUp(cause) => exchange.hangs_up(&line, cause).await,
             Notice::Cancels => exchange.cancels(&line).await,
             Notice::MediaChanges(media) => {
                 let answer = exchange.media_changes(&line, media).await;
@@ -393,6 +457,7 @@ async fn tell_control(
                 exchange.digit(&line, digit, duration_ms).await;
             }
             Notice::Flash => exchange.flash(&line).await,
+            Notice::Transfers(to) => exchange.transfers(&line, to).await,
         }
     }
 }

@@ -63,7 +63,7 @@ pub enum AccountKind {
     /// It registers, with digest.
     Registered {
         /// Its password; only hashes of it are kept.
-        password: String,
+        password: Password,
         /// Offered in this order; a phone may stop at a first one that it does not know.
         algorithms: Vec<Algorithm>,
     },
@@ -78,7 +78,31 @@ pub enum AccountKind {
         user: String,
         /// User name and password: wanted of the phone, and answered when it wants ours.
         credentials: Option<(String, String)>,
+        /// Offered in this order.
+        algorithms: Vec<Algorithm>,
     },
+}
+
+/// How a password is given.
+#[derive(Clone)]
+pub enum Password {
+    /// As it is.
+    Plain(String),
+    /// H(user ":" realm ":" password) of each algorithm, hex: nobody can read it.
+    Hashes(Vec<(Algorithm, String)>),
+}
+
+impl Password {
+    /// What is kept of it, in the order in which the algorithms are offered.
+    fn secret(&self, user: &str, realm: &str, algorithms: &[Algorithm]) -> Secret {
+        match self {
+            Self::Plain(password) => Secret::new(user, realm, password, algorithms),
+            Self::Hashes(all) => {
+                let of = |a: &Algorithm| all.iter().find(|(known, _)| known == a).cloned();
+                Secret::of_hashes(algorithms.iter().filter_map(of).collect())
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for AccountKind {
@@ -119,13 +143,13 @@ impl Account {
         let id = settings.id.clone();
         match &settings.kind {
             AccountKind::Registered { password, algorithms } => {
-                let secret = Secret::new(&id, realm, password, algorithms);
+                let secret = password.secret(&id, realm, algorithms);
                 Self { id, secret: Some(secret), fixed: None }
             }
-            AccountKind::Fixed { address, transport, user, credentials } => {
+            AccountKind::Fixed { address, transport, user, credentials, algorithms } => {
                 let secret = credentials
                     .as_ref()
-                    .map(|(name, password)| Secret::new(name, realm, password, &[Algorithm::Md5]));
+                    .map(|(name, password)| Secret::new(name, realm, password, algorithms));
                 let peer = Peer { transport: *transport, address: *address };
                 let fixed = Fixed { peer, user: user.clone(), credentials: credentials.clone() };
                 Self { id, secret, fixed: Some(fixed) }

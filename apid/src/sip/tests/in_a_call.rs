@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn hung_up() -> Notice {
+    Notice::HangsUp(Cause::NormalClearing)
+}
+
 #[test]
 fn hold_and_refresh_by_the_phone() {
     let (mut b, tag) = Bench::in_call();
@@ -47,7 +51,7 @@ fn a_restarted_apid_still_has_the_call() {
     b.send(&re_invite("INVITE", 12, &tag, SDP), PHONE);
     assert_eq!((b.statuses(), b.notices()), (vec![200], vec![]), "a refresh");
     b.send(&in_dialog("BYE", 13, &tag, ""), PHONE);
-    assert_eq!((b.statuses(), b.notices()), (vec![200], vec![Notice::HangsUp]));
+    assert_eq!((b.statuses(), b.notices()), (vec![200], vec![hung_up()]));
 
     let mut b = restart();
     b.act(|agent, out| agent.order_hang_up("phone1", Cause::NormalClearing, out));
@@ -60,7 +64,7 @@ fn a_restarted_apid_still_has_the_call() {
 fn a_stranger_who_knows_the_tags_ends_nothing() {
     let (mut b, tag) = Bench::in_call();
     b.send(&in_dialog("BYE", 11, &tag, ""), "10.0.0.66:5060");
-    assert_eq!((b.statuses(), b.agent.live()), (vec![481], vec!["phone1".to_owned()]));
+    assert_eq!((b.statuses(), b.agent.live()), (vec![401], vec!["phone1".to_owned()]));
     b.send(&in_dialog("BYE", 10, &tag, ""), PHONE);
     assert_eq!(b.statuses(), [500], "an old number");
 }
@@ -95,7 +99,10 @@ fn session_timers() {
     b.act(|agent, out| agent.handle_time(T0 + 237_999, out));
     assert_eq!(b.done, []);
     b.act(|agent, out| agent.handle_time(T0 + 238_000, out));
-    assert_eq!((b.methods(), b.notices()), (vec!["BYE".to_owned()], vec![Notice::HangsUp]));
+    assert_eq!(
+        (b.methods(), b.notices()),
+        (vec!["BYE".to_owned()], vec![Notice::HangsUp(Cause::RecoveryOnTimer)])
+    );
 
     // We refresh; at last the phone has lost the call.
     let (mut b, _, ok) = accepted(";refresher=uas");
@@ -109,7 +116,7 @@ fn session_timers() {
     b.act(|agent, out| agent.handle_time(T0 + 180_100, out));
     let (tx, invite, _) = b.sent().remove(0);
     b.reply(tx, &invite.response(481, None));
-    assert_eq!(b.notices(), [Notice::HangsUp]);
+    assert_eq!(b.notices(), [Notice::HangsUp(Cause::DestinationOutOfOrder)]);
     assert!(b.agent.live().is_empty());
 }
 
@@ -171,7 +178,10 @@ fn a_phone_that_lost_its_power_loses_its_call() {
         let (tx, invite, to) = b.sent().remove(0);
         assert_eq!((invite.method.as_str(), invite.call_id(), to), ("INVITE", "c1", udp(PHONE)));
         b.reply(tx, &invite.response(481, None));
-        assert!(b.notices().contains(&Notice::HangsUp) && b.agent.live().is_empty());
+        assert!(
+            b.notices().contains(&Notice::HangsUp(Cause::DestinationOutOfOrder))
+                && b.agent.live().is_empty()
+        );
     }
     // One that is still in its call stays there.
     let (mut b, _) = Bench::in_call();
@@ -180,4 +190,81 @@ fn a_phone_that_lost_its_power_loses_its_call() {
     b.reply(tx, &from_phone(&invite, 200, SDP));
     assert_eq!((b.methods(), b.notices()), (vec!["ACK".to_owned()], vec![]));
     assert_eq!(b.agent.live(), ["phone1"]);
+}
+
+#[test]
+fn hold_in_three_shapes_by_re_invite_and_update() {
+    for (shape, wants, sends, ours) in [
+        (format!("{SDP}a=sendonly\r\n"), false, true, "a=recvonly"),
+        (format!("{SDP}a=inactive\r\n"), false, false, "a=inactive"),
+        (SDP.replace("c=IN IP4 10.0.0.5", "c=IN IP4 0.0.0.0"), false, true, "a=recvonly"),
+    ] {
+        for method in ["INVITE", "UPDATE"] {
+            let (mut b, tag) = Bench::in_call();
+            b.send(&re_invite(method, 11, &tag, &shape), PHONE);
+            let [Notice::MediaChanges(media)] = &b.notices()[..] else { panic!("{:?}", b.done) };
+            assert_eq!((media.wants_audio, media.sends_audio), (wants, sends), "{shape}");
+            b.act(|agent, out| agent.order_media("phone1", Some(answer()), out));
+            assert!(text_of(b.response()).contains(ours), "{method} {shape}");
+        }
+    }
+}
+
+#[test]
+fn a_re_invite_without_an_offer_is_answered_with_ours() {
+    let (mut b, tag) = Bench::in_call();
+    let tx = b.send(&in_dialog("INVITE", 11, &tag, ""), PHONE);
+    assert_eq!(b.statuses(), [200]);
+    assert!(text_of(b.response()).contains("m=audio 10000 "));
+    let held = format!("{SDP}a=sendonly\r\n");
+    let ack = Request::from_wire(re_invite("ACK", 11, &tag, &held).as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    assert!(matches!(&b.notices()[..], [Notice::MediaSettled(media)] if !media.wants_audio));
+    // Without an answer to it what was agreed before still holds.
+    let tx = b.send(&in_dialog("INVITE", 12, &tag, ""), PHONE);
+    let ack = Request::from_wire(in_dialog("ACK", 12, &tag, "").as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    assert_eq!((b.notices(), b.agent.live()), (vec![], vec!["phone1".to_owned()]));
+}
+
+#[test]
+fn why_the_phone_hung_up() {
+    let (mut b, tag) = Bench::in_call();
+    b.send(&in_dialog("BYE", 11, &tag, "Reason: Q.850;cause=38\r\n"), PHONE);
+    assert_eq!(b.notices(), [Notice::HangsUp(Cause::NetworkOutOfOrder)]);
+}
+
+const ELSEWHERE: &str = "172.16.0.9:5099";
+
+#[test]
+fn a_phone_that_moved_proves_itself_and_goes_on() {
+    let (mut b, tag) = Bench::in_call();
+    let change = re_invite("INVITE", 11, &tag, SDP).replace(
+        &format!("Contact: <sip:phone1@{PHONE}>"),
+        &format!("Contact: <sip:phone1@{ELSEWHERE}>"),
+    );
+    b.send(&change, ELSEWHERE);
+    let challenge = b.response().headers.get("WWW-Authenticate").unwrap().to_owned();
+    let uri = "sip:600@10.0.0.1";
+    let proof = digest::answer(&[&challenge], "phone1", "secret", "INVITE", uri, "c", 1).unwrap();
+    let proven = change.replace("Call-ID", &format!("Authorization: {proof}\r\nCall-ID"));
+    b.send(&proven, ELSEWHERE);
+    assert_eq!(b.statuses(), [200]);
+    b.send(&in_dialog("OPTIONS", 12, &tag, ""), ELSEWHERE);
+    assert_eq!(b.statuses(), [200], "it is known there now");
+    let ack = Request::from_wire(in_dialog("ACK", 11, &tag, "").as_bytes()).unwrap();
+    let tx = TxId(b.txs - 1);
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    b.act(|agent, out| agent.order_hang_up("phone1", Cause::NormalClearing, out));
+    assert_eq!(b.sent()[0].2, udp(ELSEWHERE));
+}
+
+#[test]
+fn a_phone_that_was_heard_elsewhere_is_not_given_up() {
+    let (mut b, tag) = Bench::in_call();
+    b.act(|agent, out| agent.order_hold("phone1", true, out).unwrap());
+    let (tx, invite, _) = b.sent().remove(0);
+    b.send(&in_dialog("OPTIONS", 11, &tag, ""), PHONE);
+    b.reply(tx, &invite.response(408, None));
+    assert_eq!((b.notices(), b.agent.live()), (vec![], vec!["phone1".to_owned()]));
 }

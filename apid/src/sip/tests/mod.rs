@@ -1,10 +1,13 @@
 //! Stories of phones, in virtual time: what a phone sends, what it gets, what control hears.
 
 mod hostile;
+mod hand_over;
 mod in_a_call;
+mod messages;
 mod phone_calls;
 mod phone_is_called;
 mod registration;
+mod reliable;
 
 use super::action::{Action, Actions, Notice};
 use super::agent::{Agent, Surroundings};
@@ -12,7 +15,7 @@ use super::call::TxId;
 use super::digest::{self, Algorithm};
 use super::message::{Headers, Peer, Request, Response, Transport};
 use super::saved::Saved;
-use super::settings::{AccountKind, AccountSettings, SipSettings};
+use super::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::control::{Cause, MediaAnswer, MediaOffer, RegistrationChange, SignallingError};
 use crate::view::CallerIdView;
 use tipring_shm_proto::command::Law;
@@ -30,12 +33,14 @@ fn udp(address: &str) -> Peer {
 fn settings() -> SipSettings {
     let mut settings = SipSettings::new("10.0.0.1:5060".parse().unwrap(), "/nowhere".into());
     let algorithms = vec![Algorithm::Md5];
-    let registered = AccountKind::Registered { password: "secret".into(), algorithms };
+    let registered =
+        AccountKind::Registered { password: Password::Plain("secret".into()), algorithms };
     let fixed = |credentials| AccountKind::Fixed {
         address: FIXED.parse().unwrap(),
         transport: Transport::Udp,
         user: "ata".into(),
         credentials,
+        algorithms: vec![Algorithm::Md5],
     };
     settings.accounts = vec![
         AccountSettings { id: "phone1".into(), kind: registered.clone() },
@@ -169,7 +174,9 @@ impl Bench {
     fn ringing() -> (Self, TxId, Request) {
         let mut b = Self::registered();
         b.act(|agent, out| {
-            agent.order_invite("phone1", &offer(), &CallerIdView::default(), T0, out).unwrap();
+            agent
+                .order_invite("phone1", &offer(), &CallerIdView::default(), &[2000, 4000], T0, out)
+                .unwrap();
         });
         let (tx, invite, _) = b.sent().remove(0);
         (b, tx, invite)

@@ -7,10 +7,12 @@ fn a_phone_calls_a_number_and_hangs_up() {
     let mut b = Bench::new();
     let tx = b.send_proven(&invite("600", 10, SDP));
     assert_eq!(b.statuses(), [100]);
-    let [Notice::Invites { to, media }] = &b.notices()[..] else { panic!("{:?}", b.done) };
+    let [Notice::Invites { to, media, caller: None }] = &b.notices()[..] else {
+        panic!("{:?}", b.done)
+    };
     assert_eq!((to.as_str(), media.telephone_event), ("600", Some(101)));
     assert_eq!(media.remote, Some("10.0.0.5:5004".parse().unwrap()));
-    b.act(|agent, out| agent.order_progress("phone1", out));
+    b.act(|agent, out| agent.order_progress("phone1", T0, out));
     assert_eq!(b.statuses(), [180]);
     let tag = b.response().to_tag().unwrap();
 
@@ -25,7 +27,10 @@ fn a_phone_calls_a_number_and_hangs_up() {
     assert_eq!(b.done, []);
 
     b.send(&in_dialog("BYE", 11, &tag, ""), PHONE);
-    assert_eq!((b.statuses(), b.notices()), (vec![200], vec![Notice::HangsUp]));
+    assert_eq!(
+        (b.statuses(), b.notices()),
+        (vec![200], vec![Notice::HangsUp(Cause::NormalClearing)])
+    );
     assert!(b.done.contains(&Action::SaveDialogs) && b.agent.live().is_empty());
     b.send(&in_dialog("BYE", 12, &tag, ""), PHONE);
     assert_eq!(b.statuses(), [481]);
@@ -75,10 +80,10 @@ fn requests_that_cannot_be_taken_say_why() {
     let ok = in_dialog("OPTIONS", 1, "x", "").replace(";tag=x", "");
     for (text, status, header) in [
         (ok.clone(), 200, "Allow"),
-        (ok.replace("OPTIONS", "SUBSCRIBE"), 405, "Allow"),
+        (ok.replace("OPTIONS", "MESSAGE"), 405, "Allow"),
         (ok.replace("sip:600@10.0.0.1", "http:600"), 416, ""),
         (ok.replace("Call-ID", "Max-Forwards: 0\r\nCall-ID"), 483, ""),
-        (ok.replace("Call-ID", "Require: 100rel, timer\r\nCall-ID"), 420, "Unsupported"),
+        (ok.replace("Call-ID", "Require: gruu, timer\r\nCall-ID"), 420, "Unsupported"),
         (ok.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400, ""),
         (ok.replace("CSeq: 1 ", "CSeq: 4294967295 "), 400, ""),
         (ok.replace("OPTIONS", "BYE"), 481, ""),
@@ -136,7 +141,10 @@ fn a_phone_that_never_acknowledges_loses_its_call() {
     let tx = b.send_proven(&invite("600", 10, SDP));
     b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
     b.act(|agent, out| agent.handle_unacked(tx, out));
-    assert_eq!((b.methods(), b.notices()), (vec!["BYE".to_owned()], vec![Notice::HangsUp]));
+    assert_eq!(
+        (b.methods(), b.notices()),
+        (vec!["BYE".to_owned()], vec![Notice::HangsUp(Cause::NoUserResponding)])
+    );
 
     // Hung up before the ACK: the BYE waits for it.
     let mut b = Bench::new();
@@ -155,7 +163,7 @@ fn what_an_earlier_apid_left_waiting_is_refused() {
     let mut b = Bench::new();
     b.send_proven(&invite("101", 10, SDP));
     assert!(b.done.contains(&Action::SaveDialogs));
-    b.act(|agent, out| agent.order_progress("phone1", out));
+    b.act(|agent, out| agent.order_progress("phone1", T0, out));
     let tag = b.response().to_tag();
     let text = serde_json::to_string(&b.agent.calls_to_save()).unwrap();
     let calls = serde_json::from_str(&text).unwrap();
@@ -168,4 +176,46 @@ fn what_an_earlier_apid_left_waiting_is_refused() {
     };
     assert_eq!((response.status, response.to_tag(), *to), (503, tag, udp(PHONE)));
     assert_eq!(response.cseq(), Some((10, "INVITE")));
+}
+
+#[test]
+fn an_offer_of_ours_without_an_answer_ends_the_call() {
+    let mut b = Bench::new();
+    let tx = b.send_proven(&invite("600", 10, ""));
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    let tag = b.response().to_tag().unwrap();
+    let ack = Request::from_wire(in_dialog("ACK", 10, &tag, "").as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    assert_eq!(b.notices(), [Notice::HangsUp(Cause::BearerCapability)]);
+    assert_eq!(b.methods(), ["BYE"]);
+}
+
+#[test]
+fn changes_before_the_answer_have_to_wait() {
+    let mut b = Bench::new();
+    b.send_proven(&invite("600", 10, SDP));
+    b.act(|agent, out| agent.order_progress("phone1", T0, out));
+    let tag = b.response().to_tag().unwrap();
+    b.send(&re_invite("UPDATE", 11, &tag, SDP), PHONE);
+    assert_eq!(b.statuses(), [500]);
+    b.send(&in_dialog("UPDATE", 12, &tag, ""), PHONE);
+    assert_eq!(b.statuses(), [200], "a refresh of the timer");
+}
+
+#[test]
+fn a_trunk_says_who_calls_and_a_phone_does_not() {
+    let named = |text: &str| {
+        text.replace("Call-ID", "P-Asserted-Identity: \"Bell\" <sip:+1555@h>\r\nCall-ID")
+    };
+    let mut b = Bench::new();
+    b.send_proven(&named(&invite("600", 10, SDP)));
+    assert!(matches!(&b.notices()[..], [Notice::Invites { caller: None, .. }]));
+    let from_trunk = named(&invite("600", 10, SDP))
+        .replace("sip:phone1@", "sip:somebody@")
+        .replace("Call-ID: c1", "Call-ID: c2");
+    b.send(&from_trunk, FIXED);
+    let [Notice::Invites { caller: Some(caller), .. }] = &b.notices()[..] else {
+        panic!("{:?}", b.done)
+    };
+    assert_eq!((caller.number.as_str(), caller.name.as_str()), ("+1555", "Bell"));
 }

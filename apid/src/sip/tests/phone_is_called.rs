@@ -35,7 +35,9 @@ fn we_ring_a_phone_and_hang_up() {
 fn the_caller_is_named_and_can_break_nothing() {
     let mut b = Bench::registered();
     let caller = CallerIdView { number: "+1 555".into(), name: "A \"B\"\r\nEvil: 1".into() };
-    b.act(|agent, out| agent.order_invite("phone1", &offer(), &caller, T0, out).unwrap());
+    b.act(|agent, out| {
+        agent.order_invite("phone1", &offer(), &caller, &[2000, 4000], T0, out).unwrap();
+    });
     let invite = b.sent().remove(0).1;
     let from = invite.headers.get("From").unwrap();
     assert!(from.starts_with(r#""A \"B\"Evil: 1" <sip:+1%20555@10.0.0.1:5060>;tag="#), "{from}");
@@ -45,18 +47,22 @@ fn the_caller_is_named_and_can_break_nothing() {
 fn a_busy_phone_and_one_that_is_away() {
     let (mut b, tx, invite) = Bench::ringing();
     b.reply(tx, &from_phone(&invite, 486, ""));
-    assert_eq!((b.notices(), b.methods()), (vec![Notice::Refuses(486)], vec![]));
+    assert_eq!((b.notices(), b.methods()), (vec![Notice::Refuses(Cause::UserBusy)], vec![]));
     let mut refused = None;
     let nobody = CallerIdView::default();
-    b.act(|agent, out| refused = agent.order_invite("phone2", &offer(), &nobody, T0, out).err());
+    b.act(|agent, out| {
+        refused = agent.order_invite("phone2", &offer(), &nobody, &[2000, 4000], T0, out).err();
+    });
     assert_eq!(refused, Some(SignallingError::NotRegistered));
     // A phone's challenge is nothing we answer: it could be anybody's.
-    b.act(|agent, out| agent.order_invite("phone1", &offer(), &nobody, T0, out).unwrap());
+    b.act(|agent, out| {
+        agent.order_invite("phone1", &offer(), &nobody, &[2000, 4000], T0, out).unwrap();
+    });
     let (tx, invite, _) = b.sent().remove(0);
     let challenge = from_phone(&invite, 401, "")
         .with("WWW-Authenticate", "Digest realm=\"tipring\",nonce=\"1\",qop=\"auth\"");
     b.reply(tx, &challenge);
-    assert_eq!(b.notices(), [Notice::Refuses(401)]);
+    assert_eq!(b.notices(), [Notice::Refuses(Cause::CallRejected)]);
 }
 
 #[test]
@@ -83,7 +89,9 @@ fn an_answer_that_crosses_our_cancel_is_hung_up() {
     assert_eq!(b.methods(), ["CANCEL"]);
     // The account is free meanwhile.
     let nobody = CallerIdView::default();
-    b.act(|agent, out| agent.order_invite("phone1", &offer(), &nobody, T0, out).unwrap());
+    b.act(|agent, out| {
+        agent.order_invite("phone1", &offer(), &nobody, &[2000, 4000], T0, out).unwrap();
+    });
     b.reply(tx, &from_phone(&invite, 200, SDP));
     assert_eq!((b.methods(), b.notices()), (vec!["ACK".to_owned(), "BYE".to_owned()], vec![]));
 }
@@ -93,7 +101,7 @@ fn an_answer_without_usable_media_is_hung_up() {
     let (mut b, tx, invite) = Bench::ringing();
     b.reply(tx, &from_phone(&invite, 200, ""));
     assert_eq!(b.methods(), ["ACK", "BYE"]);
-    assert_eq!(b.notices(), [Notice::Refuses(488)]);
+    assert_eq!(b.notices(), [Notice::Refuses(Cause::BearerCapability)]);
 }
 
 #[test]
@@ -105,7 +113,9 @@ fn a_fixed_phone_needs_no_digest() {
     assert!(b.done.iter().any(|a| matches!(a, Action::Tell { line, .. } if line == "fixed")));
     b.act(|agent, out| agent.order_hang_up("fixed", Cause::NormalClearing, out));
     let nobody = CallerIdView::default();
-    b.act(|agent, out| agent.order_invite("fixed", &offer(), &nobody, T0, out).unwrap());
+    b.act(|agent, out| {
+        agent.order_invite("fixed", &offer(), &nobody, &[2000, 4000], T0, out).unwrap();
+    });
     let (_, invite, to) = b.sent().remove(0);
     assert_eq!((invite.uri.as_str(), to), ("sip:ata@192.168.1.100:5060", udp(FIXED)));
     b.send(&text, "192.168.1.101:5060");
@@ -120,7 +130,9 @@ fn a_fixed_phones_challenge_is_answered_once() {
     let agent = agent(&settings, Saved::default());
     let mut b = Bench { agent, now_ms: T0, txs: 0, done: vec![] };
     let nobody = CallerIdView::default();
-    b.act(|agent, out| agent.order_invite("fixed", &offer(), &nobody, T0, out).unwrap());
+    b.act(|agent, out| {
+        agent.order_invite("fixed", &offer(), &nobody, &[2000, 4000], T0, out).unwrap();
+    });
     let (tx, invite, _) = b.sent().remove(0);
     let challenge = "Digest realm=\"ata\",nonce=\"n\",qop=\"auth\",algorithm=MD5";
     b.reply(tx, &invite.response(407, Some("t")).with("Proxy-Authenticate", challenge));
@@ -128,7 +140,7 @@ fn a_fixed_phones_challenge_is_answered_once() {
     assert!(again.headers.get("Proxy-Authorization").unwrap().contains("username=\"admin\""));
     assert_eq!(again.cseq(), Some(invite.cseq().unwrap() + 1));
     b.reply(tx, &again.response(407, Some("t")).with("Proxy-Authenticate", challenge));
-    assert_eq!(b.notices(), [Notice::Refuses(407)]);
+    assert_eq!(b.notices(), [Notice::Refuses(Cause::CallRejected)]);
     // And it has to prove itself too.
     b.send(&self::invite("600", 1, SDP), FIXED);
     assert_eq!(b.statuses(), [401]);

@@ -53,3 +53,52 @@ fn strangers_get_little_and_scanners_nothing() {
     b.send(&scan, PHONE);
     assert!(matches!(b.done[..], [Action::Drop { .. }]));
 }
+
+#[test]
+fn nobody_is_offered_what_somebody_is_offered() {
+    let mut settings = settings();
+    let with = |password: &str, algorithms: &[Algorithm]| AccountKind::Registered {
+        password: Password::Plain(password.into()),
+        algorithms: algorithms.to_vec(),
+    };
+    let orders =
+        [&[Algorithm::Sha256, Algorithm::Md5][..], &[Algorithm::Md5], &[Algorithm::Sha256]];
+    settings.accounts = (0..9)
+        .map(|i| AccountSettings { id: format!("p{i}"), kind: with("x", orders[i % 3]) })
+        .collect();
+    let offered = |b: &mut Bench, user: &str, cseq: u32| {
+        b.send(&register(user, cseq), PHONE);
+        let tokens = b.response().headers.all("WWW-Authenticate").map(|challenge| {
+            let (_, rest) = challenge.split_once("algorithm=").unwrap();
+            rest.split(',').next().unwrap().to_owned()
+        });
+        tokens.collect::<Vec<_>>()
+    };
+    let mut b = Bench { agent: agent(&settings, Saved::default()), ..Bench::new() };
+    assert_eq!(offered(&mut b, "p0", 1), ["SHA-256", "MD5"]);
+    let nobodies: Vec<_> = (0..40).map(|i| offered(&mut b, &format!("nobody{i}"), i)).collect();
+    for known in ["p0", "p1", "p2"] {
+        assert!(nobodies.contains(&offered(&mut b, known, 50)), "{known}");
+        b.now_ms += 1000;
+    }
+    // The same after a restart.
+    let mut b = Bench { agent: agent(&settings, Saved::default()), ..Bench::new() };
+    for (i, before) in nobodies.iter().enumerate() {
+        assert_eq!(&offered(&mut b, &format!("nobody{i}"), i as u32), before);
+    }
+}
+
+#[test]
+fn a_password_may_be_given_as_its_hashes() {
+    let mut settings = settings();
+    let ha1 = [Algorithm::Sha256, Algorithm::Md5]
+        .map(|a| (a, a.ha1("phone1", "tipring", "secret")))
+        .to_vec();
+    settings.accounts[0].kind = AccountKind::Registered {
+        password: Password::Hashes(ha1),
+        algorithms: vec![Algorithm::Md5],
+    };
+    let mut b = Bench { agent: agent(&settings, Saved::default()), ..Bench::new() };
+    b.send_proven(&register("phone1", 1));
+    assert_eq!(b.statuses(), [200]);
+}

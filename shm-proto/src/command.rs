@@ -3,6 +3,7 @@
 //!
 //! A command goes to the command ring of the frame loop that owns its line.
 
+use crate::settings::LineSettings;
 use crate::units::{
     CommandId, Endpoint, Generation, LineId, Nanos, PlaybackId, TenthDb, TenthDbm0, Text32,
 };
@@ -134,6 +135,9 @@ pub enum Command {
         /// Messages that wait; 0 puts it out.
         messages: u16,
     },
+    /// All settings of the line, from the next frame on: what sounds goes on without a click.
+    /// `Malformed` where a value is out of its range or there is no such country. `Done`.
+    LineSettings(LineSettings),
 }
 
 /// Ring times in ms: on, off, on, off, …
@@ -210,9 +214,16 @@ pub enum ProgressTone {
     SpecialInformation,
     /// Receiver off hook.
     Howler,
+    /// Somebody else calls; heard in a conversation.
+    CallWaiting,
+    /// Dial tone of somebody for whom messages wait.
+    Stutter,
+    /// Dial tone after a flash.
+    Recall,
 }
 
-/// One step of a tone that a client composed: up to two sines for a time.
+/// One step of a tone that a client composed: up to two sines, which a third may modulate, for a
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToneStep {
     /// 0 is none, else 20 to 3800 Hz.
@@ -221,6 +232,8 @@ pub struct ToneStep {
     pub level: TenthDbm0,
     /// 1 to 600 000.
     pub ms: u32,
+    /// Modulates their amplitude, by 90 %: 0 is nothing, else 1 to 200 Hz, less than either sine.
+    pub modulation_hz: u16,
 }
 
 /// Up to eight steps, repeated.
@@ -232,6 +245,27 @@ pub struct ToneSpec {
     pub steps: [ToneStep; 8],
     /// How often all of them are played; 0 is until stopped.
     pub repeat: u16,
+}
+
+impl ToneStep {
+    /// Every value is in the range that its documentation gives.
+    pub fn in_range(&self) -> bool {
+        let modulation_hz = self.modulation_hz.min(200);
+        let lowest = if modulation_hz == 0 { 20 } else { modulation_hz + 1 };
+        let highest = 3800 - modulation_hz;
+        self.modulation_hz == modulation_hz
+            && self.hz.iter().all(|hz| *hz == 0 || (lowest..=highest).contains(hz))
+            && (-600..=0).contains(&self.level.0)
+            && (1..=600_000).contains(&self.ms)
+    }
+}
+
+impl ToneSpec {
+    /// Every value is in the range that its documentation gives.
+    pub fn in_range(&self) -> bool {
+        let steps = self.steps.get(..usize::from(self.len)).unwrap_or(&[]);
+        !steps.is_empty() && steps.iter().all(ToneStep::in_range)
+    }
 }
 
 /// Who hears a playback.
@@ -361,6 +395,12 @@ pub enum SimAction {
     Temperature(i16),
     /// The card is lost (or found again).
     Fail(bool),
+    /// The card's hybrid returns what the phone hears, weakened by this much (0 to 40.0 dB);
+    /// `None`, as at first, returns nothing.
+    Hybrid {
+        /// Echo return loss.
+        loss: Option<TenthDb>,
+    },
 }
 
 /// Position of the handset.

@@ -3,8 +3,8 @@
 //!
 //! **Version rule.** [`LAYOUT_VERSION`] goes up by one with every change that an engine and an
 //! apid of different builds would read differently: an offset, a size, a capacity, the meaning of
-//! a word, and any change to the types in [`crate::command`], [`crate::event`] and
-//! [`crate::line_table`] (bincode has no field names: order is layout). Versions are not
+//! a word, and any change to the types in [`crate::command`], [`crate::event`],
+//! [`crate::line_table`] and [`crate::settings`] (bincode has no field names: order is layout). Versions are not
 //! negotiated; a peer of another one is refused at the handshake. The golden test fails until
 //! both its bytes and this number are changed.
 

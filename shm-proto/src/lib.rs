@@ -11,6 +11,7 @@ compile_error!("the layout is little-endian, and the futex is the low half of a 
 pub mod command;
 pub mod event;
 pub mod line_table;
+pub mod settings;
 pub mod units;
 
 pub mod layout;

@@ -2,6 +2,7 @@
 //! and whenever somebody asks for a line.
 
 use crate::command::{Hook, HookSource, Law, LineKind, LineState, Phase, Since};
+use crate::settings::LineSettings;
 use crate::units::{Endpoint, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,8 @@ pub struct LineRow {
     pub written_at: Nanos,
     /// Of a line on a card.
     pub dahdi: Option<DahdiRow>,
+    /// As they are now.
+    pub settings: LineSettings,
 }
 
 impl LineRow {
@@ -80,6 +83,7 @@ impl LineRow {
             alarm: false,
             written_at: now,
             dahdi: None,
+            settings: LineSettings::of_country(*b"us"),
         }
     }
 }

@@ -13,6 +13,7 @@ use tipring_shm_proto::layout::*;
 use tipring_shm_proto::line_table::{
     DahdiFault, DahdiRow, FarEndReport, LineRow, LineVolts, PlaybackRow, Quality, RtpRow,
 };
+use tipring_shm_proto::settings::*;
 use tipring_shm_proto::units::*;
 use tipring_shm_proto::{Direction, Downlink, EngineMap, FrameFlags, Uplink, wire};
 
@@ -159,7 +160,8 @@ fn values_encode_as_they_did() {
         "8044ffff019f0101110000000000000001120013001400201000000000000015000000160000",
         "0007574354444d2f30000000000000000000000000000000000000000000000000001057696c",
         "64636172642054444d343130500000000000000000000000000000000001b8f5ffff0044ffff",
-        "4038ffff0109000000",
+        "4038ffff0109000000756b050000000200000001eeff1300ecff150016001700011800e7ff01",
+        "01",
     ];
     assert_eq!(hex(&wire::encode::<_, { ROW_WORDS - 1 }>(&row()).unwrap()), expected.concat());
 }
@@ -193,7 +195,7 @@ fn what_is_no_value_is_none() {
     for length in [0, 1, good[0] - 1, good[0] + 1, 248, 249, 1 << 32, u64::MAX] {
         assert_eq!(with(0, length), None, "{length} bytes");
     }
-    assert_eq!(with(3, 21 << 16), None, "a variant that there is not");
+    assert_eq!(with(3, 99 << 16), None, "a variant that there is not");
     assert_eq!(with(3, u64::MAX), None);
 }
 
@@ -206,7 +208,8 @@ fn variants_keep_their_numbers() {
         bytes[18]
     };
     let tags: Vec<u8> = commands().into_iter().map(tag).collect();
-    let expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 19, 20];
+    let expected =
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 18, 19, 20, 21];
     assert_eq!(tags, expected);
     let tag = |event: Event| wire::encode::<_, EVENT_WORDS>(&Stamped { at: Nanos(0), event });
     let tags: Vec<u32> = events().into_iter().map(|e| tag(e).unwrap()[2] as u32).collect();
@@ -376,6 +379,27 @@ fn row() -> LineRow {
             volts: Some(LineVolts { tip: -2632, ring: -48_128, battery: -51_136 }),
             fault: Some(DahdiFault::Kernel),
         }),
+        settings: settings(),
+    }
+}
+
+fn settings() -> LineSettings {
+    LineSettings {
+        caller_id: CallerIdType::EtsiLineReversal,
+        dtmf: DtmfSettings { profile: DtmfProfile::Etsi, weakest: Some(TenthDbm0(-18)) },
+        voice: VoiceSettings {
+            above_noise: TenthDb(19),
+            weakest: TenthDbm0(-20),
+            offset_ms: 21,
+            provisional_end_ms: 22,
+            final_end_ms: 23,
+        },
+        echo_canceller: true,
+        rx_gain: TenthDb(24),
+        tx_gain: TenthDb(-25),
+        automatic_gain: true,
+        limiter: true,
+        ..LineSettings::of_country(*b"uk")
     }
 }
 
@@ -393,7 +417,7 @@ fn commands() -> Vec<Command> {
         rtcp_mux: true,
         srtp: Some(SrtpKeys { suite: SrtpSuite::Aes128HmacSha1Tag32, ours: key, theirs: key }),
     };
-    let step = ToneStep { hz: [350, 440], level: TenthDbm0(-130), ms: 1000 };
+    let step = ToneStep { hz: [350, 440], level: TenthDbm0(-130), ms: 1000, modulation_hz: 20 };
     vec![
         Command::Ring {
             cadence: Cadence::new(&[1000; 16]).unwrap(),
@@ -425,9 +449,11 @@ fn commands() -> Vec<Command> {
         Command::CloseRtp,
         Command::Sim(SimAction::DialTones { digits, on_ms: 100, off_ms: 100 }),
         Command::Sim(SimAction::Hook { off: true, bounce_ms: 10 }),
+        Command::Sim(SimAction::Hybrid { loss: Some(TenthDb(60)) }),
         Command::Reset,
         Command::Polarity { reversed: true },
         Command::MessageWaiting { messages: 3 },
+        Command::LineSettings(settings()),
     ]
 }
 

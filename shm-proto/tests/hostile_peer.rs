@@ -21,6 +21,7 @@ use tipring_shm_proto::layout::{
     PLAY_SLOTS, UPLINK_LOOP_BYTES, UplinkLayout, downlink_header, downlink_loop, uplink_loop,
 };
 use tipring_shm_proto::line_table::{LineRow, PLAYBACK_SLOTS, PlaybackRow};
+use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{
     CommandId, Generation, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32,
 };
@@ -68,6 +69,7 @@ fn row(tick: u64) -> LineRow {
         tenths_celsius: None,
         alarm: false,
         written_at: Nanos(tick),
+        settings: LineSettings::of_country(*b"us"),
     }
 }
 

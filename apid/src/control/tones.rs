@@ -95,7 +95,7 @@ pub(super) fn spec(request: &ToneRequest, looped: bool) -> Result<ToneSpec, Refu
     if !(1..=8).contains(&steps.len()) {
         return Err(invalid("tone", "allowed are 1 to 8 steps"));
     }
-    let silence = EngineStep { hz: [0, 0], level: TenthDbm0(0), ms: 1 };
+    let silence = EngineStep { hz: [0, 0], level: TenthDbm0(0), ms: 1, modulation_hz: 0 };
     let mut all = [silence; 8];
     all[..steps.len()].copy_from_slice(&steps);
     Ok(ToneSpec { len: steps.len() as u8, steps: all, repeat: if looped { 0 } else { repeat } })
@@ -108,7 +108,12 @@ fn engine_step(step: &ToneStep) -> Result<EngineStep, Refused> {
         return Err(invalid("tone.frequency_hz", "at most two sines"));
     }
     hz[..step.frequency_hz.len()].copy_from_slice(&step.frequency_hz);
-    checked(EngineStep { hz, level: TenthDbm0(level), ms: step.duration_ms })
+    checked(EngineStep {
+        hz,
+        level: TenthDbm0(level),
+        ms: step.duration_ms,
+        modulation_hz: step.modulation_hz.unwrap_or(0),
+    })
 }
 
 fn checked(step: EngineStep) -> Result<EngineStep, Refused> {
@@ -121,16 +126,22 @@ fn checked(step: EngineStep) -> Result<EngineStep, Refused> {
     if !(1..=600_000).contains(&step.ms) {
         return Err(invalid("tone.duration_ms", "allowed is 1 to 600000"));
     }
+    if !step.in_range() {
+        let allowed = "allowed is 0 to 200, less than either sine, and 3800 together with it";
+        return Err(invalid("tone.modulation_hz", allowed));
+    }
     Ok(step)
 }
 
-/// A name, or steps as `HZ[+HZ][@DBM0]/MS[,…]`, 0 Hz being a pause.
+/// A name, or steps as `HZ[+HZ][*HZ][@DBM0]/MS[,…]`: one or two sines, what modulates them, their
+/// level, a time; 0 Hz is a pause.
 fn by_text(text: &str) -> Result<(Vec<EngineStep>, u16), Refused> {
     if let Some((_, steps, forever)) = TONES.iter().find(|(name, ..)| *name == text) {
         let step = |(hz, level, ms): &([u16; 2], i16, u32)| EngineStep {
             hz: *hz,
             level: TenthDbm0(*level),
             ms: *ms,
+            modulation_hz: 0,
         };
         return Ok((steps.iter().map(step).collect(), u16::from(!forever)));
     }
@@ -140,7 +151,7 @@ fn by_text(text: &str) -> Result<(Vec<EngineStep>, u16), Refused> {
         return Err(Refused::Invalid {
             field: "tone",
             reason: format!(
-                "`{text}` is no tone; allowed are {} or HZ[+HZ][@DBM0]/MS[,…] as 440@-20/1000",
+                "`{text}` is no tone; allowed are {} or HZ[+HZ][*HZ][@DBM0]/MS[,…] as 440@-20/1000",
                 names.join(", ")
             ),
         });
@@ -153,11 +164,17 @@ fn step_of_text(text: &str) -> Option<EngineStep> {
     let (sound, ms) = text.trim().split_once('/')?;
     let (sines, level) = sound.split_once('@').unwrap_or((sound, "-13"));
     let level: f32 = level.parse().ok()?;
+    let (sines, modulation) = sines.split_once('*').unwrap_or((sines, "0"));
     let mut hz = [0; 2];
     for (index, sine) in sines.split('+').enumerate() {
         *hz.get_mut(index)? = sine.parse().ok()?;
     }
-    Some(EngineStep { hz, level: TenthDbm0((level * 10.0).round() as i16), ms: ms.parse().ok()? })
+    Some(EngineStep {
+        hz,
+        level: TenthDbm0((level * 10.0).round() as i16),
+        ms: ms.parse().ok()?,
+        modulation_hz: modulation.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +200,20 @@ mod tests {
         assert_eq!(tone.steps[0].level, TenthDbm0(-200));
         assert_eq!(tone.steps[1].hz, [0, 0]);
         assert_eq!(spec(&request, true).unwrap().repeat, 0);
-        for wrong in ["loud", "10/100", "440@3/100", "440/0", "1+2+3/100", ""] {
+        let modulated = ToneRequest::Name("425*24@-20/400".to_owned());
+        let step = spec(&modulated, false).unwrap().steps[0];
+        assert_eq!((step.hz, step.modulation_hz), ([425, 0], 24));
+        for wrong in [
+            "loud",
+            "100*100/9",
+            "425*201/9",
+            "3790*20/9",
+            "10/100",
+            "440@3/100",
+            "440/0",
+            "1+2+3/100",
+            "",
+        ] {
             assert!(spec(&ToneRequest::Name(wrong.to_owned()), false).is_err(), "{wrong}");
         }
     }

@@ -286,7 +286,8 @@ async fn post_generate_tone(
     let line = LineQuery { line: query.line }.resolve(&state, &who.0)?;
     let (frequency, duration_ms) = (frequency.round() as u16, duration.round() as u32);
     let frequency_hz = vec![frequency];
-    let tone = ToneRequest::Step(ToneStep { frequency_hz, level_dbm0: None, duration_ms });
+    let step = ToneStep { frequency_hz, level_dbm0: None, duration_ms, modulation_hz: None };
+    let tone = ToneRequest::Step(step);
     state.control.play(&who.0, &line, PlaySource::Tone(tone), PlayOptions::default()).await?;
     Ok(Json(ToneSuccess {
         status: "success",

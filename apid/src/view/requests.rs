@@ -84,6 +84,8 @@ pub struct ToneStep {
     pub level_dbm0: Option<f32>,
     /// 1 to 600 000.
     pub duration_ms: u32,
+    /// Modulates their amplitude by 90 %, 1 to 200; 0, or none, does not.
+    pub modulation_hz: Option<u16>,
 }
 
 /// What silences a playback besides its own end.

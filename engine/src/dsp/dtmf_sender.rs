@@ -6,7 +6,7 @@
 //!
 //! *Limits.* 32 digits wait at most; one more is refused.
 
-use crate::dsp::tone_generator::{Partial, Step, ToneGenerator};
+use crate::dsp::tone_generator::{Partial, Step, ToneGenerator, VOICES};
 use tipring_shm_proto::units::TenthDbm0;
 
 /// Low group by row, high group by column of the keypad (Q.23), Hz.
@@ -110,7 +110,7 @@ impl DtmfSender {
 
     fn next_step(&mut self) {
         if self.pause_ms > 0 {
-            let partials = [Partial::NONE; 4];
+            let partials = [Partial::NONE; VOICES];
             self.tones.play_step(Step { partials, ms: u32::from(self.pause_ms) });
             self.pause_ms = 0;
         } else if self.waiting > 0 {
@@ -126,7 +126,9 @@ impl DtmfSender {
 fn step_of(digit: Waiting) -> Step {
     let low = Partial { tenth_hz: LOW_HZ[digit.row as usize] * 10, level: LOW_LEVEL };
     let high = Partial { tenth_hz: HIGH_HZ[digit.column as usize] * 10, level: HIGH_LEVEL };
-    Step { partials: [low, high, Partial::NONE, Partial::NONE], ms: u32::from(digit.on_ms) }
+    let mut partials = [Partial::NONE; VOICES];
+    [partials[0], partials[1]] = [low, high];
+    Step { partials, ms: u32::from(digit.on_ms) }
 }
 
 /// Row and column of a key.

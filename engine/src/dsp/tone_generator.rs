@@ -1,11 +1,11 @@
 //! Tones with a cadence: progress tones, DTMF, whatever a client composed.
 //!
-//! *What it does.* Plays phrases of steps of up to four sines, each step exact to the sample
+//! *What it does.* Plays phrases of steps of up to six sines, each step exact to the sample
 //! (1 ms is 8 samples). No click: every sine enters and leaves by a raised-cosine edge of 3 ms
 //! that lies inside its step, so that what is off is exactly zero. From one sounding step to
 //! the next sines are continuous in phase, and move to a new level by the same edge.
 //!
-//! *How it works.* Four voices of [`Sine`]; a score is walked step by step, and a voice that
+//! *How it works.* Six voices of [`Sine`]; a score is walked step by step, and a voice that
 //! the next step does not need begins to leave an edge's length before its step ends.
 //! Nothing here allocates, waits or fails.
 
@@ -15,7 +15,7 @@ use tipring_shm_proto::command::{ToneSpec, ToneStep};
 use tipring_shm_proto::units::{SAMPLE_RATE_HZ, TenthDbm0};
 
 /// Sines that can sound at once.
-pub const VOICES: usize = 4;
+pub const VOICES: usize = 6;
 /// Length of an edge, samples.
 const EDGE: u32 = 24;
 const SAMPLES_PER_MS: u32 = SAMPLE_RATE_HZ / 1000;
@@ -57,17 +57,6 @@ pub struct Phrase {
 pub struct Tone {
     /// The phrases in order; at least one.
     pub phrases: &'static [Phrase],
-}
-
-/// Whether the engine will play `spec`: every field in the range its documentation gives.
-pub fn check(spec: &ToneSpec) -> bool {
-    let Some(steps) = spec.steps.get(..spec.len as usize) else { return false };
-    !steps.is_empty()
-        && steps.iter().all(|step| {
-            step.hz.iter().all(|hz| matches!(hz, 0 | 20..=3800))
-                && (-600..=0).contains(&step.level.0)
-                && (1..=600_000).contains(&step.ms)
-        })
 }
 
 /// What is being played.
@@ -159,9 +148,10 @@ impl ToneGenerator {
         self.begin(Score::Tone(tone));
     }
 
-    /// Begins what a client composed; `false`, and nothing changed, unless [`check`] allows it.
+    /// Begins what a client composed; `false`, and nothing changed, if a value is out of
+    /// its range.
     pub fn play_spec(&mut self, spec: &ToneSpec) -> bool {
-        let valid = check(spec);
+        let valid = spec.in_range();
         if valid {
             self.begin(Score::Spec(*spec));
         }
@@ -318,12 +308,30 @@ impl ToneGenerator {
 }
 
 fn of_spec(step: &ToneStep) -> Step {
-    let partial = |hz: u16| match hz {
-        0 => Partial::NONE,
-        hz => Partial { tenth_hz: hz * 10, level: step.level },
-    };
-    let partials = [partial(step.hz[0]), partial(step.hz[1]), Partial::NONE, Partial::NONE];
+    let mut partials = [Partial::NONE; VOICES];
+    for (three, hz) in partials.as_chunks_mut::<3>().0.iter_mut().zip(step.hz) {
+        if hz != 0 {
+            *three = modulated(hz * 10, step.level, step.modulation_hz * 10);
+        }
+    }
     Step { partials, ms: step.ms }
+}
+
+/// Level of each sideband of a sine whose amplitude is modulated by 90 %, against the sine's own:
+/// 0.45 of its peak, in tenths of a dB.
+const SIDEBAND: i16 = -69;
+
+/// A sine whose amplitude is modulated by another one, 90 % of it; 0 does not modulate. As all
+/// sines begin at a rising zero, sin a + 0.45·(sin(a − b) + sin(a + b)) = (1 + 0.9·cos b)·sin a.
+pub const fn modulated(tenth_hz: u16, level: TenthDbm0, by_tenth_hz: u16) -> [Partial; 3] {
+    let carrier = Partial { tenth_hz, level };
+    if by_tenth_hz == 0 {
+        return [carrier, Partial::NONE, Partial::NONE];
+    }
+    let level = TenthDbm0(level.0 + SIDEBAND);
+    let lower = Partial { tenth_hz: tenth_hz - by_tenth_hz, level };
+    let upper = Partial { tenth_hz: tenth_hz + by_tenth_hz, level };
+    [carrier, lower, upper]
 }
 
 /// A raised cosine from 0 to 1, never either.
@@ -352,14 +360,13 @@ mod tests {
     }
 
     const fn step(tenth_hz: u16, ms: u32) -> Step {
-        Step {
-            partials: [partial(tenth_hz, -100), Partial::NONE, Partial::NONE, Partial::NONE],
-            ms,
-        }
+        let mut partials = [Partial::NONE; VOICES];
+        partials[0] = partial(tenth_hz, -100);
+        Step { partials, ms }
     }
 
     const fn spec(steps: &[(u16, u32)], repeat: u16) -> ToneSpec {
-        let mut all = [ToneStep { hz: [0, 0], level: TenthDbm0(-100), ms: 0 }; 8];
+        let mut all = [ToneStep { hz: [0, 0], level: TenthDbm0(-100), ms: 0, modulation_hz: 0 }; 8];
         let mut i = 0;
         while i < steps.len() {
             all[i].hz[0] = steps[i].0;
@@ -457,16 +464,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_out_of_range() {
-        assert!(check(&spec(&[(1000, 20)], 0)));
-        assert!(!check(&spec(&[], 0)));
-        assert!(!check(&spec(&[(19, 20)], 0)));
-        assert!(!check(&spec(&[(3801, 20)], 0)));
-        assert!(!check(&spec(&[(1000, 0)], 0)));
-        assert!(!check(&spec(&[(1000, 600_001)], 0)));
-        assert!(!check(&ToneSpec { len: 9, ..spec(&[(1000, 20)], 0) }));
+        assert!(spec(&[(1000, 20)], 0).in_range());
+        assert!(!spec(&[], 0).in_range());
+        assert!(!spec(&[(19, 20)], 0).in_range());
+        assert!(!spec(&[(3801, 20)], 0).in_range());
+        assert!(!spec(&[(1000, 0)], 0).in_range());
+        assert!(!spec(&[(1000, 600_001)], 0).in_range());
+        assert!(!(ToneSpec { len: 9, ..spec(&[(1000, 20)], 0) }).in_range());
         let mut loud = spec(&[(1000, 20)], 0);
         loud.steps[0].level = TenthDbm0(1);
-        assert!(!check(&loud));
+        assert!(!loud.in_range());
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use super::{Line, Media};
 use crate::signal::Drive;
 use tipring_shm_proto::command::{
     Command, Hook, HookSource, LineKind, LineState, PlayPath, PlaySource, ProgressTone, Refusal,
-    RtpMedia, ToneSpec,
+    RtpMedia,
 };
 use tipring_shm_proto::event::{LineEvent, PlaybackEnd, RingStop};
 use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
@@ -20,7 +20,7 @@ const GAIN: std::ops::RangeInclusive<i16> = -400..=120;
 impl Line {
     /// Carries out a command, or says why not. Those about audio plumbing
     /// ([`Command::StartPlayback`], `StopPlayback`, `OpenRtp`, `UpdateRtp`, `CloseRtp`, `Bridge`,
-    /// `Sim`) are only judged: the frame loop carries them out, and then calls
+    /// `Sim`, `LineSettings`) are only judged: the frame loop carries them out, and then calls
     /// [`Line::carried_out`].
     ///
     /// # Errors
@@ -103,7 +103,8 @@ impl Line {
             | Command::OpenRtp { .. }
             | Command::UpdateRtp { .. }
             | Command::CloseRtp
-            | Command::Sim(_) => {}
+            | Command::Sim(_)
+            | Command::LineSettings(_) => {}
         }
         Ok(())
     }
@@ -171,6 +172,13 @@ impl Line {
             Command::MessageWaiting { .. } => {
                 self.need_kind(LineKind::Dahdi)?;
                 self.need(matches!(self.state, State::OnHook | State::OffHook(_)))
+            }
+            Command::LineSettings(settings) => {
+                if settings.in_range() {
+                    Ok(())
+                } else {
+                    Err(Refusal::Malformed)
+                }
             }
             Command::Unbridge | Command::Tag(_) | Command::StopPlayback { .. } => Ok(()),
         }
@@ -288,14 +296,7 @@ fn gain_is_sane(gain: TenthDb) -> bool {
 fn source_is_sane(source: &PlaySource) -> bool {
     match source {
         PlaySource::Ring => true,
-        PlaySource::Tone(ToneSpec { len, steps, .. }) => {
-            (1..=8).contains(len)
-                && steps[..usize::from(*len)].iter().all(|step| {
-                    step.hz.iter().all(|hz| *hz == 0 || (20..=3800).contains(hz))
-                        && (-600..=0).contains(&step.level.0)
-                        && (1..=600_000).contains(&step.ms)
-                })
-        }
+        PlaySource::Tone(spec) => spec.in_range(),
     }
 }
 

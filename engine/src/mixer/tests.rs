@@ -169,7 +169,8 @@ fn a_sound_that_is_cut_fades_instead_of_clicking() {
 
 #[test]
 fn a_composed_tone_plays_with_its_gain_and_ends() {
-    let step = ToneStep { hz: [1000, 0], level: tipring_shm_proto::units::TenthDbm0(-100), ms: 30 };
+    let level = tipring_shm_proto::units::TenthDbm0(-100);
+    let step = ToneStep { hz: [1000, 0], level, ms: 30, modulation_hz: 0 };
     let spec = ToneSpec { len: 1, steps: [step; 8], repeat: 1 };
     let mut mixer = mixer();
     let mut tone = playback(PlaySource::Tone(spec));

@@ -40,7 +40,7 @@ fn media(remote: Option<Endpoint>) -> RtpMedia {
 }
 
 fn tone(ms: u32) -> ToneSpec {
-    let step = ToneStep { hz: [440, 0], level: TenthDbm0(-100), ms };
+    let step = ToneStep { hz: [440, 0], level: TenthDbm0(-100), ms, modulation_hz: 0 };
     ToneSpec { len: 1, steps: [step; 8], repeat: 1 }
 }
 

@@ -45,7 +45,7 @@ fn strength(samples: &[i16], hz: f64) -> f64 {
 }
 
 fn microphone_tone(rig: &mut Rig, line: u16, hz: u16, id: u64) {
-    let step = ToneStep { hz: [hz, 0], level: TenthDbm0(-100), ms: 60_000 };
+    let step = ToneStep { hz: [hz, 0], level: TenthDbm0(-100), ms: 60_000, modulation_hz: 0 };
     let spec = ToneSpec { len: 1, steps: [step; 8], repeat: 1 };
     rig.do_it(
         line,

@@ -1,0 +1,253 @@
+//! The plans themselves, as [`super::score`] reads them.
+//!
+//! Known errors of the sources are not repeated: missing commas (New Zealand), a call-waiting tone
+//! without end (Denmark: here it pauses as it did before).
+
+use super::score::tone;
+use super::{TonePlan, ring};
+use crate::dsp::tone_generator::{Partial, Phrase, Step, Tone, VOICES};
+use tipring_shm_proto::units::TenthDbm0;
+
+const HOWLER: Tone = tone!(
+    -18,
+    [
+        "20x1400+2060+2450+2600/100,0/100",
+        "20x1400@-12+2060@-12+2450@-12+2600@-12/100,0/100",
+        "1400@-6+2060@-6+2450@-6+2600@-6/100,0/100"
+    ]
+);
+
+const UK_HOWLER: Tone = Tone {
+    phrases: &[
+        Phrase { steps: &sweep(-120), times: 8 },
+        Phrase { steps: &sweep(-60), times: 8 },
+        Phrase { steps: &sweep(0), times: 0 },
+    ],
+};
+
+/// From 800 to 3200 Hz in 500 ms, in steps of 100 Hz: the phase goes on from one to the next.
+const fn sweep(level: i16) -> [Step; 25] {
+    let mut steps = [Step { partials: [Partial::NONE; VOICES], ms: 20 }; 25];
+    let mut index = 0;
+    while index < steps.len() {
+        let tenth_hz = 8000 + 1000 * index as u16;
+        steps[index].partials[0] = Partial { tenth_hz, level: TenthDbm0(level) };
+        index += 1;
+    }
+    steps
+}
+
+/// Level in dBm0 of each sine, then the tones.
+macro_rules! plan {
+    ($country:literal, $level:literal, ring $ring:expr, dial $dial:tt, ringback $ringback:tt,
+     busy $busy:tt, congestion $congestion:tt, waiting $waiting:tt, recall $recall:tt,
+     stutter $stutter:tt, information $information:tt) => {
+        TonePlan {
+            country: $country,
+            dial: tone!($level, $dial),
+            ringback: tone!($level, $ringback),
+            busy: tone!($level, $busy),
+            congestion: tone!($level, $congestion),
+            waiting: tone!($level, $waiting),
+            recall: tone!($level, $recall),
+            stutter: tone!($level, $stutter),
+            information: tone!($level, $information),
+            howler: HOWLER,
+            ring: ring(&$ring),
+        }
+    };
+}
+
+/// Every plan there is.
+#[rustfmt::skip]
+pub static PLANS: [TonePlan; 30] = [
+    TonePlan {
+        ringback: tone!(-19, ["440+480/2000,0/4000"]),
+        busy: tone!(-24, ["480+620/500,0/500"]),
+        congestion: tone!(-24, ["480+620/250,0/250"]),
+        ..plan!("us", -13, ring [2000, 4000],
+            dial ["350+440"], ringback ["440+480/2000,0/4000"],
+            busy ["480+620/500,0/500"], congestion ["480+620/250,0/250"],
+            waiting ["440/300,0/10000"],
+            recall ["3x350+440/100,0/100", "350+440"], stutter ["10x350+440/100,0/100", "350+440"],
+            // Intercept: low short, middle short, high long; once (SR-2275 §6.21.2).
+            information ["1x914@-24/276,1371@-24/276,1777@-24/380"])
+    },
+    TonePlan {
+        howler: UK_HOWLER,
+        ..plan!("uk", -19, ring [400, 200, 400, 2000],
+            dial ["350@-22+440@-18"], ringback ["400+450/400,0/200,400+450/400,0/2000"],
+            busy ["400/375,0/375"], congestion ["400/400,0/350,400/225,0/525"],
+            waiting ["400/100,0/4000"],
+            recall ["350@-22+440@-18"], stutter ["350@-22+440@-18/750,440@-18/750"],
+            information ["950/330,0/15,1400/330,0/15,1800/330,0/1000"])
+    },
+    plan!("de", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/480,0/480"], congestion ["425/240,0/240"],
+        waiting ["5x425/200,0/200,425/200,0/5000", "0"],
+        recall ["3x425/100,0/100", "425"], stutter ["425+400"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("fr", -12, ring [1500, 3500],
+        dial ["440"], ringback ["440/1500,0/3500"],
+        busy ["440/500,0/500"], congestion ["440/250,0/250"],
+        waiting ["440/300,0/10000"],
+        recall ["3x350+440/100,0/100", "350+440"], stutter ["6x440/100,0/100", "440"],
+        information ["1x950/330,1400/330,1800/330"]),
+    plan!("it", -12, ring [1000, 4000],
+        dial ["425/200,0/200,425/600,0/1000"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/200,0/200"],
+        waiting ["425/400,0/100,425/250,0/100,425/150,0/14000"],
+        recall ["470/400,425/400"], stutter ["470/400,425/400"],
+        information ["3x950/330,1400/330,1800/330,0/1000"]),
+    plan!("es", -12, ring [1500, 3000],
+        dial ["425"], ringback ["425/1500,0/3000"],
+        busy ["425/200,0/200"], congestion ["425/200,0/200,425/200,0/200,425/200,0/600"],
+        waiting ["425/175,0/175,425/175,0/3500"],
+        recall ["3x425/200,0/200", "425"], stutter ["425/500,0/50"],
+        information ["950/330,0/1000"]),
+    plan!("nl", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/250,0/250"],
+        waiting ["425/500,0/9500"],
+        recall ["425/500,0/50"], stutter ["425/500,0/50"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("be", -12, ring [1000, 3000],
+        dial ["425"], ringback ["425/1000,0/3000"],
+        busy ["425/500,0/500"], congestion ["425/167,0/167"],
+        waiting ["1400/175,0/175,1400/175,0/3500"],
+        recall ["3x350+440/100,0/100", "350+440"], stutter ["425/1000,0/250"],
+        information ["900/330,1400/330,1800/330,0/1000"]),
+    plan!("ch", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/200,0/200"],
+        waiting ["425/200,0/200,425/200,0/4000"],
+        recall ["3x425/100,0/100", "425"], stutter ["425+340/1100,0/1100"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("at", -12, ring [1000, 5000],
+        dial ["420"], ringback ["420/1000,0/5000"],
+        busy ["420/400,0/400"], congestion ["420/200,0/200"],
+        waiting ["420/40,0/1960"],
+        recall ["420"], stutter ["380+420"],
+        information ["950/330,1450/330,1850/330,0/1000"]),
+    plan!("se", -12, ring [1000, 5000],
+        dial ["425"], ringback ["425/1000,0/5000"],
+        busy ["425/250,0/250"], congestion ["425/250,0/750"],
+        waiting ["425/200,0/500,425/200,0/9100"],
+        recall ["3x425/100,0/100", "425"], stutter ["6x425/100,0/100", "425"],
+        information ["5x950/332,0/24,1400/332,0/24,1800/332,0/2024"]),
+    plan!("no", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/200,0/200"],
+        waiting ["425/200,0/600,425/200,0/10000"],
+        recall ["470/400,425/400"], stutter ["470/400,425/400"],
+        information ["3x950/330,1400/330,1800/330,0/1000"]),
+    plan!("dk", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/200,0/200"],
+        waiting ["425/200,0/600,425/200,0/3000"],
+        recall ["3x425/100,0/100", "425"], stutter ["425/450,0/50"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("fi", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/300,0/300"], congestion ["425/200,0/200"],
+        waiting ["425/150,0/150,425/150,0/8000"],
+        recall ["425/650,0/25"], stutter ["425/650,0/25"],
+        information ["950/650,0/325,950/325,0/30,1400/1300,0/2600"]),
+    plan!("pl", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/500,0/500"], congestion ["425/500,0/500"],
+        waiting ["425/150,0/150,425/150,0/4000"],
+        recall ["425/500,0/50"], stutter ["6x425/100,0/100", "425"],
+        information ["3x950/330,1400/330,1800/330,0/1000"]),
+    plan!("pt", -12, ring [1000, 5000],
+        dial ["425"], ringback ["425/1000,0/5000"],
+        busy ["425/500,0/500"], congestion ["425/200,0/200"],
+        waiting ["440/300,0/10000"],
+        recall ["425/1000,0/200"], stutter ["6x425/100,0/100", "425"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("cz", -12, ring [1000, 4000],
+        dial ["425/330,0/330,425/660,0/660"], ringback ["425/1000,0/4000"],
+        busy ["425/330,0/330"], congestion ["425/165,0/165"],
+        waiting ["425/330,0/9000"],
+        recall ["3x425/100,0/100", "425/330,0/330,425/660,0/660"], stutter ["425/450,0/50"],
+        information ["950/330,0/30,1400/330,0/30,1800/330,0/1000"]),
+    plan!("ru", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/350,0/350"], congestion ["425/175,0/175"],
+        waiting ["425/200,0/5000"],
+        recall ["425/400,0/40"], stutter ["6x425/100,0/100", "425"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("tr", -12, ring [2000, 4000],
+        dial ["450"], ringback ["450/2000,0/4000"],
+        busy ["450/500,0/500"], congestion ["450/200,0/200,450/200,0/200,450/200,0/200,450/600,0/200"],
+        waiting ["450/200,0/600,450/200,0/800"],
+        recall ["3x350+440/100,0/100", "350+440"], stutter ["6x450/100,0/100", "450"],
+        information ["2x950+1400/300,0/1000", "950+1400/1000,0/1000"]),
+    plan!("au", -12, ring [400, 200, 400, 2000],
+        dial ["413+438"], ringback ["413+438/400,0/200,413+438/400,0/2000"],
+        busy ["425/375,0/375"], congestion ["425/375,0/375,425@-22/375,0/375"],
+        waiting ["425/200,0/200,425/200,0/4400"],
+        recall ["413+438"], stutter ["413+438/100,0/40"],
+        information ["425/2500,0/500"]),
+    plan!("nz", -12, ring [400, 200, 400, 2000],
+        dial ["400"], ringback ["400+450/400,0/200,400+450/400,0/2000"],
+        busy ["400/500,0/500"], congestion ["400/250,0/250"],
+        waiting ["3x400/200,0/3000", "1x400/200"],
+        recall ["3x400/100,0/100", "400"], stutter ["6x400/100,0/100", "400"],
+        information ["400/750,0/100,400/750,0/100,400/750,0/100,400/750,0/400"]),
+    plan!("jp", -12, ring [1000, 2000],
+        dial ["400"], ringback ["384+416/1000,0/2000"],
+        busy ["400/500,0/500"], congestion ["400/500,0/500"],
+        waiting ["400*16/500,0/8000"],
+        recall ["3x400/200,0/200", "400"], stutter ["6x400/100,0/100", "400"],
+        information ["1x950/330,1400/330,1800/330"]),
+    plan!("cn", -12, ring [1000, 4000],
+        dial ["450"], ringback ["450/1000,0/4000"],
+        busy ["450/350,0/350"], congestion ["450/700,0/700"],
+        waiting ["450/400,0/4000"],
+        recall ["450"], stutter ["450+425"],
+        information ["3x450/100,0/100", "1x450/400,0/400"]),
+    plan!("in", -12, ring [400, 200, 400, 2000],
+        dial ["400*25"], ringback ["400*25/400,0/200,400*25/400,0/2000"],
+        busy ["400/750,0/750"], congestion ["400/250,0/250"],
+        waiting ["400/200,0/100,400/200,0/7500"],
+        recall ["3x350+440/100,0/100", "350+440"], stutter ["6x350+440/100,0/100", "400*25"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("il", -12, ring [1000, 3000],
+        dial ["414"], ringback ["414/1000,0/3000"],
+        busy ["414/500,0/500"], congestion ["414/250,0/250"],
+        waiting ["414/100,0/100,414/100,0/100,414/600,0/3000"],
+        recall ["3x414/100,0/100", "414"], stutter ["10x414/160,0/160", "414"],
+        information ["1000/330,1400/330,1800/330,0/1000"]),
+    plan!("sg", -12, ring [400, 200, 400, 2000],
+        dial ["425"], ringback ["425*24/400,0/200,425*24/400,0/2000"],
+        busy ["425/750,0/750"], congestion ["425/250,0/250"],
+        waiting ["425*24/300,0/200,425*24/300,0/3200"],
+        recall ["425*24/500,0/500,425/500,0/2500"], stutter ["4x425/200,0/200,425/600,0/200", "425"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("za", -12, ring [400, 200, 400, 2000],
+        dial ["400*33"], ringback ["400*33/400,0/200,400*33/400,0/2000"],
+        busy ["400/500,0/500"], congestion ["400/250,0/250"],
+        waiting ["4x400*33/250,0/250", "0"],
+        recall ["350+440"], stutter ["6x400*33/100,0/100", "400*33"],
+        information ["3x950/330,1400/330,1800/330,0/1000"]),
+    plan!("br", -12, ring [1000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/250,0/250"], congestion ["425/250,0/250,425/750,0/250"],
+        waiting ["425/50,0/1000"],
+        recall ["350+440"], stutter ["350+440"],
+        information ["950/330,1400/330,1800/330,0/1000"]),
+    plan!("mx", -12, ring [2000, 4000],
+        dial ["425"], ringback ["425/1000,0/4000"],
+        busy ["425/250,0/250"], congestion ["425/250,0/250"],
+        waiting ["425/200,0/600,425/200,0/10000"],
+        recall ["3x350+440/100,0/100", "350+440"], stutter ["6x350+440/100,0/100", "425"],
+        information ["950/330,0/30,1400/330,0/30,1800/330,0/1000"]),
+    plan!("ar", -12, ring [1000, 4500],
+        dial ["425"], ringback ["425/1000,0/4500"],
+        busy ["425/300,0/300"], congestion ["425/200,0/300"],
+        waiting ["425/200,0/9000"],
+        recall ["3x425/100,0/100", "425"], stutter ["425/450,0/50"],
+        information ["425/100,0/100"]),
+];

@@ -50,7 +50,7 @@ fn main() {
 
     let mut listener = Listener::new();
     measure("listening: level, digits, voice", |n| {
-        black_box(listener.listen(black_box(frame(n)), &SILENCE));
+        black_box(listener.listen(&mut black_box(*frame(n)), &SILENCE, 0));
     });
     let mut digits = DtmfDetector::new();
     measure("of it digits", |n| {

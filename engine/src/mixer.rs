@@ -17,6 +17,8 @@
 
 use crate::dsp::bounded::Bounded;
 use crate::dsp::dtmf_sender::DtmfSender;
+use crate::dsp::limiter::soften;
+use crate::dsp::sample::rounded;
 use crate::dsp::tone_generator::ToneGenerator;
 use crate::dsp::tone_plan::TonePlan;
 use crate::frame::{Linear, SILENCE};
@@ -31,9 +33,6 @@ pub const MAX_MARKS: usize = 6;
 /// Notes that one frame can have.
 pub const MAX_NOTES: usize = PLAYBACK_SLOTS * (MAX_MARKS + 2) + 1;
 
-/// −3 dBFS: up to here the mix is as it is.
-const KNEE: f32 = 23_197.0;
-const ABOVE_KNEE: f32 = 32_767.0 - KNEE;
 /// Samples in which the last value of what ended fades.
 const FADE: u8 = 16;
 
@@ -144,6 +143,8 @@ pub enum StartError {
 #[derive(Clone, Debug)]
 pub struct Mixer {
     plan: &'static TonePlan,
+    /// The progress tone that was asked for last.
+    progress: Option<ProgressTone>,
     tone: ToneGenerator,
     digits: DtmfSender,
     slots: [Slot; PLAYBACK_SLOTS],
@@ -154,14 +155,26 @@ impl Mixer {
     pub const fn new(plan: &'static TonePlan) -> Self {
         Self {
             plan,
+            progress: None,
             tone: ToneGenerator::new(),
             digits: DtmfSender::new(),
             slots: [const { Slot::FREE }; PLAYBACK_SLOTS],
         }
     }
 
+    /// Takes the tones of another country; one that sounds gives way to its like.
+    pub fn set_plan(&mut self, plan: &'static TonePlan) {
+        if plan.country != self.plan.country {
+            self.plan = plan;
+            if self.tone.is_playing() {
+                self.set_tone(self.progress);
+            }
+        }
+    }
+
     /// Plays a progress tone from its beginning, or none.
     pub fn set_tone(&mut self, tone: Option<ProgressTone>) {
+        self.progress = tone;
         match tone {
             Some(tone) => self.tone.play(self.plan.tone(tone)),
             None => self.tone.stop(),
@@ -181,9 +194,7 @@ impl Mixer {
     /// Starts a playback in a free slot; its first sample is the first of the next frame.
     ///
     /// # Errors
-    /// When the slot is not free, or the tone is not one that [`check`] allows; nothing changes.
-    ///
-    /// [`check`]: crate::dsp::tone_generator::check
+    /// When the slot is not free, or the tone has a value out of its range; nothing changes.
     pub fn start(&mut self, slot: usize, playback: Playback) -> Result<(), StartError> {
         let slot = self.slots.get_mut(slot).ok_or(StartError::SlotTaken)?;
         if slot.playing.is_some() {
@@ -307,24 +318,8 @@ impl Sum {
             // Whole already.
             return self.samples.map(|sample| sample as i16);
         }
-        self.samples.map(|sample| round_ties_even(soften(sample)) as i16)
+        self.samples.map(|sample| rounded(soften(sample)))
     }
-}
-
-/// As [`f32::round_ties_even`], which is a call for each sample where the processor may lack the
-/// instruction; for what fits 16 bits. From 2²³ to 2²⁴ an `f32` has whole values only.
-fn round_ties_even(sample: f32) -> f32 {
-    const WHOLE: f32 = 1.5 * (1 << 23) as f32;
-    (sample + WHOLE) - WHOLE
-}
-
-/// The soft knee.
-fn soften(sample: f32) -> f32 {
-    let above = sample.abs() - KNEE;
-    if above <= 0.0 {
-        return sample;
-    }
-    (KNEE + ABOVE_KNEE * above / (ABOVE_KNEE + above)).copysign(sample)
 }
 
 #[derive(Clone, Debug)]

@@ -28,6 +28,8 @@ const HAND_MS: u32 = 100;
 const BOUNCE_STEP_MS: u32 = 3;
 /// Longest bounce, ms.
 const MAX_BOUNCE_MS: u16 = 50;
+/// Largest return loss of the hybrid, tenths of a dB.
+const MAX_RETURN_LOSS: i16 = 400;
 /// Battery drop of [`Drive::Flash`], ms.
 const FLASH_MS: u32 = 100;
 
@@ -199,7 +201,7 @@ impl Simulated {
 
     /// What the person does, or what happens to the card.
     ///
-    /// [`SimAction::DialTones`] is only judged here: keys sound through the microphone, which the
+    /// [`SimAction::DialTones`] and [`SimAction::Hybrid`] are only judged here: keys sound through the microphone, which the
     /// frame loop's own mixer feeds.
     ///
     /// # Errors
@@ -235,6 +237,12 @@ impl Simulated {
             SimAction::Alarm(active) => self.report(Signal::Alarm(active)),
             SimAction::Temperature(tenths) => self.report(Signal::Temperature(tenths)),
             SimAction::Fail(lost) => self.fail(lost),
+            // What comes back is added to what the microphone picks up, as keys are.
+            SimAction::Hybrid { loss } => {
+                let range = 0..=MAX_RETURN_LOSS;
+                let sane = loss.is_none_or(|loss| range.contains(&loss.0));
+                if sane { Ok(()) } else { Err(Refusal::Malformed) }
+            }
         }
     }
 

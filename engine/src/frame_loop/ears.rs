@@ -1,22 +1,36 @@
-//! What a line hears: frames that never came are concealed, then levels, digits and voice are
-//! found. What a loop without time can do without is left out here.
+//! What a line hears: frames that never came are concealed, the echo is taken out, then levels,
+//! digits and voice are found, and what others hear has its gain. What a loop without time can do
+//! without is left out here.
 
 use crate::dsp::concealment::Concealment;
+use crate::dsp::gain::{AutomaticGain, Gain};
+use crate::dsp::limiter::Limiter;
 use crate::dsp::{Listened, Listener};
 use crate::frame::{Heard, Linear, SILENCE};
+use tipring_shm_proto::settings::LineSettings;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Ears {
     concealment: Concealment,
     listener: Listener,
+    gain: Gain,
+    automatic: AutomaticGain,
+    limiter: Limiter,
     /// Something was heard since the last rest.
     awake: bool,
 }
 
 impl Ears {
     pub(super) fn new() -> Self {
-        Self { concealment: Concealment::new(), listener: Listener::new(), awake: false }
+        Self {
+            concealment: Concealment::new(),
+            listener: Listener::new(),
+            gain: Gain::new(),
+            automatic: AutomaticGain::new(),
+            limiter: Limiter::new(),
+            awake: false,
+        }
     }
 
     /// Whether digits are looked for in the audio.
@@ -24,17 +38,25 @@ impl Ears {
         self.listener.set_in_band_digits(on);
     }
 
+    /// Takes over what of a line's settings concerns listening.
+    pub(super) fn set(&mut self, settings: &LineSettings) {
+        self.listener.set_echo_control(settings.echo_canceller);
+    }
+
     /// The loop lacks, or has again, the time to listen for voice.
     pub(super) fn shed(&mut self, overloaded: bool) {
         self.listener.set_voice(!overloaded);
     }
 
-    /// Makes `rx` what the phone said, or probably said; `None` while there is no phone to hear.
+    /// Makes `rx` what others hear of what the phone said, or probably said; `None` while there is
+    /// no phone to hear. `given` and `delay` as in [`Listener::listen`].
     pub(super) fn listen(
         &mut self,
         heard: Heard,
         rx: &mut Linear,
-        reference: &Linear,
+        given: &Linear,
+        delay: usize,
+        settings: &LineSettings,
     ) -> Option<Listened> {
         match heard {
             Heard::Nothing => {
@@ -46,7 +68,12 @@ impl Ears {
             Heard::Missing => self.concealment.missing(rx),
         }
         self.awake = true;
-        Some(self.listener.listen(rx, reference))
+        let listened = self.listener.listen(rx, given, delay);
+        let speech = listened.speaking.then_some(listened.level);
+        let more = self.automatic.follow(speech, settings.automatic_gain);
+        self.gain.amplify(rx, settings.rx_gain, more);
+        self.limiter.limit(rx, settings.limiter);
+        Some(listened)
     }
 
     /// The next thing heard will be another call.
@@ -54,6 +81,7 @@ impl Ears {
         if std::mem::take(&mut self.awake) {
             self.listener.reset();
             self.concealment = Concealment::new();
+            self.automatic = AutomaticGain::new();
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::device::rtp::StreamStart;
 use crate::device::{AnyDevice, Device};
 use crate::dsp::Listened;
 use crate::dsp::dtmf_detector::DtmfEvent;
-use crate::dsp::tone_plan::TonePlan;
+use crate::dsp::tone_plan::{self, TonePlan};
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
 use crate::mixer::{Playback, Progress};
@@ -26,6 +26,7 @@ use tipring_shm_proto::command::{
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
 use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
 
@@ -94,7 +95,10 @@ impl Slot {
         let now = crate::realtime::now();
         let line = Line::new(kind, LineConfig::default(), now);
         let mut row = LineRow::at_rest(label, kind, frame_loop, now);
+        row.settings = settings_at_first(kind, tones);
         line.fill_row(&mut row);
+        let mut ears = Ears::new();
+        ears.set(&row.settings);
         let mut row_writer = uplink.line_writer(id);
         row_writer.publish(&row);
         Self {
@@ -102,7 +106,7 @@ impl Slot {
             device,
             line,
             actions: Actions::new(),
-            ears: Ears::new(),
+            ears,
             voices: Voices::new(tones, kind == LineKind::Sim),
             crossing: None,
             echo: false,
@@ -162,7 +166,7 @@ impl Slot {
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) {
-        let Some(mixed) = self.voices.speak(rings) else { return };
+        let Some(mixed) = self.voices.speak(&self.tx, rings) else { return };
         for note in mixed.notes.iter() {
             self.row_changed |= tell(note, self.id, now, outside);
         }
@@ -188,7 +192,13 @@ impl Slot {
             AnyDevice::Simulated(_) => true,
         };
         self.ears.set_in_band_digits(in_band);
-        let listened = self.ears.listen(heard, &mut self.rx, &self.tx)?;
+        // What it hears of itself would be taken for its own echo.
+        let given = if self.echo { &SILENCE } else { &self.tx };
+        // Of what was written the device holds back a frame at least, and it is that which comes
+        // back now.
+        let delay = (self.device.reserve_samples() as usize).saturating_sub(given.len());
+        let settings = &self.row.settings;
+        let listened = self.ears.listen(heard, &mut self.rx, given, delay, settings)?;
         for digit in listened.digits {
             let source = DigitSource::Dtmf;
             let signal = match digit {
@@ -263,7 +273,7 @@ impl Slot {
         outside: &mut Outside,
     ) {
         let echo = self.echo.then_some(&self.rx);
-        let mixed = self.voices.mix(bridged, echo, rings);
+        let mixed = self.voices.mix(bridged, echo, rings, &self.row.settings);
         self.tx = mixed.frame;
         for note in mixed.notes.iter() {
             self.row_changed |= tell(note, self.id, now, outside);
@@ -385,6 +395,7 @@ impl Slot {
             }
             Command::CloseRtp => self.close_rtp(outside),
             Command::Sim(action) => self.simulate(action, now)?,
+            Command::LineSettings(settings) => self.set(settings)?,
             _ => {}
         }
         self.apply(now, outside)?;
@@ -392,6 +403,16 @@ impl Slot {
         self.line.carried_out(command, &mut self.actions);
         self.apply(now, outside)?;
         Ok(Carried::Out(Outcome::Done))
+    }
+
+    /// From the next frame on.
+    fn set(&mut self, settings: LineSettings) -> Result<(), Refusal> {
+        let country = std::str::from_utf8(&settings.country).map_err(|_| Refusal::Malformed)?;
+        let tones = tone_plan::of_country(country).ok_or(Refusal::Malformed)?;
+        self.voices.set_plan(tones);
+        self.ears.set(&settings);
+        self.row.settings = settings;
+        Ok(())
     }
 
     fn stop_playback(
@@ -432,10 +453,16 @@ impl Slot {
     fn simulate(&mut self, action: SimAction, now: Nanos) -> Result<(), Refusal> {
         let AnyDevice::Simulated(phone) = &mut self.device else { return Err(Refusal::Kind) };
         phone.act(action, now)?;
-        if let SimAction::DialTones { digits, on_ms, off_ms } = action {
-            self.voices.press(&digits, on_ms, off_ms)?;
+        match action {
+            SimAction::DialTones { digits, on_ms, off_ms } => {
+                self.voices.press(&digits, on_ms, off_ms)
+            }
+            SimAction::Hybrid { loss } => {
+                self.voices.set_hybrid(loss);
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The supervisor has bound a socket for this line, or could not.
@@ -585,6 +612,14 @@ impl Slot {
         }
         result
     }
+}
+
+/// A loop has a hybrid, whose echo is to be taken out; behind RTP, that is somebody else's.
+fn settings_at_first(kind: LineKind, tones: &TonePlan) -> LineSettings {
+    let mut country = *b"us";
+    country.copy_from_slice(&tones.country.as_bytes()[..2]);
+    let echo_canceller = kind == LineKind::Dahdi;
+    LineSettings { echo_canceller, ..LineSettings::of_country(country) }
 }
 
 fn flags_of(flags: &[(bool, FrameFlags)]) -> FrameFlags {

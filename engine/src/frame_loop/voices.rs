@@ -4,6 +4,9 @@
 use super::outside::Outside;
 use super::sources::PlayRings;
 use crate::dsp::bounded::Bounded;
+use crate::dsp::gain::Gain;
+use crate::dsp::hybrid::Hybrid;
+use crate::dsp::limiter::Limiter;
 use crate::dsp::tone_plan::TonePlan;
 use crate::frame::Linear;
 use crate::mixer::{Mixed, Mixer, Note, Playback, Progress};
@@ -11,7 +14,8 @@ use tipring_shm_proto::command::{Digits, PlayPath, ProgressTone, Refusal};
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{LineEvent, PlaybackEnd};
 use tipring_shm_proto::line_table::{PLAYBACK_SLOTS, PlaybackRow};
-use tipring_shm_proto::units::{LineId, Nanos, PlaybackId};
+use tipring_shm_proto::settings::LineSettings;
+use tipring_shm_proto::units::{LineId, Nanos, PlaybackId, TenthDb};
 
 /// Playbacks that ended together.
 pub(super) type Ended = Bounded<Progress, PLAYBACK_SLOTS>;
@@ -19,7 +23,11 @@ pub(super) type Ended = Bounded<Progress, PLAYBACK_SLOTS>;
 /// See the module.
 pub(super) struct Voices {
     ear: Mixer,
+    gain: Gain,
+    limiter: Limiter,
     microphone: Option<Box<Mixer>>,
+    /// Of a simulated telephone's card.
+    hybrid: Option<Hybrid>,
 }
 
 /// A playback that was stopped by its name.
@@ -34,7 +42,18 @@ impl Voices {
     /// Allocates.
     pub(super) fn new(tones: &'static TonePlan, has_microphone: bool) -> Self {
         let microphone = has_microphone.then(|| Box::new(Mixer::new(tones)));
-        Self { ear: Mixer::new(tones), microphone }
+        let (gain, limiter) = (Gain::new(), Limiter::new());
+        Self { ear: Mixer::new(tones), gain, limiter, microphone, hybrid: None }
+    }
+
+    /// Takes the tones of another country.
+    pub(super) fn set_plan(&mut self, tones: &'static TonePlan) {
+        self.ear.set_plan(tones);
+    }
+
+    /// What the phone hears comes back, weakened by `loss`; or does not.
+    pub(super) fn set_hybrid(&mut self, loss: Option<TenthDb>) {
+        self.hybrid = loss.map(Hybrid::new);
     }
 
     /// The next frame for the ear.
@@ -43,13 +62,19 @@ impl Voices {
         bridged: Option<&Linear>,
         echo: Option<&Linear>,
         rings: &mut PlayRings<'_>,
+        settings: &LineSettings,
     ) -> Mixed {
-        self.ear.mix(bridged, echo, rings)
+        let mut mixed = self.ear.mix(bridged, echo, rings);
+        self.gain.amplify(&mut mixed.frame, settings.tx_gain, 0.0);
+        self.limiter.limit(&mut mixed.frame, settings.limiter);
+        mixed
     }
 
-    /// The next frame for the microphone, if there is one.
-    pub(super) fn speak(&mut self, rings: &mut PlayRings<'_>) -> Option<Mixed> {
-        Some(self.microphone.as_mut()?.mix(None, None, rings))
+    /// The next frame for the microphone, if there is one; `given` is what the ear hears.
+    pub(super) fn speak(&mut self, given: &Linear, rings: &mut PlayRings<'_>) -> Option<Mixed> {
+        let microphone = self.microphone.as_mut()?;
+        let echo = self.hybrid.as_mut().map(|hybrid| hybrid.echo(given));
+        Some(microphone.mix(None, echo.as_ref(), rings))
     }
 
     pub(super) fn set_tone(&mut self, tone: Option<ProgressTone>) {

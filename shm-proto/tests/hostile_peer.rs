@@ -69,6 +69,7 @@ fn row(tick: u64) -> LineRow {
         tenths_celsius: None,
         alarm: false,
         written_at: Nanos(tick),
+        dahdi: None,
         settings: LineSettings::of_country(*b"us"),
     }
 }

@@ -79,8 +79,8 @@ impl Importer {
             "audio.rtp_ports.min" => self.rtp_min = Some(number(value)?),
             "audio.rtp_ports.max" => self.rtp_max = Some(number(value)?),
             "logging.level" => {
-                let level: crate::config::Level = text(value)?.parse()?;
-                self.logging.push(("level", format!("{level:?}").to_lowercase()));
+                let level: tipring_logging::Level = text(value)?.parse()?;
+                self.logging.push(("level", level.name().to_owned()));
             }
             "logging.format" => {
                 let json = text(value)?.eq_ignore_ascii_case("json");

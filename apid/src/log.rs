@@ -1,9 +1,9 @@
 //! Log lines: to standard error, which systemd hands to its journal, or to a file that is rotated
 //! and of which so many are kept.
 
-use crate::config::{Level, LogFormat, LogOutput, Logging, Rotation};
+use std::time::SystemTime;
+use tipring_logging::{Format, Level, Logging, Output, RotatedFile};
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_appender::rolling::{self, RollingFileAppender};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -20,25 +20,16 @@ pub struct LogGuard {
 /// The file or its folder cannot be written; the text names it.
 pub fn start(logging: &Logging) -> Result<LogGuard, String> {
     match &logging.output {
-        LogOutput::Journal => {
+        Output::Journal => {
             // journald has its own clock.
             let timed = std::env::var_os("JOURNAL_STREAM").is_none();
             install(logging, std::io::stderr, timed);
             Ok(LogGuard { _writer: None })
         }
-        LogOutput::File(path) => {
-            let folder = path.parent().ok_or_else(|| format!("{} is no file", path.display()))?;
-            let name = path.file_name().ok_or_else(|| format!("{} is no file", path.display()))?;
-            let file = RollingFileAppender::builder()
-                .rotation(match logging.rotation {
-                    Rotation::Daily => rolling::Rotation::DAILY,
-                    Rotation::Hourly => rolling::Rotation::HOURLY,
-                    Rotation::Never => rolling::Rotation::NEVER,
-                })
-                .filename_prefix(name.to_string_lossy())
-                .max_log_files(logging.retention_files.get() as usize)
-                .build(folder)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+        Output::File(path) => {
+            let Logging { rotation, retention_files, .. } = *logging;
+            let file = RotatedFile::open(path, rotation, retention_files, SystemTime::now())
+                .map_err(|error| error.to_string())?;
             let (writer, guard) = tracing_appender::non_blocking(file);
             install(logging, writer, true);
             Ok(LogGuard { _writer: Some(guard) })
@@ -57,40 +48,33 @@ where
         .with_target(false);
     // A second start in one process, as tests have it, keeps the first.
     let _ = match (logging.format, timed) {
-        (LogFormat::Json, _) => lines.json().flatten_event(true).try_init(),
-        (LogFormat::Text, true) => lines.try_init(),
-        (LogFormat::Text, false) => lines.without_time().try_init(),
+        (Format::Json, _) => lines.json().flatten_event(true).try_init(),
+        (Format::Text, true) => lines.try_init(),
+        (Format::Text, false) => lines.without_time().try_init(),
     };
 }
 
 /// The SIP library prints whole messages, credentials among them, at `info`, and a line for each
 /// malformed one at `warn`, with which anybody could fill the log.
 fn filter(level: Level) -> EnvFilter {
-    let level = match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    };
-    let libraries = if level == "error" { "error" } else { "warn" };
+    let libraries = level.min(Level::Warn).name();
+    let level = level.name();
     EnvFilter::new(format!("{libraries},rsipstack=error,tipring_apid={level}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Bounded;
+    use tipring_logging::Rotation;
 
     #[test]
     fn a_file_is_written_in_json_and_a_folder_that_is_not_there_is_named() {
         let folder = std::env::temp_dir().join(format!("tipring-log-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let logging = Logging {
-            format: LogFormat::Json,
-            output: LogOutput::File(folder.join("apid.log")),
+            format: Format::Json,
+            output: Output::File(folder.join("apid.log")),
             rotation: Rotation::Never,
-            retention_files: Bounded::of(2),
             ..Logging::default()
         };
         let guard = start(&logging).unwrap();
@@ -103,7 +87,7 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
 
         let nowhere = "/proc/nowhere/apid.log";
-        let output = LogOutput::File(nowhere.into());
+        let output = Output::File(nowhere.into());
         assert!(start(&Logging { output, ..logging }).unwrap_err().contains(nowhere));
     }
 }

@@ -21,7 +21,7 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 use tipring_engine::assembly::{Assembly, assemble};
 use tipring_engine::codec::g711;
-use tipring_engine::config::{Config, Level, Log, PortRange};
+use tipring_engine::config::{Config, PortRange};
 use tipring_engine::device::rtp::packet::Header;
 use tipring_engine::frame::{Companded, Linear};
 use tipring_engine::frame_loop::{FrameLoop, PHASES, Schedule};
@@ -29,6 +29,7 @@ use tipring_engine::journal::Journal;
 use tipring_engine::realtime;
 use tipring_engine::rtp_ports::RtpPorts;
 use tipring_engine::supervisor::Supervisor;
+use tipring_logging::{Level, Logging};
 use tipring_shm_proto::command::{Command, Law, Outcome};
 use tipring_shm_proto::units::{FRAME_SAMPLES, LineId, Nanos};
 
@@ -85,13 +86,13 @@ impl Rig {
             simulated_lines: 0,
             rtp_lines: lines,
             rtp_ports: PortRange { min: 33_000, max: 39_998 },
-            log: Log { level: Level::Error, ..Log::default() },
+            logging: Logging { level: Level::Error, ..Logging::default() },
             ..Config::default()
         };
         let Assembly { uplink, ends, frame_loops } = assemble(&config).expect("memory");
         let listener = UnixListener::bind(&socket).expect("a socket");
         listener.set_nonblocking(true).expect("any socket can be");
-        let (journal, _) = Journal::start(config.log);
+        let (journal, _) = Journal::start(&config.logging).expect("standard error is there");
         let ports = RtpPorts::new(config.rtp_ports);
         uplink.set_ready();
         let mut rig = Self {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use tipring_logging::Logging;
 use tipring_shm_proto::command::Law;
 
 /// `engine.yml`. Every key may be left out.
@@ -27,7 +28,7 @@ pub struct Config {
     /// Scheduling of the frame loops.
     pub realtime: Realtime,
     /// The engine's own log lines.
-    pub log: Log,
+    pub logging: Logging,
     /// What `DAHDI_DEVICE` names. No DAHDI card is driven yet: the start says so.
     #[serde(skip)]
     pub dahdi_device: Option<String>,
@@ -73,40 +74,6 @@ pub struct Realtime {
     pub cpu: Option<usize>,
 }
 
-/// The engine's own log lines; they go to standard error, which systemd keeps in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// Least level written.
-    pub level: Level,
-    /// Shape of a line.
-    pub format: LogFormat,
-}
-
-/// Severity of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Something is lost.
-    Error,
-    /// Something is worse than it should be.
-    Warn,
-    /// Something happened.
-    Info,
-    /// Everything.
-    Debug,
-}
-
-/// Shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// `level message`.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -119,7 +86,7 @@ impl Default for Config {
             country: "us".into(),
             companding: Companding::Mu,
             realtime: Realtime::default(),
-            log: Log::default(),
+            logging: Logging::default(),
             dahdi_device: None,
         }
     }
@@ -128,12 +95,6 @@ impl Default for Config {
 impl Default for Realtime {
     fn default() -> Self {
         Self { priority: 50, cpu: None }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Text }
     }
 }
 
@@ -196,17 +157,8 @@ impl Config {
             self.dahdi_device = Some(device);
         }
         if let Some(text) = variable("LOG_LEVEL") {
-            self.log.level = match text.to_ascii_lowercase().as_str() {
-                "error" | "critical" => Level::Error,
-                "warn" | "warning" => Level::Warn,
-                "info" => Level::Info,
-                "debug" | "trace" => Level::Debug,
-                _ => {
-                    return Err(ConfigError(format!(
-                        "LOG_LEVEL={text}: error, warn, info or debug is allowed"
-                    )));
-                }
-            };
+            self.logging.level =
+                text.parse().map_err(|reason| ConfigError(format!("LOG_LEVEL: {reason}")))?;
         }
         Ok(())
     }
@@ -292,6 +244,29 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_says_what_holds_without_it() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("engine.yml");
+        assert_eq!(Config::load(Some(&sample), nothing).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn logs_are_set_as_in_apid_yml() {
+        let config = from_text("logging: {output: /a/e.log, rotation: hourly, format: json}\n");
+        let logging = config.unwrap().logging;
+        assert_eq!(logging.output, tipring_logging::Output::File("/a/e.log".into()));
+        assert_eq!(logging.rotation, tipring_logging::Rotation::Hourly);
+        for (wrong, allowed) in [
+            ("output: e.log", "absolute path"),
+            ("retention_files: 0", "1 to 1000"),
+            ("rotation: weekly", "hourly"),
+            ("level: loud", "info"),
+        ] {
+            let error = from_text(&format!("logging:\n  {wrong}\n")).unwrap_err().0;
+            assert!(error.contains(allowed) && error.contains("line 2"), "{error}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_named_with_its_line_and_the_allowed_ones() {
         let error = from_text("simulated_lines: 1\nrtp_linez: 3\n").unwrap_err().0;
         assert!(error.contains("rtp_linez") && error.contains("line 2"), "{error}");
@@ -316,7 +291,7 @@ mod tests {
         };
         let config = Config::load(None, variable).unwrap();
         assert_eq!(config.rtp_ports, PortRange { min: 12_000, max: 12_010 });
-        assert_eq!(config.log.level, Level::Debug);
+        assert_eq!(config.logging.level, tipring_logging::Level::Debug);
         assert_eq!(config.dahdi_device.as_deref(), Some("/dev/dahdi/1"));
         let wrong = |name: &str| (name == "RTP_PORT_MIN").then(|| "x".to_owned());
         assert!(Config::load(None, wrong).unwrap_err().0.contains("RTP_PORT_MIN=x"));

@@ -1,7 +1,7 @@
 //! Builds the engine from its configuration, runs it, and takes it down again.
 
 use crate::assembly::{self, Assembly};
-use crate::config::{Config, Level};
+use crate::config::Config;
 use crate::frame_loop::{FrameLoop, Schedule};
 use crate::journal::Journal;
 use crate::realtime;
@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread::JoinHandle;
+use tipring_logging::Level;
 use tipring_shm_proto::units::Nanos;
 
 /// Why the engine did not start, or had to end.
@@ -30,10 +31,12 @@ impl std::error::Error for StartError {}
 /// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// The socket is in use or its folder cannot be made, no memory, or a frame loop got stuck.
+/// The log file cannot be written, the socket is in use or its folder cannot be made, no memory,
+/// or a frame loop got stuck.
 pub fn run(config: &Config) -> Result<(), StartError> {
     let signals = block_signals()?;
-    let (journal, writer) = Journal::start(config.log);
+    let (journal, writer) =
+        Journal::start(&config.logging).map_err(|error| StartError(error.to_string()))?;
     let path = config.socket_path();
     let listener = listen(&path)?;
     let result = run_attached(config, &journal, listener, &signals);

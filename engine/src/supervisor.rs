@@ -4,7 +4,6 @@
 //! It looks at the loops' reports every few milliseconds: a frame loop makes no system call to wake
 //! it.
 
-use crate::config::Level;
 use crate::crossing::{CrossingEnd, pair};
 use crate::frame_loop::orders::{ApidRings, Order, Pending, Report};
 use crate::journal::Journal;
@@ -17,6 +16,7 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
+use tipring_logging::Level;
 use tipring_shm_proto::command::Refusal;
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::handshake::{self, Hello, Peer, Refused};

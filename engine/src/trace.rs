@@ -1,7 +1,7 @@
 //! Things worth a log line that a frame loop notices. It pushes a `Copy` value; the supervisor
 //! puts it into words.
 
-use crate::config::Level;
+use tipring_logging::Level;
 use tipring_shm_proto::units::{LineId, LoopId};
 
 /// One thing worth a line.

@@ -185,7 +185,7 @@ fn modules_use_only_whom_the_table_allows() {
 }
 
 #[test]
-fn the_two_processes_share_the_contract_only() {
+fn the_two_processes_know_each_other_by_the_contract_only() {
     let of = |folder: &str, name: &str| {
         let manifest = std::fs::read_to_string(repository().join(folder).join("Cargo.toml"));
         let manifest = manifest.expect("a manifest");
@@ -198,7 +198,10 @@ fn the_two_processes_share_the_contract_only() {
     };
     assert!(!of("engine", "tipring-apid"), "the engine must not know apid");
     assert!(!of("apid", "tipring-engine"), "apid must not know the engine");
-    assert!(!of("shm-proto", "tipring-engine") && !of("shm-proto", "tipring-apid"));
+    for shared in ["shm-proto", "logging"] {
+        assert!(!of(shared, "tipring-engine") && !of(shared, "tipring-apid"), "{shared} is below");
+    }
+    assert!(!of("shm-proto", "tipring-logging") && !of("logging", "tipring-shm-proto"));
     let engine = std::fs::read_to_string(repository().join("engine/Cargo.toml")).expect("it");
     for banned in ["tokio", "actix", "serde_json", "tracing"] {
         assert!(!engine.contains(banned), "the engine must not depend on {banned}");
@@ -223,7 +226,7 @@ const UNSAFE_IN_TESTS: &[&str] = &["/tests/", "/benches/", "/fuzz/"];
 #[test]
 fn unsafe_stands_in_named_files_only_and_each_block_has_its_reason() {
     let mut offences = Vec::new();
-    for folder in ["shm-proto", "engine", "apid", "tests"] {
+    for folder in ["shm-proto", "logging", "engine", "apid", "tests"] {
         for (name, text) in sources(folder) {
             if name == "tests/tests/code_rules.rs" {
                 continue;
@@ -261,12 +264,12 @@ fn every_package_obeys_the_shared_lints() {
     {
         assert!(root.contains(wanted), "the workspace lints lack {wanted}");
     }
-    for package in ["shm-proto", "engine", "apid", "tests", "tests/dahdi-vm"] {
+    for package in ["shm-proto", "logging", "engine", "apid", "tests", "tests/dahdi-vm"] {
         let manifest = std::fs::read_to_string(repository().join(package).join("Cargo.toml"));
         let manifest = manifest.expect("a manifest");
         assert!(manifest.contains("[lints]\nworkspace = true"), "{package} has lints of its own");
     }
-    for folder in ["shm-proto/src", "engine/src", "apid/src", "tests/src"] {
+    for folder in ["shm-proto/src", "logging/src", "engine/src", "apid/src", "tests/src"] {
         for (name, text) in sources(folder) {
             assert!(!text.contains("allow(dead_code"), "{name} keeps dead code");
             for unfinished in ["todo!(", "unimplemented!("] {
@@ -292,7 +295,7 @@ fn nothing_committed_names_a_machine() {
 #[test]
 fn the_changelog_and_the_map_name_what_is_there() {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("README");
-    for folder in ["shm-proto", "engine", "apid", "tests", "docs"] {
+    for folder in ["shm-proto", "logging", "engine", "apid", "tests", "docs"] {
         assert!(repository().join(folder).is_dir(), "{folder}/ is gone");
         assert!(readme.contains(folder), "the README's map lacks {folder}/");
     }

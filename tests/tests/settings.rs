@@ -48,10 +48,11 @@ fn samples_are_valid() {
 #[test]
 fn a_wrong_key_or_value_names_file_line_and_what_is_allowed() {
     let folder = Folder::new("settings");
-    let cases: [(&str, &str, u32, &str); 6] = [
+    let cases: [(&str, &str, u32, &str); 7] = [
         ("tipring-engine", "simulated_lines: 2\nrtp_line: 4\n", 2, "rtp_lines"),
         ("tipring-engine", "country: us\nsimulated_lines: many\n", 2, ""),
         ("tipring-engine", "rtp_ports: {min: 20000, max: 10000}\n", 1, ""),
+        ("tipring-engine", "logging:\n  output: engine.log\n", 2, "absolute path"),
         ("tipring-apid", "api:\n  port: 8000\n  prot: 8001\n", 3, "port"),
         ("tipring-apid", "api:\n  port: high\n", 2, "65535"),
         ("tipring-apid", "logging:\n  level: loud\n", 2, "warn"),
@@ -134,7 +135,7 @@ fn a_dahdi_device_is_not_passed_over_in_silence() {
     let _engine = Process::start(&mut command, &log);
     until_true("the engine names the device", GENEROUS, || {
         std::fs::read_to_string(&log)
-            .is_ok_and(|text| text.contains("DAHDI_DEVICE=/dev/dahdi/1") && text.contains("warn"))
+            .is_ok_and(|text| text.contains("DAHDI_DEVICE=/dev/dahdi/1") && text.contains("WARN"))
     });
 }
 

@@ -62,7 +62,8 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Level};
+    use super::super::Config;
+    use tipring_logging::Level;
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, super::ConfigError> {
         let mut config = Config::demonstration();

@@ -14,6 +14,7 @@ use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use tipring_logging::Logging;
 
 /// Why a configuration is refused: file, line where there is one, reason, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,103 +284,6 @@ pub struct Security {
     pub allowed_origins: Vec<String>,
     /// Who may use the compatibility routes without a token.
     pub compat_allow: Vec<Cidr>,
-}
-
-/// `logging`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Logging {
-    /// What is worth a line.
-    pub level: Level,
-    /// Form of a line.
-    pub format: LogFormat,
-    /// `journal` (standard error), or a file.
-    pub output: LogOutput,
-    /// When a file is closed and the next begun.
-    pub rotation: Rotation,
-    /// Files kept; older ones are removed.
-    pub retention_files: Bounded<1, 1000>,
-}
-
-impl Default for Bounded<1, 1000> {
-    fn default() -> Self {
-        Self::of(7)
-    }
-}
-
-/// What is worth a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "levels are their names")]
-pub enum Level {
-    Error,
-    #[serde(alias = "warning")]
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
-}
-
-impl std::str::FromStr for Level {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "error" | "critical" => Ok(Self::Error),
-            "warn" | "warning" => Ok(Self::Warn),
-            "info" => Ok(Self::Info),
-            "debug" => Ok(Self::Debug),
-            "trace" => Ok(Self::Trace),
-            _ => Err(format!("`{text}` is no level; allowed are error, warn, info, debug, trace")),
-        }
-    }
-}
-
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Where log lines go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error, which systemd hands to its journal.
-    #[default]
-    Journal,
-    /// A file, rotated.
-    File(PathBuf),
-}
-
-impl<'de> Deserialize<'de> for LogOutput {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "journal" => Ok(Self::Journal),
-            file if file.starts_with('/') => Ok(Self::File(file.into())),
-            _ => Err(serde::de::Error::custom(format!(
-                "`{text}` is no output; allowed are `journal` and an absolute path"
-            ))),
-        }
-    }
-}
-
-/// When a log file is closed and the next begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rotation {
-    /// At midnight, UTC.
-    #[default]
-    Daily,
-    /// Every hour.
-    Hourly,
-    /// Never.
-    Never,
 }
 
 impl Config {

@@ -6,12 +6,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tipring_engine::assembly::{Assembly, assemble};
-use tipring_engine::config::{Config, Log, PortRange};
+use tipring_engine::config::{Config, PortRange};
 use tipring_engine::frame_loop::{FrameLoop, PHASES, Schedule};
 use tipring_engine::journal::Journal;
 use tipring_engine::realtime;
 use tipring_engine::rtp_ports::RtpPorts;
 use tipring_engine::supervisor::Supervisor;
+use tipring_logging::{Level, Logging};
 use tipring_shm_proto::command::{Command, Outcome, Request};
 use tipring_shm_proto::event::{Event, LineEvent, Stamped};
 use tipring_shm_proto::handshake;
@@ -65,8 +66,8 @@ impl Rig {
         let Assembly { uplink, ends, frame_loops } = assemble(&config).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let (journal, _) =
-            Journal::start(Log { level: tipring_engine::config::Level::Error, ..Log::default() });
+        let logging = Logging { level: Level::Error, ..Logging::default() };
+        let (journal, _) = Journal::start(&logging).expect("standard error is there");
         let ports = RtpPorts::new(config.rtp_ports);
         uplink.set_ready();
         let supervisor = Supervisor::new(uplink, ends, ports, journal, listener, Vec::new());

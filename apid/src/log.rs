@@ -1,6 +1,10 @@
 //! Log lines: to standard error, which systemd hands to its journal, or to a file that is rotated
 //! and of which so many are kept.
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 use std::time::SystemTime;
 use tipring_logging::{Format, Level, Logging, Output, RotatedFile};
 use tracing_appender::non_blocking::WorkerGuard;

@@ -287,6 +287,11 @@ impl Control {
     /// Tells clients of something that went wrong.
     pub(super) fn report_error(&self, line: Option<&str>, code: &'static str, message: &str) {
         tracing::warn!(line, code, "{message}");
+        self.publish_error(line, code, message);
+    }
+
+    /// Tells clients of something that went wrong and has its line in the log already.
+    pub(super) fn publish_error(&self, line: Option<&str>, code: &'static str, message: &str) {
         let message = message.to_owned();
         self.0.hub.publish(line, None, NoticeBody::Error { code, message });
     }

@@ -109,7 +109,8 @@ impl Control {
                 let message = format!("registration of {line} from {from} refused: {reason}");
                 // A stranger may use any name; one that is no line of ours is nobody's.
                 let known = self.directory().get(line).is_some();
-                self.report_error(known.then_some(line), "registration_refused", &message);
+                // Signalling logs what it refuses, within a bound.
+                self.publish_error(known.then_some(line), "registration_refused", &message);
                 return;
             }
         };

@@ -4,6 +4,7 @@
 use super::State;
 use super::problem::{Kind, Problem};
 use super::routes::{Route, kind_of};
+use super::socket::remote_of;
 use crate::auth::Caller;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -59,12 +60,12 @@ pub(super) async fn gate(
             }
             next.call(request).await?.map_into_boxed_body()
         }
-        Err(problem) => {
-            let peer = request.peer_addr();
-            tracing::info!(?peer, path = ?request.path(), %problem, "request refused");
-            request.error_response(problem)
-        }
+        Err(problem) => request.error_response(problem),
     };
+    // Who watches our health asks for ever.
+    if route != Route::Health {
+        note_refusal(&response);
+    }
     if route == Route::Compatibility {
         response = in_their_form(response);
     }
@@ -82,6 +83,17 @@ pub(super) async fn gate(
         headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
     }
     Ok(response)
+}
+
+/// Whoever refused, its line in the log is written here.
+fn note_refusal(response: &ServiceResponse<BoxBody>) {
+    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let Some(problem) = problem else { return };
+    let request = response.request();
+    let of_line = request.path().starts_with("/v1/lines/");
+    let line = request.match_info().get("id").filter(|_| of_line);
+    let asked = format!("{} {}", request.method(), request.path());
+    problem.log(request.extensions().get(), &remote_of(request), line, &asked);
 }
 
 fn in_their_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {

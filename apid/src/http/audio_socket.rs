@@ -8,7 +8,7 @@ use super::State;
 use super::access::Who;
 use super::problem::Problem;
 use super::socket::{
-    ANSWERS, Gone, Received, Receiver, Sender, Socket, open, refusal, remote_of, require_upgrade,
+    ANSWERS, Asker, Gone, Received, Receiver, Sender, Socket, open, remote_of, require_upgrade,
 };
 use super::{body, event_json};
 use crate::audio_format;
@@ -78,7 +78,7 @@ async fn get_line_audio(
     let tap = state.control.audio_tap(&who.0, &id, direction, &remote_of(&request))?;
     let format = query.format.unwrap_or_default();
     let encoder = Encoder::new(format, direction, 20);
-    let speech = Speech::new(&state, who.0, id.into_inner(), format, false);
+    let speech = Speech::new(&state, &request, who.0, id.into_inner(), format, false);
     serve(&request, payload, &state, tap, encoder, speech)
 }
 
@@ -96,7 +96,7 @@ async fn get_stream_audio(
     let stream = state.control.stream(&who.0, &id)?;
     let tap = state.control.stream_tap(&who.0, &id, &remote_of(&request))?;
     let encoder = Encoder::new(stream.format, stream.direction, stream.chunk_ms);
-    let speech = Speech::new(&state, who.0, stream.line, stream.format, false);
+    let speech = Speech::new(&state, &request, who.0, stream.line, stream.format, false);
     serve(&request, payload, &state, tap, encoder, speech)
 }
 
@@ -123,7 +123,7 @@ async fn get_sim_audio(
     let tap = state.control.audio_tap(&who.0, &id, TapDirection::Tx, &remote_of(&request))?;
     let format = query.format.unwrap_or_default();
     let encoder = Encoder::new(format, TapDirection::Tx, 20);
-    let speech = Speech::new(&state, who.0, id.into_inner(), format, true);
+    let speech = Speech::new(&state, &request, who.0, id.into_inner(), format, true);
     serve(&request, payload, &state, tap, encoder, speech)
 }
 
@@ -254,11 +254,13 @@ enum Ask {
 /// What a client speaks into a line.
 struct Speech {
     state: Data<State>,
-    caller: Caller,
+    asker: Asker,
     line: String,
     format: AudioFormat,
     microphone: bool,
     player: Option<Player>,
+    /// What was said last was not taken.
+    refused: bool,
     /// First half of a sample whose other half is in the next message.
     half: Option<u8>,
 }
@@ -266,13 +268,15 @@ struct Speech {
 impl Speech {
     fn new(
         state: &Data<State>,
+        request: &HttpRequest,
         caller: Caller,
         line: String,
         format: AudioFormat,
         microphone: bool,
     ) -> Self {
         let state = state.clone();
-        Self { state, caller, line, format, microphone, player: None, half: None }
+        let asker = Asker::new(request, caller, Some(line.clone()));
+        Self { state, asker, line, format, microphone, player: None, refused: false, half: None }
     }
 
     async fn hear(mut self, mut receiver: Receiver, answers: mpsc::Sender<Answer>) -> Gone {
@@ -308,7 +312,8 @@ impl Speech {
                 microphone: self.microphone,
                 max_queued_ms: self.state.settings.play_queue_ms,
             };
-            let player = self.state.control.open_player(&self.caller, &self.line, options).await?;
+            let player =
+                self.state.control.open_player(self.asker.caller(), &self.line, options).await?;
             return Ok(self.player.insert(player));
         }
         Ok(self.player.as_mut().expect("it was looked at"))
@@ -321,7 +326,12 @@ impl Speech {
             Ok(player) => player.write(&samples).map_err(Problem::from),
             Err(problem) => Err(problem),
         };
+        let before = std::mem::replace(&mut self.refused, written.is_err());
         let problem = written.err()?;
+        if !before {
+            // One line, however much is said in vain.
+            self.asker.log(&problem);
+        }
         let refused_ms = samples.len() as f64 / 8.0;
         let Queued { queued_ms, age_ms } = self.queued();
         Some(event_json::answer(
@@ -347,7 +357,7 @@ impl Speech {
     }
 
     async fn obey(&mut self, text: &str) -> String {
-        self.try_to_obey(text).await.unwrap_or_else(|problem| refusal(&problem))
+        self.try_to_obey(text).await.unwrap_or_else(|problem| self.asker.refused(&problem))
     }
 
     async fn try_to_obey(&mut self, text: &str) -> Result<String, Problem> {

@@ -5,7 +5,7 @@ use super::access::Who;
 use super::audio_socket::Encoder;
 use super::problem::Problem;
 use super::socket::{
-    ANSWERS, Gone, Received, Receiver, Sender, Socket, open, refusal, remote_of, require_upgrade,
+    ANSWERS, Asker, Gone, Received, Receiver, Sender, Socket, open, require_upgrade,
 };
 use super::{body, event_json};
 use crate::auth::Caller;
@@ -77,13 +77,13 @@ fn serve(
 ) -> Result<HttpResponse, Problem> {
     require_upgrade(request)?;
     let filter = Filter { lines: list(query.lines), types: list(query.types) };
-    let remote = remote_of(request);
-    let listener = state.control.listen(&caller, filter, query.since, &remote)?;
+    let asker = Asker::new(request, caller, None);
+    let listener = state.control.listen(asker.caller(), filter, query.since, asker.remote())?;
     let (response, socket) = open(request, payload, state)?;
     let Socket { sender, receiver, stopping, pings, permit } = socket;
     let (asks, asked) = mpsc::channel(ANSWERS);
-    let mut writer =
-        Writer { sender, listener, subscription: None, state: state.clone(), caller, remote };
+    let state = state.clone();
+    let mut writer = Writer { sender, listener, subscription: None, state, asker };
     rt::spawn(async move {
         let _permit = permit;
         let gone = tokio::select! {
@@ -147,8 +147,7 @@ struct Writer {
     listener: Listener,
     subscription: Option<Subscription>,
     state: Data<State>,
-    caller: Caller,
-    remote: String,
+    asker: Asker,
 }
 
 impl Writer {
@@ -205,9 +204,11 @@ impl Writer {
             Asked::Pong(octets) => return self.sender.pong(&octets).await,
             Asked::Octets => {
                 let hint = "audio is taken at /v1/lines/{id}/audio and /v1/streams/{id}";
-                refusal(&Problem::invalid("message", hint))
+                self.asker.refused(&Problem::invalid("message", hint))
             }
-            Asked::Text(text) => self.obey(&text).unwrap_or_else(|problem| refusal(&problem)),
+            Asked::Text(text) => {
+                self.obey(&text).unwrap_or_else(|problem| self.asker.refused(&problem))
+            }
         };
         self.sender.text(text).await
     }
@@ -215,8 +216,9 @@ impl Writer {
     fn obey(&mut self, text: &str) -> Result<String, Problem> {
         match body::parse(text.as_bytes())? {
             Ask::Subscribe { subscribe } => {
-                let stream = self.state.control.stream(&self.caller, &subscribe)?;
-                let tap = self.state.control.stream_tap(&self.caller, &subscribe, &self.remote)?;
+                let (control, asker) = (&self.state.control, &self.asker);
+                let stream = control.stream(asker.caller(), &subscribe)?;
+                let tap = control.stream_tap(asker.caller(), &subscribe, asker.remote())?;
                 let encoder = Encoder::new(stream.format, stream.direction, stream.chunk_ms);
                 self.subscription = Some(Subscription { stream_id: subscribe, tap, encoder });
                 Ok(event_json::answer("subscribed", &json!(stream)))

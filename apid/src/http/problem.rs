@@ -1,7 +1,9 @@
 //! How a refusal looks: `application/problem+json` (RFC 9457) with a stable `type`, and
 //! `{"detail": …}` on the compatibility routes.
 
+use crate::auth::Caller;
 use crate::control::Refused;
+use crate::log::Refusal;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
@@ -211,6 +213,29 @@ impl Problem {
         self.head(status).json(DetailBody { detail })
     }
 
+    /// The refusal's line in the log. Says nothing of what the client wrote: a body may hold digits.
+    pub(super) fn log(&self, caller: Option<&Caller>, from: &str, line: Option<&str>, asked: &str) {
+        Refusal {
+            surface: "http",
+            caller: caller.map(|caller| caller.name.as_str()),
+            from: &from,
+            line,
+            asked: &asked,
+            reason: &self.for_log(),
+        }
+        .write();
+    }
+
+    fn for_log(&self) -> String {
+        let (name, ..) = self.kind.row();
+        let field = self.members.iter().find(|(name, _)| *name == "field");
+        match (self.kind, field.and_then(|(_, field)| field.as_str())) {
+            (Kind::Invalid, Some(field)) => format!("{name} ({field})"),
+            (Kind::Invalid | Kind::MalformedBody, _) => name.to_owned(),
+            _ => format!("{name} ({})", self.detail),
+        }
+    }
+
     fn head(&self, status: StatusCode) -> actix_web::HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
         for (name, value) in &self.headers {
@@ -295,6 +320,17 @@ mod tests {
         let response = problem.error_response();
         assert_eq!(response.status(), 409);
         assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+    }
+
+    #[test]
+    fn what_a_client_wrote_does_not_reach_the_log() {
+        let reason = "`12*A` is not possible".to_owned();
+        let invalid = Problem::from(Refused::Invalid { field: "digits", reason });
+        assert_eq!(invalid.for_log(), "invalid (digits)");
+        let malformed = Problem::new(Kind::MalformedBody, "expected a string, found 1234");
+        assert_eq!(malformed.for_log(), "malformed-body");
+        let away = Problem::from(Refused::EngineAway);
+        assert_eq!(away.for_log(), "engine-away (the engine is away)");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use super::State;
 use super::event_json;
 use super::problem::{Kind, Problem};
+use crate::auth::Caller;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -216,7 +217,38 @@ pub(super) fn remote_of(request: &HttpRequest) -> String {
     request.peer_addr().map_or_else(String::new, |peer| peer.to_string())
 }
 
-/// A refusal as text on a WebSocket.
-pub(super) fn refusal(problem: &Problem) -> String {
-    event_json::answer("refused", &serde_json::json!({ "problem": problem.to_json() }))
+/// Who is on a WebSocket, for the log.
+pub(super) struct Asker {
+    caller: Caller,
+    remote: String,
+    path: String,
+    line: Option<String>,
+}
+
+impl Asker {
+    /// `line` is what it is about, where it is about one.
+    pub(super) fn new(request: &HttpRequest, caller: Caller, line: Option<String>) -> Self {
+        Self { caller, remote: remote_of(request), path: request.path().to_owned(), line }
+    }
+
+    /// Who asks.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Where the client is.
+    pub(super) fn remote(&self) -> &str {
+        &self.remote
+    }
+
+    /// A refusal as text on the WebSocket; it is logged.
+    pub(super) fn refused(&self, problem: &Problem) -> String {
+        self.log(problem);
+        event_json::answer("refused", &serde_json::json!({ "problem": problem.to_json() }))
+    }
+
+    /// A refusal in the log.
+    pub(super) fn log(&self, problem: &Problem) {
+        problem.log(Some(&self.caller), &self.remote, self.line.as_deref(), &self.path);
+    }
 }

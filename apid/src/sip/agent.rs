@@ -17,7 +17,9 @@ use super::registrar::{Change, Registrar};
 use super::saved::{Ringing, Saved, Waiting};
 use super::settings::{Account, SipSettings};
 use crate::control::{Cause, RegistrationChange};
+use crate::log::Refusal;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::net::SocketAddr;
 use tracing::{debug, info};
 
@@ -196,7 +198,7 @@ impl Agent {
         let Some(account) = self.authenticate(tx, request, source, now_ms, out) else { return };
         let tag = self.token();
         if user_of(request, "To").as_deref() != Some(&account) {
-            info!(line = account, %source, "registration refused: for another account");
+            refused(Some(&account), source, "REGISTER", &"for another account");
             return out
                 .push(Action::RespondOnce { tx, response: request.response(403, Some(&tag)) });
         }
@@ -207,7 +209,7 @@ impl Agent {
         response.headers.push("Server", PRODUCT);
         out.respond(tx, response);
         if status != 200 {
-            info!(line = account, %source, status, "registration refused");
+            refused(Some(&account), source, "REGISTER", &status);
             return;
         }
         out.push(Action::SaveBindings);
@@ -344,6 +346,19 @@ const fn transport_param(peer: Peer) -> &'static str {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
     }
+}
+
+/// The log's line for a refusal. `account` is whose request it has proved to be.
+pub(super) fn refused(account: Option<&str>, source: Peer, method: &str, reason: &dyn Display) {
+    Refusal {
+        surface: "sip",
+        caller: account,
+        from: &source,
+        line: account,
+        asked: &method,
+        reason,
+    }
+    .write();
 }
 
 /// User part of the URI in a From or To header.

@@ -1,13 +1,12 @@
 //! Who sends a request: by its address, by digest, by the dialog that it belongs to.
 
 use super::action::{Action, Actions, Notice};
-use super::agent::{Agent, user_of};
+use super::agent::{Agent, refused, user_of};
 use super::call::{Call, TxId};
 use super::digest::{Algorithm, Credentials, Verdict};
 use super::message::{Peer, Request, Transport};
 use super::settings::Account;
 use crate::control::RegistrationChange;
-use tracing::info;
 
 /// What a wrong password costs at the gate; a plain unproven request costs 1.
 const WRONG_PASSWORD_COST: u32 = 5;
@@ -51,7 +50,8 @@ impl Agent {
                         out.push(over_share(tx, request, source));
                         return None;
                     }
-                    info!(user = claimed, %source, method = request.method, "wrong credentials");
+                    let reason = format!("wrong credentials for {claimed:?}");
+                    refused(None, source, &request.method, &reason);
                     if registers(&claimed) && request.method == "REGISTER" {
                         let reason = "wrong credentials".to_owned();
                         let change = RegistrationChange::Refused { reason, from: source.address };

@@ -2,7 +2,7 @@
 
 use super::action::{Action, Actions, Notice};
 use super::address::Uri;
-use super::agent::{ALLOW, Agent, PRODUCT, SUPPORTED, user_of};
+use super::agent::{ALLOW, Agent, PRODUCT, SUPPORTED, refused, user_of};
 use super::call::{Call, Established, Incoming, Open, SavedRemote, TxId, remote_media};
 use super::caller::caller_of;
 use super::dialog::Dialog;
@@ -13,7 +13,7 @@ use super::session_timer::{MIN_SE_S, SessionTimer, TooShort};
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;
 use tipring_shm_proto::command::Law;
-use tracing::{debug, info};
+use tracing::debug;
 
 /// Longest number taken; no telephone has a longer one (ITU-T E.164 allows 15 digits).
 const MAX_NUMBER: usize = 64;
@@ -42,7 +42,7 @@ impl Agent {
         let tag = self.token();
         match self.admit_invite(&line, tx, request, source, &tag, now_ms) {
             Err(response) => {
-                info!(line, %source, status = response.status, "call refused");
+                refused(Some(&line), source, "INVITE", &response.status);
                 let busy = response.status == 486;
                 out.respond(tx, response.with("Server", PRODUCT));
                 if busy {
@@ -165,7 +165,7 @@ impl Agent {
             None => {}
             Some(Call::Incoming(call)) => {
                 let status = cause.sip_status();
-                info!(line, status, cause = cause.text(), "call from phone refused");
+                refused(Some(line), call.dialog.source(), "INVITE", &cause.text());
                 let response = call.invite.response(status, Some(call.dialog.local_tag()));
                 let response = response.with("Reason", reason(cause)).with("Server", PRODUCT);
                 out.respond(call.tx, response);

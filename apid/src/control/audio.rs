@@ -5,7 +5,7 @@ use super::{Control, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::engine_link::{Tap, TapItem, TapMeter, wall};
 use crate::view::{ClientDiagnostics, TapDirection, Timestamp};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 /// Taps at once.
 const TAPS: usize = 1024;
@@ -33,23 +33,61 @@ pub enum Tapped {
     Frame(Box<TapFrame>),
     /// So many frames are lost: the client was too slow.
     Lost(u64),
-    /// There will be no more: the engine or the line is gone, or the stream was stopped.
-    Gone,
+    /// There will be no more.
+    Gone(TapEnd),
 }
+
+/// Why there is no more audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapEnd {
+    /// The stream was stopped by a client.
+    Stopped,
+    /// The engine is away.
+    EngineAway,
+    /// The device of the line is lost.
+    DeviceLost,
+}
+
+impl TapEnd {
+    /// The code of an `error` that tells it; `None` for what was asked for.
+    pub const fn error_code(self) -> Option<&'static str> {
+        match self {
+            Self::Stopped => None,
+            Self::EngineAway => Some("engine_away"),
+            Self::DeviceLost => Some("device_lost"),
+        }
+    }
+
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Stopped => "the stream was stopped",
+            Self::EngineAway => "the engine is away",
+            Self::DeviceLost => "the device of the line is lost",
+        }
+    }
+}
+
+/// Ends taps, saying why; nothing is said while they run.
+pub(super) type Stop = watch::Sender<Option<TapEnd>>;
 
 /// Somebody listens to a line. Dropping it ends that.
 #[derive(Debug)]
 pub struct AudioTap {
     tap: Tap,
-    stopped: CancellationToken,
+    stop: Stop,
 }
 
 impl AudioTap {
     /// The next 20 ms; waits for them. May be cancelled without loss.
     pub async fn next(&mut self) -> Tapped {
+        let mut stopped = self.stop.subscribe();
         let item = tokio::select! {
             biased;
-            () = self.stopped.cancelled() => return Tapped::Gone,
+            // The sender is ours too, so it is not gone.
+            Ok(end) = stopped.wait_for(Option::is_some) => {
+                return Tapped::Gone(end.unwrap_or(TapEnd::Stopped));
+            }
             item = self.tap.next() => item,
         };
         match item {
@@ -57,7 +95,7 @@ impl AudioTap {
                 Tapped::Frame(Box::new(TapFrame { rx, tx, at: wall(at), seq }))
             }
             TapItem::Lost(frames) => Tapped::Lost(frames),
-            TapItem::Gone => Tapped::Gone,
+            TapItem::Gone => Tapped::Gone(TapEnd::EngineAway),
         }
     }
 }
@@ -70,10 +108,12 @@ pub(super) struct TapRecord {
     line: String,
     since: Timestamp,
     meter: TapMeter,
+    stop: Stop,
 }
 
 impl Control {
-    /// Listens to a line, from now on, whatever its state. Needs `audio`. `remote` names the
+    /// Listens to a line, from now on, whatever its state, until its device or the engine is lost.
+    /// Needs `audio`. `remote` names the
     /// client in diagnostics.
     ///
     /// # Errors
@@ -85,7 +125,7 @@ impl Control {
         direction: TapDirection,
         remote: &str,
     ) -> Result<AudioTap, Refused> {
-        self.tap_until(caller, line, direction, remote, CancellationToken::new())
+        self.tap_until(caller, line, direction, remote, Stop::new(None))
     }
 
     pub(super) fn tap_until(
@@ -94,7 +134,7 @@ impl Control {
         line: &str,
         direction: TapDirection,
         remote: &str,
-        stopped: CancellationToken,
+        stop: Stop,
     ) -> Result<AudioTap, Refused> {
         need(caller, Scope::Audio)?;
         let entry = self.entry(caller, line)?;
@@ -116,8 +156,16 @@ impl Control {
             line: line.to_owned(),
             since: Timestamp::now(),
             meter: tap.meter(),
+            stop: stop.clone(),
         });
-        Ok(AudioTap { tap, stopped })
+        Ok(AudioTap { tap, stop })
+    }
+
+    /// The device of a line is lost, and with it all who listen to it.
+    pub(super) fn lose_taps(&self, line: &str) {
+        for tap in lock(&self.0.taps).iter().filter(|tap| tap.line == line) {
+            tap.stop.send_replace(Some(TapEnd::DeviceLost));
+        }
     }
 
     /// Everybody who listens to audio.

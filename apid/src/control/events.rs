@@ -1,6 +1,6 @@
 //! What the engine tells: first to whoever listens, then to calls.
 
-use super::{Control, lock};
+use super::{Control, TapEnd, lock};
 use crate::call::{Input, LineNow};
 use crate::engine_link::LinkNote;
 use crate::hub::{DigitSource, HardwareState, MediaFault, NoticeBody, PlaybackEnd, RingStopCause};
@@ -126,7 +126,7 @@ impl Control {
         self.0.lines.write().unwrap_or_else(std::sync::PoisonError::into_inner).detach();
         lock(&self.0.media).clear();
         self.lose_playbacks();
-        self.lose_streams();
+        self.lose_streams(None, TapEnd::EngineAway);
         self.feed(Input::EngineGone);
         self.hardware(None, HardwareState::EngineAway, None);
         self.report_error(None, "engine_away", &format!("{reason}; every call has ended"));
@@ -247,6 +247,8 @@ impl Control {
             LineEvent::DeviceLost => {
                 self.hardware(Some(line), HardwareState::Lost, None);
                 self.report_error(Some(line), "device_lost", "the device of this line is lost");
+                self.lose_streams(Some(line), TapEnd::DeviceLost);
+                self.lose_taps(line);
             }
             LineEvent::DeviceBack => self.hardware(Some(line), HardwareState::Back, None),
             LineEvent::Media { fault } => {

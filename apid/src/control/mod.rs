@@ -25,7 +25,7 @@ mod tones;
 mod without_engine;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
-pub use audio::{AudioTap, Samples, TapFrame, Tapped};
+pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use line_directory::{LineDirectory, LineEntry};
 pub use playback::{PlayOptions, PlaySource};
 pub use player::{Player, PlayerNote, PlayerOptions, Queued};

@@ -2,13 +2,13 @@
 #![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::need;
+use super::audio::{Stop, TapEnd};
 use super::lines::invalid;
 use super::{AudioTap, Control, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::hub::NoticeBody;
 use crate::view::{Stream, StreamRequest, Timestamp};
 use std::time::SystemTime;
-use tokio_util::sync::CancellationToken;
 
 /// Streams at once.
 const STREAMS: usize = 256;
@@ -17,7 +17,7 @@ const STREAMS: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     last: u64,
-    running: Vec<(Stream, CancellationToken)>,
+    running: Vec<(Stream, Stop)>,
 }
 
 impl Control {
@@ -66,7 +66,7 @@ impl Control {
                 rtp: None,
                 started_at: Timestamp::now(),
             };
-            streams.running.push((stream.clone(), CancellationToken::new()));
+            streams.running.push((stream.clone(), Stop::new(None)));
             stream
         };
         let stream_id = stream.stream_id.clone();
@@ -84,26 +84,30 @@ impl Control {
         stream_id: Option<&str>,
     ) -> Result<Stream, Refused> {
         need(caller, Scope::Audio)?;
-        let (stream, stopped) = {
+        let (stream, stop) = {
             let mut streams = lock(&self.0.streams);
             let index = streams.running.iter().rposition(|(stream, _)| {
                 caller.sees(&stream.line) && stream_id.is_none_or(|id| stream.stream_id == id)
             });
             streams.running.remove(index.ok_or(Refused::NoSuchStream)?)
         };
-        stopped.cancel();
+        stop.send_replace(Some(TapEnd::Stopped));
         let stream_id = stream.stream_id.clone();
         self.0.hub.publish(Some(&stream.line), None, NoticeBody::AudioStop { stream_id });
         Ok(stream)
     }
 
-    /// The engine is gone, and with it every stream.
-    pub(super) fn lose_streams(&self) {
-        let lost = std::mem::take(&mut lock(&self.0.streams).running);
-        for (stream, stopped) in lost {
-            stopped.cancel();
+    /// Their audio is gone: ends the streams of a line, or all of them.
+    pub(super) fn lose_streams(&self, line: Option<&str>, why: TapEnd) {
+        let lost: Vec<(Stream, Stop)> = {
+            let mut streams = lock(&self.0.streams);
+            let of_it = |(stream, _): &mut (Stream, _)| line.is_none_or(|line| stream.line == line);
+            streams.running.extract_if(.., of_it).collect()
+        };
+        for (stream, stop) in lost {
+            stop.send_replace(Some(why));
             let (line, stream_id) = (Some(stream.line.as_str()), stream.stream_id.clone());
-            let message = format!("stream {stream_id} stopped: the engine is away");
+            let message = format!("stream {stream_id} stopped: {}", why.text());
             self.report_error(line, "stream_stopped", &message);
             self.0.hub.publish(line, None, NoticeBody::AudioStop { stream_id });
         }
@@ -117,11 +121,7 @@ impl Control {
         self.find_stream(caller, stream_id).map(|(stream, _)| stream)
     }
 
-    fn find_stream(
-        &self,
-        caller: &Caller,
-        stream_id: &str,
-    ) -> Result<(Stream, CancellationToken), Refused> {
+    fn find_stream(&self, caller: &Caller, stream_id: &str) -> Result<(Stream, Stop), Refused> {
         need(caller, Scope::Audio)?;
         let streams = lock(&self.0.streams);
         let mut running = streams.running.iter();
@@ -140,7 +140,7 @@ impl Control {
         Ok(running.map(|(stream, _)| stream.clone()).collect())
     }
 
-    /// Takes up a stream's audio; any number may. It is `Gone` when the stream is stopped. Needs
+    /// Takes up a stream's audio; any number may. It is `Gone` when the stream ends. Needs
     /// `audio`.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Control {
         stream_id: &str,
         remote: &str,
     ) -> Result<AudioTap, Refused> {
-        let (stream, stopped) = self.find_stream(caller, stream_id)?;
-        self.tap_until(caller, &stream.line, stream.direction, remote, stopped)
+        let (stream, stop) = self.find_stream(caller, stream_id)?;
+        self.tap_until(caller, &stream.line, stream.direction, remote, stop)
     }
 }

@@ -8,13 +8,13 @@ use super::State;
 use super::access::Who;
 use super::problem::Problem;
 use super::socket::{
-    ANSWERS, Asker, Gone, Received, Receiver, Sender, Socket, open, remote_of, require_upgrade,
+    ANSWERS, Client, Gone, Received, Receiver, Sender, Socket, open, remote_of, require_upgrade,
 };
 use super::{body, event_json};
 use crate::audio_format;
 use crate::auth::Caller;
 use crate::control::{
-    AudioTap, Player, PlayerNote, PlayerOptions, Queued, Refused, TapFrame, Tapped,
+    AudioTap, Player, PlayerNote, PlayerOptions, Queued, Refused, TapEnd, TapFrame, Tapped,
 };
 use crate::view::{AudioFormat, TapDirection};
 use actix_web::web::{Bytes, Data, Path, Payload, Query};
@@ -168,7 +168,7 @@ async fn write(
             tapped = tap.next() => match tapped {
                 Tapped::Frame(frame) => send_frame(sender, encoder, &frame).await,
                 Tapped::Lost(frames) => sender.text(lost(frames)).await,
-                Tapped::Gone => Err(Gone::NoMore),
+                Tapped::Gone(end) => Err(tell_end(sender, end).await),
             },
             answer = answers.recv() => match answer {
                 Some(Answer::Text(text)) => sender.text(text).await,
@@ -181,6 +181,18 @@ async fn write(
             return gone;
         }
     }
+}
+
+/// Tells why there is no more.
+async fn tell_end(sender: &mut Sender, end: TapEnd) -> Gone {
+    let told = match end.error_code() {
+        Some(code) => {
+            let why = json!({ "code": code, "message": end.text() });
+            sender.text(event_json::answer("error", &why)).await
+        }
+        None => Ok(()),
+    };
+    told.err().unwrap_or(Gone::NoMore(end))
 }
 
 async fn send_frame(
@@ -254,7 +266,7 @@ enum Ask {
 /// What a client speaks into a line.
 struct Speech {
     state: Data<State>,
-    asker: Asker,
+    client: Client,
     line: String,
     format: AudioFormat,
     microphone: bool,
@@ -275,8 +287,8 @@ impl Speech {
         microphone: bool,
     ) -> Self {
         let state = state.clone();
-        let asker = Asker::new(request, caller, Some(line.clone()));
-        Self { state, asker, line, format, microphone, player: None, refused: false, half: None }
+        let client = Client::new(request, caller, Some(line.clone()));
+        Self { state, client, line, format, microphone, player: None, refused: false, half: None }
     }
 
     async fn hear(mut self, mut receiver: Receiver, answers: mpsc::Sender<Answer>) -> Gone {
@@ -313,7 +325,7 @@ impl Speech {
                 max_queued_ms: self.state.settings.play_queue_ms,
             };
             let player =
-                self.state.control.open_player(self.asker.caller(), &self.line, options).await?;
+                self.state.control.open_player(self.client.caller(), &self.line, options).await?;
             return Ok(self.player.insert(player));
         }
         Ok(self.player.as_mut().expect("it was looked at"))
@@ -330,7 +342,7 @@ impl Speech {
         let problem = written.err()?;
         if !before {
             // One line, however much is said in vain.
-            self.asker.log(&problem);
+            self.client.log(&problem);
         }
         let refused_ms = samples.len() as f64 / 8.0;
         let Queued { queued_ms, age_ms } = self.queued();
@@ -357,7 +369,7 @@ impl Speech {
     }
 
     async fn obey(&mut self, text: &str) -> String {
-        self.try_to_obey(text).await.unwrap_or_else(|problem| self.asker.refused(&problem))
+        self.try_to_obey(text).await.unwrap_or_else(|problem| self.client.refused(&problem))
     }
 
     async fn try_to_obey(&mut self, text: &str) -> Result<String, Problem> {

@@ -5,7 +5,7 @@ use super::access::Who;
 use super::audio_socket::Encoder;
 use super::problem::Problem;
 use super::socket::{
-    ANSWERS, Asker, Gone, Received, Receiver, Sender, Socket, open, require_upgrade,
+    ANSWERS, Client, Gone, Received, Receiver, Sender, Socket, open, require_upgrade,
 };
 use super::{body, event_json};
 use crate::auth::Caller;
@@ -77,13 +77,13 @@ fn serve(
 ) -> Result<HttpResponse, Problem> {
     require_upgrade(request)?;
     let filter = Filter { lines: list(query.lines), types: list(query.types) };
-    let asker = Asker::new(request, caller, None);
-    let listener = state.control.listen(asker.caller(), filter, query.since, asker.remote())?;
+    let client = Client::new(request, caller, None);
+    let listener = state.control.listen(client.caller(), filter, query.since, client.remote())?;
     let (response, socket) = open(request, payload, state)?;
     let Socket { sender, receiver, stopping, pings, permit } = socket;
     let (asks, asked) = mpsc::channel(ANSWERS);
     let state = state.clone();
-    let mut writer = Writer { sender, listener, subscription: None, state, asker };
+    let mut writer = Writer { sender, listener, subscription: None, state, client };
     rt::spawn(async move {
         let _permit = permit;
         let gone = tokio::select! {
@@ -147,7 +147,7 @@ struct Writer {
     listener: Listener,
     subscription: Option<Subscription>,
     state: Data<State>,
-    asker: Asker,
+    client: Client,
 }
 
 impl Writer {
@@ -191,8 +191,10 @@ impl Writer {
                 Ok(())
             }
             Tapped::Lost(frames) => self.sender.text(super::audio_socket::lost(frames)).await,
-            Tapped::Gone => {
-                let ended = json!({ "stream_id": subscription.stream_id });
+            Tapped::Gone(end) => {
+                let stream_id = &subscription.stream_id;
+                let code = end.error_code();
+                let ended = json!({ "stream_id": stream_id, "code": code, "message": end.text() });
                 self.subscription = None;
                 self.sender.text(event_json::answer("unsubscribed", &ended)).await
             }
@@ -204,10 +206,10 @@ impl Writer {
             Asked::Pong(octets) => return self.sender.pong(&octets).await,
             Asked::Octets => {
                 let hint = "audio is taken at /v1/lines/{id}/audio and /v1/streams/{id}";
-                self.asker.refused(&Problem::invalid("message", hint))
+                self.client.refused(&Problem::invalid("message", hint))
             }
             Asked::Text(text) => {
-                self.obey(&text).unwrap_or_else(|problem| self.asker.refused(&problem))
+                self.obey(&text).unwrap_or_else(|problem| self.client.refused(&problem))
             }
         };
         self.sender.text(text).await
@@ -216,9 +218,9 @@ impl Writer {
     fn obey(&mut self, text: &str) -> Result<String, Problem> {
         match body::parse(text.as_bytes())? {
             Ask::Subscribe { subscribe } => {
-                let (control, asker) = (&self.state.control, &self.asker);
-                let stream = control.stream(asker.caller(), &subscribe)?;
-                let tap = control.stream_tap(asker.caller(), &subscribe, asker.remote())?;
+                let (control, client) = (&self.state.control, &self.client);
+                let stream = control.stream(client.caller(), &subscribe)?;
+                let tap = control.stream_tap(client.caller(), &subscribe, client.remote())?;
                 let encoder = Encoder::new(stream.format, stream.direction, stream.chunk_ms);
                 self.subscription = Some(Subscription { stream_id: subscribe, tap, encoder });
                 Ok(event_json::answer("subscribed", &json!(stream)))

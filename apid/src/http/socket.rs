@@ -9,6 +9,7 @@ use super::State;
 use super::event_json;
 use super::problem::{Kind, Problem};
 use crate::auth::Caller;
+use crate::control::TapEnd;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -51,8 +52,8 @@ pub(super) enum Gone {
     Broken,
     /// The client took nothing for too long.
     TookNothing,
-    /// There is no more to send.
-    NoMore,
+    /// There is no more audio.
+    NoMore(TapEnd),
     /// The server stops.
     Stopping,
 }
@@ -65,7 +66,7 @@ impl Gone {
             Self::TooLong => (CloseCode::Size, "the message is too long"),
             Self::Broken => (CloseCode::Protocol, "that was no WebSocket protocol"),
             Self::TookNothing => (CloseCode::Policy, "you took nothing for too long"),
-            Self::NoMore => (CloseCode::Away, "there is no more"),
+            Self::NoMore(end) => (CloseCode::Away, end.text()),
             Self::Stopping => (CloseCode::Away, "the server stops"),
         }
     }
@@ -218,14 +219,14 @@ pub(super) fn remote_of(request: &HttpRequest) -> String {
 }
 
 /// Who is on a WebSocket, for the log.
-pub(super) struct Asker {
+pub(super) struct Client {
     caller: Caller,
     remote: String,
     path: String,
     line: Option<String>,
 }
 
-impl Asker {
+impl Client {
     /// `line` is what it is about, where it is about one.
     pub(super) fn new(request: &HttpRequest, caller: Caller, line: Option<String>) -> Self {
         Self { caller, remote: remote_of(request), path: request.path().to_owned(), line }

@@ -154,12 +154,11 @@ impl Line {
             Signal::OffHook => self.kernel_judged(true, now, actions),
             Signal::OnHook => self.kernel_judged(false, now, actions),
             Signal::Flash => self.flashed(0, actions),
-            Signal::PulseBegin => self.digit_began(actions),
             Signal::PulseDigit(digit) => {
                 self.digit_began(actions);
                 self.dialled(digit, 0, now, actions);
             }
-            Signal::DigitBegin { .. } => self.digit_began(actions),
+            Signal::PulseBegin | Signal::DigitBegin { .. } => self.digit_began(actions),
             Signal::Digit { digit, duration_ms, level, source } => {
                 let event = LineEvent::Digit { digit, duration_ms, level, source };
                 self.digit_ended(digit, event, now, actions);

@@ -52,6 +52,14 @@ fn main() {
     measure("listening: level, digits, voice", |n| {
         black_box(listener.listen(&mut black_box(*frame(n)), &SILENCE, 0));
     });
+    let mut listener = Listener::new();
+    listener.set_echo_control(true);
+    measure("listening and echo control, nothing played", |n| {
+        black_box(listener.listen(&mut black_box(*frame(n)), &SILENCE, 0));
+    });
+    measure("listening and echo control, always learning", |n| {
+        black_box(listener.listen(&mut black_box(*frame(n)), frame(n + 17), 0));
+    });
     let mut digits = DtmfDetector::new();
     measure("of it digits", |n| {
         black_box(digits.hear(black_box(frame(n))));

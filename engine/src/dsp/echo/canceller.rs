@@ -35,9 +35,9 @@ const HISTORY: usize = MAX_DELAY + TAPS - 1 + FRAME_SAMPLES;
 const LANES: usize = 16;
 
 /// Of the pre-emphasis 1 − p·z⁻¹.
-const EMPHASIS: f32 = 0.9;
+const EMPHASIS: f32 = 0.6;
 /// Share of the best step of a block that is taken: less forgets noise sooner, more learns faster.
-const STEP: f32 = 0.4;
+const STEP: f32 = 0.6;
 /// Mean square of the whitened reference, below which there is nothing to learn from: about
 /// −48 dBm0 of speech.
 const QUIET: f32 = 200.0;
@@ -46,8 +46,11 @@ const REGULARISATION: f32 = QUIET * TAPS as f32;
 /// Smoothing of the energies that are compared, a block.
 const SMOOTHING: f32 = 0.15;
 /// The background is better, when its error is this share of the foreground's, for so many blocks.
-const BETTER: f32 = 0.75;
+const BETTER: f32 = 0.85;
 const BETTER_BLOCKS: u8 = 8;
+/// And only if it takes away more than this leaves of all that is heard: who adapts to somebody's
+/// keys or voice does not come near it.
+const WORTH: f32 = 0.5;
 /// It is spoilt, when its error is this many times the foreground's, for so many blocks.
 const WORSE: f32 = 2.0;
 const WORSE_BLOCKS: u8 = 10;
@@ -66,7 +69,8 @@ pub struct EchoCanceller {
     /// Last samples before the pre-emphasis: heard, and heard without the foreground's echo.
     last_heard: f32,
     last_left: f32,
-    /// Smoothed energies of both errors.
+    /// Smoothed energies of what is heard, and of both errors.
+    heard: f32,
     foreground_error: f32,
     background_error: f32,
     better: u8,
@@ -100,6 +104,7 @@ impl EchoCanceller {
             knows: false,
             last_heard: 0.0,
             last_left: 0.0,
+            heard: 0.0,
             foreground_error: 0.0,
             background_error: 0.0,
             better: 0,
@@ -189,6 +194,7 @@ impl EchoCanceller {
         for (error, heard) in error.iter_mut().zip(heard) {
             *error = heard - *error;
         }
+        self.heard += SMOOTHING * (energy(heard) - self.heard);
         self.foreground_error += SMOOTHING * (foreground_error - self.foreground_error);
         self.background_error += SMOOTHING * (energy(&error) - self.background_error);
 
@@ -209,7 +215,8 @@ impl EchoCanceller {
 
     fn choose(&mut self) {
         let (foreground, background) = (self.foreground_error, self.background_error);
-        self.better = if background < BETTER * foreground { self.better + 1 } else { 0 };
+        let better = background < BETTER * foreground && background < WORTH * self.heard;
+        self.better = if better { self.better + 1 } else { 0 };
         self.worse = if background > WORSE * foreground { self.worse + 1 } else { 0 };
         if self.better >= BETTER_BLOCKS {
             self.foreground = self.background;

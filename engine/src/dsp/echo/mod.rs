@@ -22,7 +22,7 @@ use tipring_shm_proto::units::SAMPLE_RATE_HZ;
 const OWN_DIGIT_WINDOW: usize = 200;
 const OWN_DIGIT_WINDOWS: usize = 3;
 /// Share of the energy that both tones have in it, and the least mean square of either: −45 dBm0.
-const OWN_DIGIT_SHARE: f32 = 0.4;
+const OWN_DIGIT_SHARE: f32 = 0.8;
 const OWN_DIGIT_WEAKEST: f32 = 8_200.0;
 
 /// The echo control of one line.

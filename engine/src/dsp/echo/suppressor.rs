@@ -13,12 +13,12 @@ use crate::frame::Linear;
 
 /// Share of the echo that is thought to stay behind at first, and at least and most, in power.
 const AT_FIRST: f32 = 0.1;
-const AT_LEAST: f32 = 0.0005;
+const AT_LEAST: f32 = 0.006;
 const AT_MOST: f32 = 0.25;
 /// Its rise in 10 ms.
 const RISE: f32 = 1.06;
 /// Its fall in 10 ms, towards a smaller one.
-const FALL: f32 = 0.3;
+const FALL: f32 = 0.05;
 /// Somebody is this much louder than what would be left of the echo, and than the noise, in power.
 const SOMEBODY: f32 = 4.0;
 /// What a hybrid returns may sound on for 16 ms: pieces that remember their echo.

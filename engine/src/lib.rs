@@ -16,6 +16,7 @@ pub mod trace;
 
 pub mod assembly;
 pub mod config;
+pub mod confinement;
 pub mod journal;
 pub mod realtime;
 pub mod rtp_ports;

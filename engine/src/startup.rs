@@ -2,6 +2,7 @@
 
 use crate::assembly::{self, Assembly};
 use crate::config::Config;
+use crate::confinement;
 use crate::frame_loop::{FrameLoop, Schedule};
 use crate::journal::Journal;
 use crate::realtime;
@@ -64,6 +65,9 @@ fn run_attached(
     let Assembly { uplink, ends, frame_loops } = assembly::assemble(config)
         .map_err(|e| StartError(format!("shared memory cannot be made: {e}")))?;
     let lines = uplink.dimensions().lines;
+    if let Err(unconfined) = confinement::confine_process() {
+        journal.write(Level::Warn, unconfined.to_string());
+    }
     let threads = start_threads(config, journal, frame_loops);
     journal.write(
         Level::Info,
@@ -148,6 +152,9 @@ fn start_threads(
                         journal.write(Level::Warn, shortfall.0);
                     }
                     realtime::prefault_stack();
+                    if let Err(unconfined) = confinement::confine_frame_loop() {
+                        journal.write(Level::Warn, unconfined.to_string());
+                    }
                     drop(journal);
                     frame_loop.run(begin);
                 })

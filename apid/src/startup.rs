@@ -12,6 +12,7 @@ use crate::sip::digest;
 use crate::sip::message::Transport;
 use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::view::PortDiagnostics;
+use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
     for port in web.ports() {
         tracing::info!(service = port.service, address = port.address, "listening");
     }
+    // sd_notify(3): who waits for us may come; a manager that does not listen loses nothing.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
     let shutdown = async {
         let [terminate, interrupt] = &mut stop;
         tokio::select! {

@@ -12,6 +12,7 @@ use crate::rtp_ports::RtpPorts;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 use rtrb::{Consumer, Producer};
+use sd_notify::NotifyState;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -108,9 +109,12 @@ impl Supervisor {
         }
     }
 
-    /// Works until a signal or a stuck loop; then has every loop stop.
+    /// Works until a signal or a stuck loop; then has every loop stop. The service manager is told
+    /// that apid may attach, and as long as every frame loop ticks it is told that too
+    /// (sd_notify(3)): a loop that stands still has the engine started anew.
     pub fn run(mut self, signals: &SignalFd) -> End {
         self.uplink.set_ready();
+        tell(NotifyState::Ready);
         let mut watch = Watch::new(self.loops.len(), now());
         let end = loop {
             if self.round(signals) {
@@ -122,8 +126,12 @@ impl Supervisor {
                 if let Some(stuck) = watch.check(now, &self.uplink) {
                     break End::Stuck(stuck);
                 }
+                if watch.all_ticked() {
+                    tell(NotifyState::Watchdog);
+                }
             }
         };
+        tell(NotifyState::Stopping);
         for frame_loop in 0..self.loops.len() {
             self.order(frame_loop, Order::Stop);
         }
@@ -302,16 +310,28 @@ impl Supervisor {
     }
 }
 
+/// To the service manager, where one waits for it.
+fn tell(state: NotifyState<'_>) {
+    // A manager that does not take it acts on its own limits.
+    let _ = sd_notify::notify(&[state]);
+}
+
 /// Knows which loop has stopped ticking.
 #[derive(Debug)]
 struct Watch {
     beaten: Nanos,
+    /// Ticks of each loop and since when they are so many.
     loops: Vec<(u64, Nanos)>,
 }
 
 impl Watch {
     fn new(loops: usize, now: Nanos) -> Self {
         Self { beaten: now, loops: vec![(0, now); loops] }
+    }
+
+    /// Whether each loop had ticked anew at the last check.
+    fn all_ticked(&self) -> bool {
+        self.loops.iter().all(|&(_, at)| at == self.beaten)
     }
 
     fn check(&mut self, now: Nanos, uplink: &Uplink) -> Option<LoopId> {

@@ -13,7 +13,9 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// User ids besides root and the engine's own that may attach.
     pub attach_uids: Vec<u32>,
-    /// Simulated telephones, 0 to 64.
+    /// Simulated telephones, 0 to 64. Two without a file, to begin with; none where a file does not
+    /// ask for them.
+    #[serde(default)]
     pub simulated_lines: u16,
     /// Lines for SIP phones, 0 to 960.
     pub rtp_lines: u16,
@@ -128,7 +130,7 @@ impl Config {
                 text = std::fs::read_to_string(path)
                     .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
                 if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
-                    Self::default()
+                    Self { simulated_lines: 0, ..Self::default() }
                 } else {
                     serde_saphyr::from_str(&text)
                         .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?
@@ -264,6 +266,15 @@ mod tests {
             let error = from_text(&format!("logging:\n  {wrong}\n")).unwrap_err().0;
             assert!(error.contains(allowed) && error.contains("line 2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_does_not_ask_for_simulated_phones_has_none() {
+        for text in ["# nothing\n", "country: de\n"] {
+            let config = from_text(text).unwrap();
+            assert_eq!((config.simulated_lines, config.rtp_lines), (0, 64), "{text}");
+        }
+        assert_eq!(from_text("simulated_lines: 1\n").unwrap().simulated_lines, 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tipring-engine`: reads its configuration and starts.
 
-use std::path::PathBuf;
+use nix::unistd::User;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tipring_engine::config::{Config, ConfigError};
 use tipring_engine::startup;
@@ -8,10 +9,11 @@ use tipring_engine::startup;
 const HELP: &str = "\
 tipring-engine: the real-time half of Tipring
 
-Usage: tipring-engine [--config FILE] [--socket PATH] [--check-config]
+Usage: tipring-engine [--config FILE] [--socket PATH] [--attach-user NAME] [--check-config]
 
   --config FILE    read FILE (YAML); without it two simulated phones and 64 SIP lines
   --socket PATH    where tipring-apid attaches; wins over the file
+  --attach-user NAME  a user who may attach, besides root, the engine's own and those of the file
   --check-config   check the configuration, say so, start nothing
   --version        print the version
   --help           print this
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, ConfigError> {
     let mut file = None;
     let mut socket = None;
+    let mut attach_users = Vec::new();
     let mut check_only = false;
     while let Some(arg) = args.next() {
         let mut value = |what: &str| {
@@ -60,6 +63,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, ConfigError>
         match arg.as_str() {
             "--config" => file = Some(value("a file")?),
             "--socket" => socket = Some(value("a path")?),
+            "--attach-user" => attach_users.push(uid_of(&value("a user's name")?)?),
             "--check-config" => check_only = true,
             "--help" | "-h" => return Ok(Request::Print(HELP.into())),
             "--version" | "-V" => {
@@ -75,5 +79,12 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, ConfigError>
     if socket.is_some() {
         config.socket = socket;
     }
+    config.attach_uids.extend(attach_users);
     Ok(if check_only { Request::Check } else { Request::Run { config } })
+}
+
+fn uid_of(name: &Path) -> Result<u32, ConfigError> {
+    let known = name.to_str().and_then(|name| User::from_name(name).ok().flatten());
+    let unknown = || ConfigError(format!("--attach-user {}: no such user", name.display()));
+    known.map(|user| user.uid.as_raw()).ok_or_else(unknown)
 }

@@ -1,6 +1,9 @@
-//! The bans and pins of deny.toml, checked against Cargo.lock without cargo-deny.
+//! Licences, bans and pins of deny.toml, checked without cargo-deny.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
+use spdx::{Expression, ParseMode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use tipring_tests::system::repository;
 
 fn locked() -> BTreeMap<String, Vec<String>> {
@@ -17,10 +20,92 @@ fn locked() -> BTreeMap<String, Vec<String>> {
     packages
 }
 
+fn deny_toml() -> String {
+    std::fs::read_to_string(repository().join("deny.toml")).expect("deny.toml")
+}
+
+/// What stands in quotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('"').skip(1).step_by(2).collect()
+}
+
+/// What deny.toml has between `key = [` and the `]` that ends the line.
+fn list<'a>(deny: &'a str, key: &str) -> &'a str {
+    let (_, rest) = deny.split_once(&format!("\n{key} = [")).expect("the key is there");
+    rest.split_once("]\n").expect("the list has an end").0
+}
+
+/// `expression`, as Cargo.toml has it, can be met by `allowed` licences alone. Old manifests have
+/// `/` for `OR`.
+fn is_met(expression: &str, allowed: &[&str]) -> bool {
+    let expression = Expression::parse_mode(expression, ParseMode::LAX)
+        .unwrap_or_else(|error| panic!("{expression}: {error}"));
+    expression.evaluate(|required| allowed.contains(&required.to_string().as_str()))
+}
+
+#[test]
+fn expressions_of_licences_are_understood() {
+    let allowed = ["MIT", "Apache-2.0"];
+    for met in ["MIT", "MIT/Apache-2.0", "GPL-3.0-only OR MIT", "(MIT OR ISC) AND Apache-2.0"] {
+        assert!(is_met(met, &allowed), "{met}");
+    }
+    for not in ["GPL-3.0-only", "MIT AND ISC", "Apache-2.0 WITH LLVM-exception"] {
+        assert!(!is_met(not, &allowed), "{not}");
+    }
+}
+
+#[test]
+fn every_licence_is_allowed() {
+    let deny = deny_toml();
+    let allowed = quoted(list(&deny, "allow"));
+    assert!(allowed.contains(&"MIT") && !allowed.iter().any(|l| l.contains("GPL")), "{allowed:?}");
+    let mut unneeded: BTreeMap<&str, Vec<&str>> = list(&deny, "exceptions")
+        .lines()
+        .map(quoted)
+        .filter_map(|texts| Some((*texts.first()?, texts[1..].to_vec())))
+        .collect();
+    let exceptions = unneeded.clone();
+    let mut refused = BTreeSet::new();
+    let targets = quoted(list(&deny, "targets"));
+    assert!(targets.len() >= 2, "{targets:?}");
+    for target in targets {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", target])
+            .current_dir(repository())
+            .output()
+            .expect("cargo runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cargo metadata for {target}: {said}");
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let array = |value: &Value| value.as_array().expect("an array").clone();
+        let used: BTreeSet<String> =
+            array(&metadata["resolve"]["nodes"]).iter().map(|n| n["id"].to_string()).collect();
+        let packages = array(&metadata["packages"]);
+        let packages: Vec<_> =
+            packages.iter().filter(|p| used.contains(&p["id"].to_string())).collect();
+        assert!(packages.len() > 100, "{} packages for {target}", packages.len());
+        for package in packages {
+            let name = package["name"].as_str().expect("a name");
+            let licence = package["license"].as_str().unwrap_or("none told");
+            let met = |allowed: &[&str]| licence != "none told" && is_met(licence, allowed);
+            if met(&allowed) {
+                continue;
+            }
+            unneeded.remove(name);
+            let excepted = exceptions.get(name).cloned().unwrap_or_default();
+            if !met(&[&allowed[..], &excepted[..]].concat()) {
+                refused.insert(format!("{name}: {licence}"));
+            }
+        }
+    }
+    assert!(refused.is_empty(), "not allowed by deny.toml: {refused:#?}");
+    assert!(unneeded.is_empty(), "exceptions that nothing needs: {unneeded:?}");
+}
+
 #[test]
 fn nothing_banned_is_in_the_tree() {
-    let deny = std::fs::read_to_string(repository().join("deny.toml")).expect("deny.toml");
-    let banned: Vec<&str> = deny
+    let deny = deny_toml();
+    let banned: Vec<&str> = list(&deny, "deny")
         .lines()
         .filter_map(|l| l.trim().strip_prefix("{ crate = \""))
         .filter_map(|l| l.split('"').next())
@@ -57,7 +142,7 @@ fn pins_and_floors_hold() {
 /// bytes would then allocate.
 #[test]
 fn bincode_is_built_without_alloc() {
-    let output = std::process::Command::new(env!("CARGO"))
+    let output = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "-p", "tipring-engine", "-e", "features", "-i", "bincode"])
         .current_dir(repository())
         .output()

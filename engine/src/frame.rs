@@ -28,3 +28,17 @@ pub enum Heard {
     /// There is nothing to hear: on hook, not receiving, silence by agreement.
     Nothing,
 }
+
+/// How a device wants what it gave to be played, so that its buffer gets the depth it aims at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// As it is.
+    #[default]
+    Steady,
+    /// A little slower: too little waits.
+    Slower,
+    /// A little faster: too much waits.
+    Faster,
+    /// Faster, and not particular about it: far too much waits.
+    Hurry,
+}

@@ -338,6 +338,7 @@ fn packets_follow_the_phone_to_the_port_it_sends_from() {
     for _ in 0..3 {
         rig.say(9);
         rig.read();
+        rig.now = Nanos(rig.now.0 + FRAME_NS);
     }
     let translated = rig.rtp().1.socket.local_addr().unwrap().into();
     assert_eq!(rig.signals(), [Signal::RtpHeard { remote: translated }]);

@@ -11,17 +11,35 @@ mod queue;
 pub mod rtp;
 pub mod simulated;
 
-use crate::frame::{Companded, Heard};
+use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Drive, Driven, Signal};
 use rtp::Rtp;
 use simulated::Simulated;
 use tipring_shm_proto::units::Nanos;
 
-/// A back end. In each tick of its line: `read_frame`, `poll_signal` until `None` (8 at most),
+/// A back end. In each tick of its line: `receive`, `pace`, `read_frame` as often as that needs (once
+/// where it is steady and clocks are alike), `poll_signal` until `None` (8 at most),
 /// `drive` for what the line decided, `write_frame`; `flush_out` at the next wake of the loop.
 ///
 /// Any order of calls is survived; a call left out loses its frame and nothing else.
 pub trait Device {
+    /// A tick begins: takes what has come meanwhile. Nothing to do for a device that is read frame
+    /// by frame.
+    fn receive(&mut self, now: Nanos) {
+        let _ = now;
+    }
+
+    /// How the next frames should be played while `held` samples of the last ones wait.
+    fn pace(&mut self, held: u32) -> Pace {
+        let _ = held;
+        Pace::Steady
+    }
+
+    /// What the phone's clock is ahead of ours, ppm; `None` where it is ours, or not known yet.
+    fn drift_ppm(&self) -> Option<f64> {
+        None
+    }
+
     /// Takes 20 ms of what the phone says.
     ///
     /// `into` is written for [`Heard::Frame`] only. Never waits: what is not here is
@@ -51,6 +69,7 @@ pub trait Device {
 }
 
 /// The back ends. A match and not `dyn`, so that a reader and the compiler see every callee.
+#[expect(clippy::large_enum_variant, reason = "a line has one for life, made at the start")]
 pub enum AnyDevice {
     /// RTP, signalled by apid.
     Rtp(Rtp),
@@ -59,6 +78,27 @@ pub enum AnyDevice {
 }
 
 impl Device for AnyDevice {
+    fn receive(&mut self, now: Nanos) {
+        match self {
+            Self::Rtp(device) => device.receive(now),
+            Self::Simulated(device) => device.receive(now),
+        }
+    }
+
+    fn pace(&mut self, held: u32) -> Pace {
+        match self {
+            Self::Rtp(device) => device.pace(held),
+            Self::Simulated(device) => device.pace(held),
+        }
+    }
+
+    fn drift_ppm(&self) -> Option<f64> {
+        match self {
+            Self::Rtp(device) => device.drift_ppm(),
+            Self::Simulated(device) => device.drift_ppm(),
+        }
+    }
+
     fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
         match self {
             Self::Rtp(device) => device.read_frame(now, into),

@@ -1,7 +1,7 @@
 //! What is heard in the audio, and what is put into it.
 //!
-//! A frame of the phone meets, in this order: `concealment` (if it did not come), then
-//! [`Listener::listen`]: the canceller of `echo`, `level`, `dtmf_detector`, `voice_activity`, the
+//! A frame of the phone meets, in this order: `concealment` (if it did not come), `time_scale` and
+//! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of `echo`, `level`, `dtmf_detector`, `voice_activity`, the
 //! suppressor of `echo`; then `gain` and `limiter`. What the phone is to hear comes from
 //! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`.
 
@@ -14,8 +14,10 @@ pub mod gain;
 pub mod hybrid;
 pub mod level;
 pub mod limiter;
+pub mod resampler;
 pub mod sample;
 pub mod sine;
+pub mod time_scale;
 pub mod tone_correlator;
 pub mod tone_generator;
 pub mod tone_plan;
@@ -98,6 +100,11 @@ impl Listener {
         self.own_digit = None;
         self.digits = DtmfDetector::new();
         self.voice = VoiceActivity::new();
+    }
+
+    /// The last frame had tones in it that no time-scaling may touch.
+    pub fn hears_tones(&self) -> bool {
+        self.digits.hears_tones()
     }
 
     /// Listens to a frame of the phone, which becomes what others are to hear. `given` is what the

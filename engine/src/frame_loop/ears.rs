@@ -1,18 +1,18 @@
-//! What a line hears: frames that never came are concealed, the echo is taken out, then levels,
-//! digits and voice are found, and what others hear has its gain. What a loop without time can do
+//! What a line hears: the frames of its phone become an even stream, the echo is taken out, then
+//! levels, digits and voice are found, and what others hear has its gain. What a loop without time can do
 //! without is left out here.
 
-use crate::dsp::concealment::Concealment;
+use super::playout::{Playout, PlayoutCounts};
 use crate::dsp::gain::{AutomaticGain, Gain};
 use crate::dsp::limiter::Limiter;
 use crate::dsp::{Listened, Listener};
-use crate::frame::{Heard, Linear, SILENCE};
+use crate::frame::{Heard, Linear, Pace, SILENCE};
 use tipring_shm_proto::settings::LineSettings;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Ears {
-    concealment: Concealment,
+    playout: Playout,
     listener: Listener,
     gain: Gain,
     automatic: AutomaticGain,
@@ -24,7 +24,7 @@ pub(super) struct Ears {
 impl Ears {
     pub(super) fn new() -> Self {
         Self {
-            concealment: Concealment::new(),
+            playout: Playout::new(),
             listener: Listener::new(),
             gain: Gain::new(),
             automatic: AutomaticGain::new(),
@@ -48,8 +48,40 @@ impl Ears {
         self.listener.set_voice(!overloaded);
     }
 
-    /// Makes `rx` what others hear of what the phone said, or probably said; `None` while there is
-    /// no phone to hear. `given` and `delay` as in [`Listener::listen`].
+    /// Samples of the phone that were put and not heard yet.
+    pub(super) fn held(&self) -> u32 {
+        self.playout.held()
+    }
+
+    /// What was done to the phone's audio in this call.
+    pub(super) fn counts(&self) -> PlayoutCounts {
+        self.playout.counts()
+    }
+
+    /// Another frame of the phone has to be put before this tick's is heard.
+    pub(super) fn wants(&self, pace: Pace) -> bool {
+        self.playout.wants(pace)
+    }
+
+    /// Takes a frame of the phone; one that did not come is made up.
+    pub(super) fn put(&mut self, heard: Heard, frame: &mut Linear) {
+        self.playout.put(heard, frame);
+    }
+
+    /// Makes `rx` what the phone said in this tick, or probably said. `ppm` is what its clock is ahead
+    /// of ours.
+    pub(super) fn play(&mut self, pace: Pace, ppm: Option<f64>, rx: &mut Linear) -> Heard {
+        self.playout.play(pace, self.listener.hears_tones(), ppm, rx)
+    }
+
+    /// Another call begins.
+    pub(super) fn begin_call(&mut self) {
+        self.rest();
+        self.playout.begin_call();
+    }
+
+    /// Makes `rx` what others hear of what the phone said in this tick; silence and `None` while there
+    /// is no phone to hear. `given` and `delay` as in [`Listener::listen`].
     pub(super) fn listen(
         &mut self,
         heard: Heard,
@@ -58,14 +90,10 @@ impl Ears {
         delay: usize,
         settings: &LineSettings,
     ) -> Option<Listened> {
-        match heard {
-            Heard::Nothing => {
-                *rx = SILENCE;
-                self.rest();
-                return None;
-            }
-            Heard::Frame => self.concealment.heard(rx),
-            Heard::Missing => self.concealment.missing(rx),
+        if heard == Heard::Nothing {
+            *rx = SILENCE;
+            self.rest();
+            return None;
         }
         self.awake = true;
         let listened = self.listener.listen(rx, given, delay);
@@ -80,7 +108,7 @@ impl Ears {
     pub(super) fn rest(&mut self) {
         if std::mem::take(&mut self.awake) {
             self.listener.reset();
-            self.concealment = Concealment::new();
+            self.playout.rest();
             self.automatic = AutomaticGain::new();
         }
     }

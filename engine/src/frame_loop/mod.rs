@@ -14,6 +14,7 @@ mod ears;
 mod load;
 pub mod orders;
 mod outside;
+mod playout;
 mod sources;
 mod voices;
 pub mod slot;

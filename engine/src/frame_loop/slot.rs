@@ -6,6 +6,7 @@
 use super::ears::Ears;
 use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
+use super::playout::MOST_READS;
 use super::sources::PlayRings;
 use super::voices::{Ended, Stopped, Voices, ended, tell};
 use crate::codec::g711;
@@ -25,7 +26,7 @@ use tipring_shm_proto::command::{
 };
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
-use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::line_table::{LineRow, RtpRow};
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
@@ -177,12 +178,24 @@ impl Slot {
         }
     }
 
+    /// Takes as many frames of the phone as this tick needs.
     fn hear(&mut self, now: Nanos) -> Heard {
-        let heard = self.device.read_frame(now, &mut self.heard);
-        if heard == Heard::Frame {
-            g711::decode(&self.heard, &mut self.rx);
+        self.device.receive(now);
+        let pace = self.device.pace(self.ears.held());
+        for _ in 0..MOST_READS {
+            if !self.ears.wants(pace) {
+                break;
+            }
+            let heard = self.device.read_frame(now, &mut self.heard);
+            if heard == Heard::Frame {
+                g711::decode(&self.heard, &mut self.rx);
+            }
+            self.ears.put(heard, &mut self.rx);
+            if heard == Heard::Nothing {
+                break;
+            }
         }
-        heard
+        self.ears.play(pace, self.device.drift_ppm(), &mut self.rx)
     }
 
     /// What the phone says is repaired, measured and searched for digits and voice.
@@ -340,7 +353,15 @@ impl Slot {
     fn write_row(&mut self, now: Nanos) {
         self.line.fill_row(&mut self.row);
         self.row.rtp = match &self.device {
-            AnyDevice::Rtp(rtp) => rtp.stats(),
+            AnyDevice::Rtp(rtp) => rtp.stats().map(|row| {
+                let counts = self.ears.counts();
+                RtpRow {
+                    concealed_ms: counts.concealed / 8,
+                    stretched_ms: (counts.stretched / 8) as u32,
+                    shortened_ms: (counts.shortened / 8) as u32,
+                    ..row
+                }
+            }),
             AnyDevice::Simulated(_) => None,
         };
         self.row.playbacks = self.voices.rows();
@@ -487,7 +508,7 @@ impl Slot {
             outside.discard(Discard::Socket(socket));
             return Outcome::Refused(Refusal::Rtp);
         }
-        self.ears.rest();
+        self.ears.begin_call();
         self.actions.clear();
         let command = Command::OpenRtp { media, local_ip: [0; 16] };
         self.line.carried_out(&command, &mut self.actions);

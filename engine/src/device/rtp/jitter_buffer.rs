@@ -1,48 +1,46 @@
 //! Puts audio packets back in order and evens out their arrival.
 //!
 //! What it does: `insert` takes payloads of any length (10 to 200 ms of G.711, RFC 3551 §4.2) in
-//! any order, `take` gives 160 samples each 20 ms.
+//! any order, `take` gives 160 samples whenever it is asked, which is about each 20 ms, and `pace`
+//! says whether what it gave should be played a little faster or slower.
 //!
-//! How it works: a ring of samples indexed by RTP timestamp, and a timestamp at which playing
-//! stands. Playing advances by 160 with every `take` whether or not there is audio, so silence
-//! that the sender suppresses keeps its length. The distance from a packet's timestamp to the
-//! playing one when it arrives is its *slack*: negative is too late.
+//! How it works, after WebRTC's NetEQ: a ring of samples indexed by RTP timestamp, and a timestamp
+//! at which playing stands. Playing advances by 160 with every `take` whether or not there is audio,
+//! so silence that the sender suppresses keeps its length. Its *depth* is how long the fastest packets
+//! wait until they are due, and the target is the depth at which 99 of 100 packets are in time
+//! ([`super::delay`]). Whoever plays takes out or adds whole pitch periods until depth and target
+//! agree; nothing here ever jumps in what is being heard.
 //!
-//! * The first packet gets a slack of the target depth, 40 ms.
-//! * A late packet moves playing back, and the target up, by the frames that it lacked, as long
-//!   as the largest slack of the last seconds stays within 120 ms.
-//! * Over windows of 2 s the smallest slack is kept. Five windows without a late packet lower the
-//!   target by 20 ms; frames by which the smallest slack exceeds the target are dropped where
-//!   they are quiet, or in any case after at most 2 s. That also takes up a sender's faster
-//!   clock; a slower one shows as late packets.
-//! * A slack of more than 160 ms (a network that let go of a queue) trims to the target at once,
-//!   a step of more than 500 ms is another recording: hard reset.
+//! * The first packet gets the target depth, 40 ms as long as nothing else is known.
+//! * Audio that comes when its time is over, and after which nothing was played yet, is played all
+//!   the same: that deepens the buffer, up to 300 ms.
+//! * A step of more than 500 ms is another recording: hard reset.
 //!
 //! Allocates in [`JitterBuffer::new`] only. Work a call is bounded by the ring's 8192 samples,
 //! usually by one payload or frame.
 
-use crate::frame::{Companded, Heard};
+use super::delay::{Delays, transit_ns};
+use crate::frame::{Companded, Heard, Pace};
 use tipring_shm_proto::command::Law;
-use tipring_shm_proto::units::FRAME_SAMPLES;
+use tipring_shm_proto::units::{FRAME_NS, FRAME_SAMPLES, Nanos};
 
-/// Samples of the ring: the largest slack plus the longest payload, up to a power of two.
+/// Samples of the ring: the largest step plus the longest payload, up to a power of two.
 const RING_SAMPLES: usize = 8192;
 /// Longest payload used, samples: 200 ms (RFC 3551 §4.2).
 const MAX_PAYLOAD_SAMPLES: usize = 1600;
-/// Depth at the start, and least depth aimed at, samples: 40 ms.
-const START_DEPTH: i32 = 320;
-/// Largest depth aimed at, samples: 120 ms.
-const MAX_DEPTH: i32 = 960;
-/// Slack from which the buffer is trimmed at once, samples: 160 ms.
-const TRIM_SLACK: i32 = 1280;
+/// Depth aimed at while nothing is known of the network, ns: 40 ms.
+const START_NS: i64 = 40_000_000;
+/// Least and largest depth aimed at, ns.
+const LEAST_NS: i64 = 20_000_000;
+const MOST_NS: i64 = 300_000_000;
+/// Room above the target in which nothing is done, ns (NetEQ's window of 20 ms).
+const SLACK_NS: i64 = 20_000_000;
 /// Larger steps are another recording, samples: 500 ms.
-const MAX_STEP: i32 = 4000;
+const MAX_STEP: i64 = 4000;
 /// One frame, samples.
-const FRAME: i32 = FRAME_SAMPLES as i32;
-/// Frames over which the smallest slack is kept: 2 s.
-const WINDOW_FRAMES: u32 = 100;
-/// Windows without a late packet before the target is lowered: 10 s.
-const CALM_WINDOWS: u32 = 5;
+const FRAME: i64 = FRAME_SAMPLES as i64;
+/// Duration of a sample, ns.
+const SAMPLE_NS: i64 = 125_000;
 /// Missing frames in a row before nothing is expected any more: 120 ms. Concealment has faded by
 /// then (ITU-T G.711 Appendix I fades over 60 ms).
 const STARVED_FRAMES: u32 = 6;
@@ -60,11 +58,11 @@ pub enum Inserted {
     Reset,
 }
 
-/// What to play when there is no audio for a stretch of time.
+/// A stretch of time without audio that nobody misses. Timestamps, not wrapped.
 #[derive(Clone, Copy, Debug)]
 struct Quiet {
-    from: u32,
-    until: Option<u32>,
+    from: i64,
+    until: Option<i64>,
 }
 
 /// The buffer of one call.
@@ -72,33 +70,20 @@ pub struct JitterBuffer {
     octets: Box<[u8; RING_SAMPLES]>,
     /// What `octets` holds: [`ABSENT`], [`MU`] or [`A`].
     contents: Box<[u8; RING_SAMPLES]>,
-    /// Timestamp of the next sample to play; `None` before the first packet.
-    playing: Option<u32>,
-    /// Slack of the first packet of a talkspurt, and slack from which frames are dropped, samples.
-    target: i32,
+    /// Timestamp of the next sample to play, not wrapped; `None` before the first packet.
+    playing: Option<i64>,
+    /// When that sample is due.
+    due: Nanos,
+    depth_told_ns: i64,
+    /// End of the last audio that was played.
+    played_to: i64,
+    delays: Delays,
     /// A stretch that the sender keeps silent.
     quiet: Option<Quiet>,
     /// Missing frames in a row.
     missing: u32,
     /// Nothing is playing and nothing is waiting: playing may jump unheard.
     idle: bool,
-    window: Window,
-    /// Largest slack of the window before, samples.
-    largest_before: Option<i32>,
-    /// Frames to drop.
-    excess: u32,
-    /// Frames played since the last of them was dropped.
-    excess_age: u32,
-    dropped: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    frames: u32,
-    smallest_slack: Option<i32>,
-    largest_slack: Option<i32>,
-    late: bool,
-    calm: u32,
 }
 
 const ABSENT: u8 = 0;
@@ -118,70 +103,86 @@ impl JitterBuffer {
             octets: Box::new([0; RING_SAMPLES]),
             contents: Box::new([ABSENT; RING_SAMPLES]),
             playing: None,
-            target: START_DEPTH,
+            due: Nanos(0),
+            depth_told_ns: 0,
+            played_to: 0,
+            delays: Delays::default(),
             quiet: None,
             missing: 0,
             idle: true,
-            window: Window::default(),
-            largest_before: None,
-            excess: 0,
-            excess_age: 0,
-            dropped: 0,
         }
     }
 
-    /// Forgets everything but the count of dropped frames: another call, another source.
+    /// Forgets everything: another call, another source.
     pub fn reset(&mut self) {
         self.contents.fill(ABSENT);
         self.playing = None;
-        self.target = START_DEPTH;
+        self.delays = Delays::default();
+        self.depth_told_ns = 0;
         self.quiet = None;
         self.missing = 0;
         self.idle = true;
-        self.forget_slack();
-        self.excess = 0;
     }
 
-    /// Takes the payload of a packet that was not seen before. Of more than 200 ms the rest is
-    /// left out.
-    pub fn insert(&mut self, timestamp: u32, law: Law, payload: &[u8]) -> Inserted {
+    /// A tick begins: what is taken next is due now.
+    pub fn handle_tick(&mut self, now: Nanos) {
+        self.due = now;
+    }
+
+    /// Takes the payload of a packet that was not seen before, which came at `arrived`. Of more than
+    /// 200 ms the rest is left out. Tells its transit too, ns.
+    pub fn insert(
+        &mut self,
+        arrived: Nanos,
+        timestamp: u32,
+        law: Law,
+        payload: &[u8],
+    ) -> (Inserted, i64) {
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_SAMPLES)];
-        if payload.is_empty() {
-            return Inserted::Kept;
+        if arrived > self.due {
+            // Between two ticks: the next one is whole frames after the last.
+            let frames = (arrived.0 - self.due.0).div_ceil(FRAME_NS);
+            self.due = Nanos(self.due.0 + frames * FRAME_NS);
         }
-        let (slack, reset) = self.place(timestamp);
-        self.note_slack(slack);
-        let was_late = slack < 0;
-        let slack = if was_late { self.grow(slack) } else { slack };
+        let begins = self.unwrapped(timestamp);
+        if payload.is_empty() {
+            return (Inserted::Kept, transit_ns(arrived, begins));
+        }
+        let ends = begins + payload.len() as i64;
+        let reset = self.place(arrived, begins);
+        let transit = transit_ns(arrived, begins);
+        self.delays.note(arrived, transit);
+        let playing = self.playing.unwrap_or(begins);
+        let was_late = begins < playing;
+        let playing = if was_late { self.grow(begins, playing) } else { playing };
         self.idle = false;
-        let skipped = usize::try_from(-slack).unwrap_or(0).min(payload.len());
-        self.store(timestamp.wrapping_add(skipped as u32), law, &payload[skipped..]);
+        let skipped = (playing - begins).clamp(0, payload.len() as i64);
+        self.store(begins + skipped, law, &payload[skipped as usize..]);
         if let Some(quiet) = &mut self.quiet {
-            let ends = quiet.until.is_none_or(|until| before(timestamp, until));
-            if ends && !before(timestamp, quiet.from) {
-                quiet.until = Some(timestamp);
+            let ends_it = quiet.until.is_none_or(|until| begins < until);
+            if ends_it && ends > quiet.from {
+                quiet.until = Some(begins);
             }
         }
-        match (reset, slack < 0, was_late) {
+        let inserted = match (reset, skipped > 0, was_late) {
             (true, ..) => Inserted::Reset,
             (_, true, _) => Inserted::Late,
             (_, _, true) => Inserted::Grown,
             _ => Inserted::Kept,
-        }
+        };
+        (inserted, transit)
     }
 
     /// From `timestamp` on the sender keeps silent (comfort noise, RFC 3389) or sends something
     /// else than audio (RFC 4733): what is absent there, is not missing.
     pub fn handle_quiet(&mut self, timestamp: u32) {
-        let in_reach = self.playing.is_some_and(|playing| {
-            (timestamp.wrapping_sub(playing) as i32).saturating_abs() <= MAX_STEP
-        });
+        let from = self.unwrapped(timestamp);
+        let in_reach = self.playing.is_some_and(|playing| (from - playing).abs() <= MAX_STEP);
         let known = self.quiet.is_some_and(|quiet| {
-            !before(timestamp, quiet.from)
-                && quiet.until.is_none_or(|until| before(timestamp, until))
+            from >= quiet.from && quiet.until.is_none_or(|until| from < until)
         });
         if in_reach && !known {
-            self.quiet = Some(Quiet { from: timestamp, until: None });
+            self.quiet = Some(Quiet { from, until: None });
         }
     }
 
@@ -189,22 +190,12 @@ impl JitterBuffer {
     /// [`Heard::Nothing`] before the first packet is due, where the sender keeps silent, and
     /// 120 ms after it fell silent without a word.
     pub fn take(&mut self, into: &mut Companded) -> Heard {
-        let Some(mut playing) = self.playing else { return Heard::Nothing };
-        if self.excess > 0 {
-            self.excess_age += 1;
-            if self.excess_age * self.excess > WINDOW_FRAMES || self.is_quiet_frame(playing) {
-                self.excess -= 1;
-                self.excess_age = 0;
-                self.dropped += 1;
-                self.clear(playing, FRAME_SAMPLES);
-                playing = playing.wrapping_add(FRAME as u32);
-                self.shift_slack(-FRAME);
-            }
-        }
+        let Some(playing) = self.playing else { return Heard::Nothing };
         let heard = match self.copy_frame(playing, into) {
             Some(law) => {
                 into.law = law;
                 self.missing = 0;
+                self.played_to = playing + FRAME;
                 Heard::Frame
             }
             None if self.is_silent_by_agreement(playing) => {
@@ -218,142 +209,114 @@ impl JitterBuffer {
             None => Heard::Nothing,
         };
         self.clear(playing, FRAME_SAMPLES);
-        let next = playing.wrapping_add(FRAME as u32);
+        let next = playing + FRAME;
         self.playing = Some(next);
-        let waits = self.quiet.is_some_and(|quiet| quiet.until.is_some_and(|at| !before(at, next)));
+        let waits = self.quiet.is_some_and(|quiet| quiet.until.is_some_and(|at| at >= next));
         self.idle = heard == Heard::Nothing && !waits;
-        self.end_window();
         heard
     }
 
-    /// What the buffer adds to the delay of packets that come fast, ms.
+    /// How to play what was taken, of which `held` samples are not played yet.
+    pub fn pace(&mut self, held: u32) -> Pace {
+        if self.idle || self.missing > 0 {
+            return Pace::Steady;
+        }
+        let Some(depth) = self.depth_ns() else { return Pace::Steady };
+        let depth = depth + i64::from(held) * SAMPLE_NS;
+        self.depth_told_ns = depth;
+        let target = self.target_ns();
+        let low = target * 3 / 4;
+        let high = target.max(low + SLACK_NS);
+        if depth > 3 * high {
+            Pace::Hurry
+        } else if depth > high {
+            Pace::Faster
+        } else if depth < low {
+            Pace::Slower
+        } else {
+            Pace::Steady
+        }
+    }
+
+    /// What the buffer, and what was held at the last [`JitterBuffer::pace`], adds to the delay of the
+    /// fastest packets, ms.
     pub fn depth_ms(&self) -> u16 {
-        u16::try_from(self.depth() / 8).unwrap_or(0)
+        in_ms(self.depth_told_ns)
     }
 
-    /// Frames dropped to shorten the delay, since [`JitterBuffer::new`].
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    /// The depth that it aims at, ms.
+    pub fn target_ms(&self) -> u16 {
+        in_ms(self.target_ns())
     }
 
-    /// Slack of a packet, once playing stands where it has to. `true`: after a hard reset.
-    fn place(&mut self, timestamp: u32) -> (i32, bool) {
+    fn target_ns(&self) -> i64 {
+        self.delays.enough_ns().unwrap_or(START_NS).clamp(LEAST_NS, MOST_NS)
+    }
+
+    /// From the arrival of the fastest packets until they are due, ns.
+    fn depth_ns(&self) -> Option<i64> {
+        let fastest = self.delays.fastest_ns()?;
+        Some(transit_ns(self.due, self.playing?) - fastest)
+    }
+
+    /// The value nearest to what plays.
+    fn unwrapped(&self, timestamp: u32) -> i64 {
+        let near = self.playing.unwrap_or(1 << 32);
+        near + i64::from(timestamp.wrapping_sub(near as u32) as i32)
+    }
+
+    /// Sees to it that playing stands where it has to for a packet; `true`: after a hard reset.
+    fn place(&mut self, arrived: Nanos, begins: i64) -> bool {
         let Some(playing) = self.playing else {
-            self.anchor(timestamp);
-            return (self.target, false);
+            self.anchor(arrived, begins);
+            return false;
         };
-        let slack = timestamp.wrapping_sub(playing) as i32;
-        if slack.saturating_abs() > MAX_STEP {
+        let slack = begins - playing;
+        if slack.abs() > MAX_STEP {
             self.reset();
-            self.anchor(timestamp);
-            return (self.target, true);
+            self.anchor(arrived, begins);
+            return true;
         }
-        let idle_jump = self.idle && !(0..=self.target + 2 * FRAME).contains(&slack);
-        if idle_jump {
+        let room = (self.target_ns() + SLACK_NS) / SAMPLE_NS;
+        if self.idle && !(0..=room).contains(&slack) {
             self.contents.fill(ABSENT);
-            self.anchor(timestamp);
-            return (self.target, false);
+            self.anchor(arrived, begins);
         }
-        if slack > TRIM_SLACK {
-            let excess = slack - self.target;
-            self.dropped += u64::from(excess.unsigned_abs() / FRAME as u32);
-            self.clear(playing, excess.unsigned_abs() as usize);
-            self.playing = Some(playing.wrapping_add(excess as u32));
-            self.forget_slack();
-            self.excess = 0;
-            return (self.target, false);
-        }
-        (slack, false)
+        false
     }
 
-    fn anchor(&mut self, timestamp: u32) {
-        let playing = timestamp.wrapping_sub(self.target as u32);
+    /// Lets the packet wait for the target depth, to the nearest frame: so that packets and frames
+    /// begin together.
+    fn anchor(&mut self, arrived: Nanos, begins: i64) {
+        let waits_ns = self.due.0.saturating_sub(arrived.0) as i64;
+        let frames = (self.target_ns() - waits_ns + FRAME_NS as i64 / 2) / FRAME_NS as i64;
+        let playing = begins - frames.clamp(0, 10) * FRAME;
         self.playing = Some(playing);
-        self.quiet = Some(Quiet { from: playing, until: Some(timestamp) });
+        self.played_to = playing;
+        self.quiet = Some(Quiet { from: playing, until: Some(begins) });
         self.missing = 0;
-        self.forget_slack();
-        self.excess = 0;
     }
 
-    fn note_slack(&mut self, slack: i32) {
-        let Window { smallest_slack, largest_slack, late, .. } = &mut self.window;
-        *smallest_slack = Some(smallest_slack.map_or(slack, |smallest| smallest.min(slack)));
-        *largest_slack = Some(largest_slack.map_or(slack, |largest| largest.max(slack)));
-        *late |= slack < 0;
-    }
-
-    /// Playing has moved: slacks noted before are those that the packets would have now.
-    fn shift_slack(&mut self, by: i32) {
-        for slack in [
-            &mut self.window.smallest_slack,
-            &mut self.window.largest_slack,
-            &mut self.largest_before,
-        ] {
-            *slack = slack.map(|slack| slack + by);
+    /// Moves playing back for a packet that begins before it, where nothing later was heard yet.
+    /// Where it stands then.
+    fn grow(&mut self, begins: i64, playing: i64) -> i64 {
+        let step_ns = (playing - begins) * SAMPLE_NS;
+        let deep = self.depth_ns().is_some_and(|depth| depth + step_ns > MOST_NS);
+        if begins < self.played_to || deep {
+            return playing;
         }
+        self.playing = Some(begins);
+        begins
     }
 
-    fn forget_slack(&mut self) {
-        self.window = Window::default();
-        self.largest_before = None;
-    }
-
-    /// Slack of the packets that came fastest in the last 2 to 4 s, samples.
-    fn depth(&self) -> i32 {
-        self.window.largest_slack.max(self.largest_before).unwrap_or(self.target)
-    }
-
-    /// Moves playing back for a packet that lacked `-slack` samples. The slack it has now.
-    fn grow(&mut self, slack: i32) -> i32 {
-        let lacked = (FRAME - 1 - slack) / FRAME;
-        let step = lacked.min((MAX_DEPTH - self.depth()) / FRAME).max(0) * FRAME;
-        self.excess = 0;
-        self.target = (self.target + step).min(MAX_DEPTH);
-        self.playing = self.playing.map(|playing| playing.wrapping_sub(step as u32));
-        self.shift_slack(step);
-        slack + step
-    }
-
-    fn end_window(&mut self) {
-        self.window.frames += 1;
-        if self.window.frames < WINDOW_FRAMES {
-            return;
-        }
-        let Window { smallest_slack, largest_slack, late, calm, .. } = self.window;
-        let calm = if late { 0 } else { calm + 1 };
-        self.window = Window { calm, ..Window::default() };
-        self.largest_before = largest_slack;
-        if calm >= CALM_WINDOWS && self.target > START_DEPTH {
-            self.target = (self.target - FRAME).max(START_DEPTH);
-            self.window.calm = 0;
-        }
-        let excess = smallest_slack.map_or(0, |slack| slack - self.target);
-        self.excess = (excess.max(0) / FRAME) as u32;
-    }
-
-    fn is_silent_by_agreement(&self, playing: u32) -> bool {
+    fn is_silent_by_agreement(&self, playing: i64) -> bool {
         self.quiet.is_some_and(|quiet| {
-            before(quiet.from, playing.wrapping_add(FRAME as u32))
-                && quiet.until.is_none_or(|until| before(playing, until))
-        })
-    }
-
-    /// Nobody will miss this frame: it is absent, or near silence throughout.
-    fn is_quiet_frame(&self, playing: u32) -> bool {
-        (0..FRAME_SAMPLES).all(|offset| {
-            let index = index(playing, offset);
-            let octet = self.octets[index];
-            match self.contents[index] {
-                // Segment 0 of either law (ITU-T G.711): within 4/1000 of full scale.
-                MU => !octet & 0x7F < 16,
-                A => (octet ^ 0x55) & 0x7F < 8,
-                _ => true,
-            }
+            quiet.from < playing + FRAME && quiet.until.is_none_or(|until| playing < until)
         })
     }
 
     /// The law of the frame, if all its samples are there and of one law.
-    fn copy_frame(&self, playing: u32, into: &mut Companded) -> Option<Law> {
+    fn copy_frame(&self, playing: i64, into: &mut Companded) -> Option<Law> {
         let start = index(playing, 0);
         let law = match self.contents[start] {
             MU => Law::Mu,
@@ -373,7 +336,7 @@ impl JitterBuffer {
         Some(law)
     }
 
-    fn store(&mut self, timestamp: u32, law: Law, samples: &[u8]) {
+    fn store(&mut self, timestamp: i64, law: Law, samples: &[u8]) {
         let content = match law {
             Law::Mu => MU,
             Law::A => A,
@@ -386,7 +349,7 @@ impl JitterBuffer {
         self.contents[..tail.len()].fill(content);
     }
 
-    fn clear(&mut self, timestamp: u32, samples: usize) {
+    fn clear(&mut self, timestamp: i64, samples: usize) {
         let samples = samples.min(RING_SAMPLES);
         let start = index(timestamp, 0);
         let first = (RING_SAMPLES - start).min(samples);
@@ -395,13 +358,12 @@ impl JitterBuffer {
     }
 }
 
-/// Timestamps wrap, and so does the ring: its length divides 2³².
-fn index(timestamp: u32, offset: usize) -> usize {
-    (timestamp as usize).wrapping_add(offset) % RING_SAMPLES
+fn index(timestamp: i64, offset: usize) -> usize {
+    (timestamp.rem_euclid(RING_SAMPLES as i64) as usize + offset) % RING_SAMPLES
 }
 
-fn before(earlier: u32, later: u32) -> bool {
-    (earlier.wrapping_sub(later) as i32) < 0
+fn in_ms(ns: i64) -> u16 {
+    u16::try_from(ns.max(0) / 1_000_000).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -4,21 +4,25 @@
 //! frame loop owns one. While none is open the phone says nothing and hears nothing. Files in the
 //! order that a packet meets them; all but this one are sans-IO:
 //!
-//! `packet` → `source` (is it the phone?) → `reception` (order, loss, jitter) → `jitter_buffer` or
-//! `telephone_event`, joined in `session`.
-//!
-//! Not here: RTCP. Nobody needs it to be heard, and phones live without it.
+//! `arrival` → `packet` → `source` (is it the phone?) → `reception` (order, loss, jitter) →
+//! `jitter_buffer`, which aims at what `delay` says, or `telephone_event`; `drift` and `quality` judge
+//! what came. All joined in `session`.
 
+mod arrival;
+pub mod delay;
+pub mod drift;
 pub mod jitter_buffer;
 pub mod packet;
+pub mod quality;
 pub mod reception;
 pub mod session;
 pub mod source;
 pub mod telephone_event;
 
 use crate::device::Device;
-use crate::frame::{Companded, Heard};
+use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Drive, Driven, Signal};
+use arrival::Clock;
 use session::Session;
 pub use session::{RtpCounts, StreamStart};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -47,6 +51,8 @@ struct Call {
     socket: UdpSocket,
     local_port: u16,
     is_v6: bool,
+    /// The tick whose packets were taken.
+    received_at: Option<Nanos>,
 }
 
 impl Default for Rtp {
@@ -63,7 +69,7 @@ impl Rtp {
 
     /// Begins a call on `socket`, which the supervisor has bound and made non-blocking; it must
     /// not be connected (a connected one answers ECONNREFUSED, and cannot be symmetric).
-    /// Does not allocate; one system call.
+    /// Does not allocate; two system calls.
     ///
     /// # Errors
     /// Gives the socket back if a call is open already.
@@ -78,11 +84,13 @@ impl Rtp {
             return Err(socket);
         }
         let local = socket.local_addr().ok();
+        arrival::ask_for_stamps(&socket);
         self.session.begin(now, media, start);
         self.call = Some(Call {
             socket,
             local_port: local.map_or(0, |address| address.port()),
             is_v6: local.is_some_and(|address| address.is_ipv6()),
+            received_at: None,
         });
         Ok(())
     }
@@ -140,18 +148,37 @@ impl Rtp {
 }
 
 impl Device for Rtp {
-    fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
-        let Some(call) = &self.call else { return Heard::Nothing };
+    fn receive(&mut self, now: Nanos) {
+        let Some(call) = &mut self.call else { return };
+        call.received_at = Some(now);
+        self.session.handle_tick(now);
         let mut octets = [0; MAX_DATAGRAM_OCTETS];
+        let clock = Clock::read(now);
         let mut accepted = 0;
         for _ in 0..MAX_DATAGRAMS {
             // Any error ends it: mostly there is nothing more, and what else there may be
             // (ENOMEM, an interrupt) is over by the next tick.
-            let Ok((len, from)) = call.socket.recv_from(&mut octets) else { break };
-            accepted += u32::from(self.session.handle_packet(now, from.into(), &octets[..len]));
+            let Some(arrival) = arrival::take(&call.socket, &clock, &mut octets) else { break };
+            let octets = &octets[..arrival.len];
+            accepted += u32::from(self.session.handle_packet(arrival.at, arrival.from, octets));
             if accepted == MAX_PACKETS {
                 break;
             }
+        }
+    }
+
+    fn pace(&mut self, held: u32) -> Pace {
+        if self.is_open() { self.session.pace(held) } else { Pace::Steady }
+    }
+
+    fn drift_ppm(&self) -> Option<f64> {
+        self.call.as_ref().and_then(|_| self.session.drift_ppm())
+    }
+
+    fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
+        let Some(call) = &self.call else { return Heard::Nothing };
+        if call.received_at != Some(now) {
+            self.receive(now);
         }
         self.session.take_frame(now, into)
     }

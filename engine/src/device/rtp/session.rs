@@ -4,16 +4,18 @@
 //! [`Session::new`], waits or panics, whatever arrives; the work a packet is bounded by its
 //! length.
 
+use super::drift::Drift;
 use super::jitter_buffer::{Inserted, JitterBuffer};
 use super::packet::{self, HEADER_OCTETS, Header, Packet};
+use super::quality::Judge;
 use super::reception::{Order, Reception};
 use super::source::{Source, Verdict};
 use super::telephone_event::{EventPayload, EventReceiver, EventSender, NotQueued, PAYLOAD_OCTETS};
-use crate::frame::{Companded, Heard};
+use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Driven, Signal};
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
-use tipring_shm_proto::units::{Endpoint, FRAME_SAMPLES, Nanos};
+use tipring_shm_proto::units::{Endpoint, FRAME_MS, FRAME_SAMPLES, Nanos};
 
 /// Static payload type of PCMU (RFC 3551 §6).
 pub const PCMU: u8 = 0;
@@ -65,8 +67,6 @@ pub struct RtpCounts {
     pub unsent: u32,
     /// Times the jitter buffer began anew, the first of a source left out.
     pub resets: u32,
-    /// Frames dropped to shorten the jitter buffer.
-    pub shortened: u32,
     /// Signals dropped because the line did not poll.
     pub signals_dropped: u32,
 }
@@ -77,6 +77,9 @@ pub struct Session {
     source: Source,
     reception: Reception,
     buffer: JitterBuffer,
+    drift: Drift,
+    judge: Judge,
+    duplicates: u32,
     events_in: EventReceiver,
     heard: Nanos,
     silent_told_ms: u32,
@@ -86,7 +89,6 @@ pub struct Session {
     signals: Signals,
     counts: RtpCounts,
     lost_counted: u64,
-    dropped_counted: u64,
 }
 
 /// The stream we send.
@@ -145,6 +147,9 @@ impl Session {
             source: Source::default(),
             reception: Reception::default(),
             buffer: JitterBuffer::new(),
+            drift: Drift::default(),
+            judge: Judge::default(),
+            duplicates: 0,
             events_in: EventReceiver::default(),
             heard: Nanos(0),
             silent_told_ms: 0,
@@ -154,7 +159,6 @@ impl Session {
             signals: Signals::EMPTY,
             counts: RtpCounts::default(),
             lost_counted: 0,
-            dropped_counted: 0,
         }
     }
 
@@ -164,6 +168,9 @@ impl Session {
         self.source = Source::new(media.remote);
         self.reception = Reception::default();
         self.buffer.reset();
+        self.drift = Drift::default();
+        self.judge = Judge::default();
+        self.duplicates = 0;
         self.events_in = EventReceiver::default();
         self.heard = now;
         self.silent_told_ms = 0;
@@ -194,7 +201,22 @@ impl Session {
         &self.media
     }
 
-    /// Takes what arrived at the socket. `true` if it is the phone's.
+    /// A tick begins: what [`Session::take_frame`] gives next is due now.
+    pub fn handle_tick(&mut self, now: Nanos) {
+        self.buffer.handle_tick(now);
+    }
+
+    /// How to play the next frames while `held` samples of the last ones wait.
+    pub fn pace(&mut self, held: u32) -> Pace {
+        self.buffer.pace(held)
+    }
+
+    /// What the phone's clock is ahead of ours, ppm, where it is known.
+    pub fn drift_ppm(&self) -> Option<f64> {
+        self.drift.ppm()
+    }
+
+    /// Takes what reached this machine at `now`. `true` if it is the phone's.
     pub fn handle_packet(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
         let Ok(packet) = packet::parse(octets) else {
             self.counts.malformed += 1;
@@ -235,6 +257,7 @@ impl Session {
             }
             Order::Duplicate => {
                 self.counts.duplicate += 1;
+                self.duplicates = self.duplicates.saturating_add(1);
                 // Ends of events that share a sequence number are told apart by their names.
                 if Some(payload_type) != self.media.telephone_event {
                     return true;
@@ -250,11 +273,15 @@ impl Session {
         let ended = self.events_in.handle_time(now);
         ended.for_each(|signal| self.signal(signal));
         self.tell_silence(now);
-        match self.buffer.take(into) {
+        let heard = match self.buffer.take(into) {
             _ if !self.media.receive => Heard::Nothing,
             Heard::Missing if self.events_in.is_lasting() => Heard::Nothing,
             heard => heard,
+        };
+        if heard != Heard::Nothing {
+            self.judge.note(heard == Heard::Missing, self.delay_ms());
         }
+        heard
     }
 
     /// Prepares the packet of this frame: its audio, or the digit that is being sent. One that
@@ -348,15 +375,15 @@ impl Session {
             late: self.late,
             jitter_us: self.reception.jitter_us(),
             depth_ms: self.buffer.depth_ms(),
-            target_ms: self.buffer.depth_ms(),
-            duplicates: 0,
+            target_ms: self.buffer.target_ms(),
+            duplicates: self.duplicates,
             concealed_ms: 0,
             stretched_ms: 0,
             shortened_ms: 0,
-            drift_ppm: None,
+            drift_ppm: self.drift.ppm().map(|ppm| ppm.round() as i16),
             round_trip_us: None,
             far_end: None,
-            quality: None,
+            quality: self.judge.quality(self.delay_ms()),
             srtp: false,
         }
     }
@@ -366,9 +393,6 @@ impl Session {
         let lost = self.reception.lost();
         self.counts.lost = lost.saturating_sub(self.lost_counted) as u32;
         self.lost_counted = self.lost_counted.max(lost);
-        let dropped = self.buffer.dropped();
-        self.counts.shortened = (dropped - self.dropped_counted) as u32;
-        self.dropped_counted = dropped;
         std::mem::take(&mut self.counts)
     }
 
@@ -395,7 +419,9 @@ impl Session {
             _ => return self.buffer.handle_quiet(header.timestamp),
         };
         self.reception.handle_timestamp(in_timestamp_units(now), header.timestamp);
-        match self.buffer.insert(header.timestamp, law, payload) {
+        let (inserted, transit) = self.buffer.insert(now, header.timestamp, law, payload);
+        self.drift.note(now, transit);
+        match inserted {
             Inserted::Kept => {}
             Inserted::Grown | Inserted::Late => {
                 self.late += 1;
@@ -416,12 +442,18 @@ impl Session {
 
     fn begin_buffer(&mut self) {
         self.buffer.reset();
+        self.drift = Drift::default();
         self.counts.resets += 1;
     }
 
     fn end_event(&mut self) {
         let ended = self.events_in.handle_source_change();
         ended.for_each(|signal| self.signal(signal));
+    }
+
+    /// From mouth to ear, as far as it is known here: packet and jitter buffer.
+    fn delay_ms(&self) -> u32 {
+        u32::from(self.buffer.depth_ms()) + FRAME_MS
     }
 
     fn tell_silence(&mut self, now: Nanos) {

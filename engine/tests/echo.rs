@@ -99,11 +99,11 @@ fn white(seconds: usize, mut seed: u64) -> Vec<f64> {
 /// white noise is the return loss.
 fn hybrid(loss_db: f64, delay: usize, mut seed: u64) -> Vec<f64> {
     let mut path = vec![0.0; 128];
-    let (hz, decay) = (600.0 + 1500.0 * random(&mut seed), 5.0 + 10.0 * random(&mut seed));
+    let (hz, damping) = (600.0 + 1500.0 * random(&mut seed), 5.0 + 10.0 * random(&mut seed));
     for (n, tap) in path[delay..].iter_mut().enumerate() {
         let time = n as f64;
         let ringing = (std::f64::consts::TAU * hz * time / 8000.0 + 1.0).cos();
-        *tap = (ringing + 0.3 * gaussian(&mut seed)) * (-time / decay).exp();
+        *tap = (ringing + 0.3 * gaussian(&mut seed)) * (-time / damping).exp();
     }
     let power: f64 = path.iter().map(|tap| tap * tap).sum();
     let scale = 10f64.powf(-loss_db / 20.0) / power.sqrt();

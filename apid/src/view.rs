@@ -3,9 +3,11 @@
 
 mod diagnostics;
 mod requests;
+mod settings;
 
 pub use diagnostics::*;
 pub use requests::*;
+pub use settings::*;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::{Duration, SystemTime};

@@ -83,6 +83,7 @@ impl Control {
             }
         }
         self.0.runtime.spawn(async move { signalling.adopt(&keep).await });
+        self.restore_line_settings(rows);
         self.hardware(None, HardwareState::EngineAttached, None);
     }
 

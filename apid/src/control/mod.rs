@@ -11,6 +11,7 @@ mod calls;
 mod diagnostics;
 mod events;
 mod line_directory;
+mod line_settings;
 mod lines;
 mod media;
 mod orders;
@@ -88,6 +89,8 @@ struct Shared {
     streams: Mutex<streams::Streams>,
     taps: Mutex<Vec<audio::TapRecord>>,
     memory: Mutex<events::Memory>,
+    /// What was set of lines, for engines to come.
+    line_settings: Mutex<HashMap<String, tipring_shm_proto::settings::LineSettings>>,
     scripts: Mutex<HashSet<String>>,
     ports: Mutex<Vec<PortDiagnostics>>,
     started: Instant,
@@ -134,6 +137,7 @@ impl Control {
             streams: Mutex::default(),
             taps: Mutex::default(),
             memory: Mutex::default(),
+            line_settings: Mutex::default(),
             scripts: Mutex::default(),
             ports: Mutex::default(),
             started: Instant::now(),

@@ -4,9 +4,9 @@ use super::access::Who;
 use super::body::{JsonBody, OptionalBody};
 use super::problem::Problem;
 use super::{Accepted, State};
-use crate::view::{Line, LineDiagnostics, RingRequest, Voltage};
+use crate::view::{Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest, Voltage};
 use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpResponse, delete, get, post};
+use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -162,6 +162,33 @@ async fn post_flash(
     Ok(Accepted::response())
 }
 
+/// How the line sounds, what it listens for, how it announces calls.
+#[utoipa::path(tag = "lines", responses((status = 200, description = "All", body = LineSettings)))]
+#[get("/v1/lines/{id}/settings")]
+async fn get_settings(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<Json<LineSettings>, Problem> {
+    Ok(Json(state.control.line_settings(&who.0, &id)?))
+}
+
+/// Changes settings from the next frame on; what is left out stays.
+#[utoipa::path(
+    tag = "lines",
+    request_body = LineSettingsPatch,
+    responses((status = 200, description = "All, as they are now", body = LineSettings))
+)]
+#[patch("/v1/lines/{id}/settings")]
+async fn patch_settings(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<LineSettingsPatch>,
+) -> Result<Json<LineSettings>, Problem> {
+    Ok(Json(state.control.set_line(&who.0, &id, &body.0).await?))
+}
+
 /// Tip-ring voltage; null with a reason where the driver tells none.
 #[utoipa::path(tag = "lines", responses((status = 200, description = "Voltage", body = Voltage)))]
 #[get("/v1/lines/{id}/voltage")]
@@ -199,6 +226,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_hangup)
         .service(post_hold)
         .service(post_flash)
+        .service(get_settings)
+        .service(patch_settings)
         .service(get_voltage)
         .service(get_line_diagnostics);
 }

@@ -57,6 +57,7 @@ impl RouteTable {
                 ("GET", item.get.is_some()),
                 ("HEAD", item.get.is_some()),
                 ("POST", item.post.is_some()),
+                ("PATCH", item.patch.is_some()),
                 ("DELETE", item.delete.is_some()),
             ];
             known.into_iter().filter(|(_, is)| *is).map(|(method, _)| method).collect()

@@ -6,6 +6,7 @@
 //! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`.
 
 pub mod bounded;
+pub mod caller_id;
 pub mod concealment;
 pub mod dtmf_detector;
 pub mod dtmf_sender;

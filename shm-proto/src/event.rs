@@ -1,7 +1,7 @@
 //! Everything the engine tells apid, but audio and the line table.
 
 use crate::command::{Hook, HookSource, LineState, Outcome, Phase};
-use crate::units::{CommandId, Endpoint, LineId, MarkId, Nanos, PlaybackId, TenthDbm0};
+use crate::units::{CommandId, Endpoint, LineId, MarkId, Nanos, PlaybackId, TenthDb, TenthDbm0};
 use serde::{Deserialize, Serialize};
 
 /// One entry of an event ring.
@@ -67,13 +67,22 @@ pub enum LineEvent {
         level: TenthDbm0,
         /// Where it was seen.
         source: DigitSource,
+        /// High tone over low tone; 0 where there was none.
+        twist: TenthDb,
     },
     /// The person began or ceased to speak.
     Voice {
         /// Speaks now.
         active: bool,
-        /// Level of the deciding frame.
+        /// Of the deciding frame at the beginning, of all speech since then at the end (ITU-T
+        /// P.56 active level).
         level: TenthDbm0,
+        /// Of the noise on the line.
+        noise: TenthDbm0,
+        /// When the first sound of it was heard.
+        began: Nanos,
+        /// When the last sound of it was heard; `None` while the person speaks.
+        ended: Option<Nanos>,
     },
     /// The bell rings.
     RingStarted,
@@ -143,6 +152,27 @@ pub enum LineEvent {
         /// What is wrong.
         fault: Option<MediaFault>,
     },
+    /// Whether the person has said what there was to say (the settings' `provisional_end_ms` and
+    /// `final_end_ms`).
+    SpeechEnd {
+        /// How certain that is.
+        certainty: SpeechEnd,
+        /// When the last sound was heard.
+        last_sound: Nanos,
+    },
+    /// A tone that exchanges and machines send is heard, or has ended.
+    Tone {
+        /// Which.
+        tone: HeardTone,
+        /// Heard now.
+        active: bool,
+        /// Mean level while it sounds.
+        level: TenthDbm0,
+        /// When it was first heard.
+        began: Nanos,
+        /// Since then.
+        duration_ms: u32,
+    },
 }
 
 /// Why one side does not hear the other, as far as can be told here.
@@ -164,6 +194,40 @@ pub enum MediaFault {
     Silence,
     /// The phone reports that it receives nothing of what is sent (RTCP).
     Unheard,
+}
+
+/// How certain the end of what a person says is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpeechEnd {
+    /// A pause: prepare an answer.
+    Provisional,
+    /// The person goes on: the provisional end was none.
+    Withdrawn,
+    /// It is over: answer.
+    Final,
+}
+
+/// Tones that are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeardTone {
+    /// Dial tone, of the line's country.
+    Dial,
+    /// Ringing tone, of the line's country.
+    Ringback,
+    /// Busy tone, of the line's country.
+    Busy,
+    /// Congestion (reorder) tone, of the line's country.
+    Congestion,
+    /// Special information tone (ITU-T E.180 §6).
+    SpecialInformation,
+    /// A fax machine calls: 1100 Hz (ITU-T T.30 §4.1).
+    FaxCalling,
+    /// A fax machine answers: 2100 Hz (ITU-T T.30 §4.2).
+    FaxAnswering,
+    /// A modem answers: 2100 Hz whose phase turns round (ITU-T V.8 ANSam, V.25).
+    ModemAnswering,
+    /// An answering machine has begun to record.
+    Beep,
 }
 
 /// Where a digit was seen.

@@ -50,6 +50,12 @@ impl Nanos {
         Self(self.0.saturating_add(ms as u64 * 1_000_000))
     }
 
+    /// `self` moved into the past; not before the clock's beginning.
+    #[must_use]
+    pub const fn before_ms(self, ms: u32) -> Self {
+        Self(self.0.saturating_sub(ms as u64 * 1_000_000))
+    }
+
     /// Whole milliseconds from `earlier` to `self`; 0 if `earlier` is later.
     pub const fn ms_since(self, earlier: Self) -> u32 {
         let ms = self.0.saturating_sub(earlier.0) / 1_000_000;

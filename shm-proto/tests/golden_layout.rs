@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{
-    DigitSource, Event, LineEvent, MediaFault, PlaybackEnd, RingStop, Stamped,
+    DigitSource, Event, HeardTone, LineEvent, MediaFault, PlaybackEnd, RingStop, SpeechEnd, Stamped,
 };
 use tipring_shm_proto::layout::*;
 use tipring_shm_proto::line_table::{
@@ -470,8 +470,20 @@ fn events() -> Vec<Event> {
         LineEvent::State { state: LineState::OffHook, phase: Some(Phase::Talking) },
         LineEvent::HookChanged { hook: Hook::Off, source: HookSource::Loop },
         LineEvent::Flash { duration_ms: 300 },
-        LineEvent::Digit { digit: b'5', duration_ms: 60, level, source: DigitSource::Dtmf },
-        LineEvent::Voice { active: true, level },
+        LineEvent::Digit {
+            digit: b'5',
+            duration_ms: 60,
+            level,
+            source: DigitSource::Dtmf,
+            twist: TenthDb(-20),
+        },
+        LineEvent::Voice {
+            active: false,
+            level,
+            noise: level,
+            began: Nanos(u64::MAX),
+            ended: Some(Nanos(u64::MAX)),
+        },
         LineEvent::RingStarted,
         LineEvent::RingStopped { cause: RingStop::Answered },
         LineEvent::PlaybackEnded {
@@ -491,6 +503,14 @@ fn events() -> Vec<Event> {
         LineEvent::DeviceLost,
         LineEvent::DeviceBack,
         LineEvent::Media { fault: Some(MediaFault::Unheard) },
+        LineEvent::SpeechEnd { certainty: SpeechEnd::Final, last_sound: Nanos(u64::MAX) },
+        LineEvent::Tone {
+            tone: HeardTone::Beep,
+            active: false,
+            level,
+            began: Nanos(u64::MAX),
+            duration_ms: u32::MAX,
+        },
     ];
     let mut events = vec![
         Event::CommandDone { id, outcome: flushed },

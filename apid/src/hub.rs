@@ -9,7 +9,8 @@ mod notice;
 mod tests;
 
 pub use notice::{
-    DigitSource, HardwareState, MediaFault, Notice, NoticeBody, PlaybackEnd, RingStopCause,
+    DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,
+    RingStopCause, SpeechEnd,
 };
 
 use crate::auth::Caller;

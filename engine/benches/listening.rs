@@ -7,11 +7,14 @@ use tipring_engine::codec::g711;
 use tipring_engine::dsp::Listener;
 use tipring_engine::dsp::concealment::Concealment;
 use tipring_engine::dsp::dtmf_detector::DtmfDetector;
+use tipring_engine::dsp::sine_fit::{self, Sines};
+use tipring_engine::dsp::sub_bands::{Bands, SubBands};
 use tipring_engine::dsp::tone_plan;
 use tipring_engine::dsp::voice_activity::VoiceActivity;
 use tipring_engine::frame::{Companded, Linear, SILENCE};
 use tipring_engine::mixer::{Mixer, Playback, Pulled};
 use tipring_shm_proto::command::{Law, PlaySource, ProgressTone, StopOn};
+use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{PlaybackId, TenthDb};
 
 const RUNS: usize = 100;
@@ -53,20 +56,28 @@ fn main() {
         black_box(listener.listen(&mut black_box(*frame(n)), &SILENCE, 0));
     });
     let mut listener = Listener::new();
-    listener.set_echo_control(true);
+    listener.set(&LineSettings { echo_canceller: true, ..LineSettings::of_country(*b"us") });
     measure("listening and echo control, nothing played", |n| {
         black_box(listener.listen(&mut black_box(*frame(n)), &SILENCE, 0));
     });
     measure("listening and echo control, always learning", |n| {
         black_box(listener.listen(&mut black_box(*frame(n)), frame(n + 17), 0));
     });
-    let mut digits = DtmfDetector::new();
+    let mut digits = DtmfDetector::default();
     measure("of it digits", |n| {
         black_box(digits.hear(black_box(frame(n))));
     });
-    let mut voice = VoiceActivity::new();
+    let mut bands = SubBands::new();
+    measure("of it bands", |n| {
+        black_box(bands.hear(black_box(frame(n))));
+    });
+    let rough: Vec<Bands> = sound.iter().map(|frame| bands.hear(frame)).collect();
+    measure("of it sines", |n| {
+        black_box(sine_fit::fit(black_box(&rough[n % rough.len()].rough)));
+    });
+    let mut voice = VoiceActivity::new(LineSettings::of_country(*b"us").voice);
     measure("of it voice", |n| {
-        black_box(voice.hear(black_box(frame(n)), false));
+        black_box(voice.hear(black_box(&rough[n % rough.len()]), Sines::None, false));
     });
 
     let mut concealment = Concealment::new();

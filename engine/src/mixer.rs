@@ -33,6 +33,8 @@ pub const MAX_MARKS: usize = 6;
 /// Notes that one frame can have.
 pub const MAX_NOTES: usize = PLAYBACK_SLOTS * (MAX_MARKS + 2) + 1;
 
+/// −12 dB.
+const DUCKED: f32 = 0.251;
 /// Samples in which the last value of what ended fades.
 const FADE: u8 = 16;
 
@@ -148,6 +150,8 @@ pub struct Mixer {
     tone: ToneGenerator,
     digits: DtmfSender,
     slots: [Slot; PLAYBACK_SLOTS],
+    /// Somebody seems to speak: what a voice silences is softer.
+    ducked: bool,
 }
 
 impl Mixer {
@@ -159,6 +163,7 @@ impl Mixer {
             tone: ToneGenerator::new(),
             digits: DtmfSender::new(),
             slots: [const { Slot::FREE }; PLAYBACK_SLOTS],
+            ducked: false,
         }
     }
 
@@ -231,6 +236,12 @@ impl Mixer {
         self.slots.get_mut(slot)?.stop()
     }
 
+    /// Makes the playbacks that a voice silences softer by 12 dB from the next frame on, or as loud
+    /// as they were.
+    pub fn duck(&mut self, on: bool) {
+        self.ducked = on;
+    }
+
     /// The playback of a slot, as it stands.
     pub fn playing(&self, slot: usize) -> Option<Progress> {
         Some(self.slots.get(slot)?.playing.as_ref()?.progress)
@@ -276,7 +287,7 @@ impl Mixer {
             }
         }
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            slot.add(index, &mut sum, supply, notes);
+            slot.add(index, self.ducked, &mut sum, supply, notes);
         }
         mixed.frame = sum.finish();
         mixed
@@ -328,6 +339,8 @@ struct Slot {
     /// Its last sample, after gain.
     last: f32,
     fade: Fade,
+    /// It was softer in the last frame, for somebody seemed to speak.
+    softer: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -346,7 +359,8 @@ enum Input {
 }
 
 impl Slot {
-    const FREE: Self = Self { playing: None, last: 0.0, fade: Fade { from: 0.0, left: 0 } };
+    const FREE: Self =
+        Self { playing: None, last: 0.0, fade: Fade { from: 0.0, left: 0 }, softer: false };
 
     const fn is_silent(&self) -> bool {
         self.playing.is_none() && !self.fade.is_under_way()
@@ -360,11 +374,13 @@ impl Slot {
     fn add(
         &mut self,
         index: usize,
+        ducked: bool,
         sum: &mut Sum,
         supply: &mut impl Supply,
         notes: &mut Bounded<Note, MAX_NOTES>,
     ) {
         if self.is_silent() {
+            self.softer = false;
             return;
         }
         let mut own = [0.0; FRAME_SAMPLES];
@@ -372,9 +388,12 @@ impl Slot {
         let mut exact = !self.fade.is_under_way();
         let mut has_edges = false;
         if let Some(playing) = &mut self.playing {
+            let softer = ducked && playing.progress.stop_on.voice;
             let finished = playing.fill(index, &mut own, &mut heard, supply, notes);
             exact &= playing.is_exact();
             has_edges = matches!(playing.input, Input::Tone(_));
+            exact &= !self.softer && !softer;
+            duck(&mut own, std::mem::replace(&mut self.softer, softer), softer);
             if finished {
                 notes.push(Note::Finished { slot: index, progress: playing.progress });
                 self.playing = None;
@@ -427,6 +446,18 @@ impl Playing {
         };
         *heard = (self.progress.played_samples - before) as usize;
         finished
+    }
+}
+
+/// Makes a frame softer, or as loud as it was, without a step where that changes.
+fn duck(samples: &mut [f32; FRAME_SAMPLES], before: bool, now: bool) {
+    if !before && !now {
+        return;
+    }
+    let [before, now] = [before, now].map(|softer| if softer { DUCKED } else { 1.0 });
+    let change = (now - before) / FRAME_SAMPLES as f32;
+    for (n, sample) in samples.iter_mut().enumerate() {
+        *sample *= before + change * (n + 1) as f32;
     }
 }
 

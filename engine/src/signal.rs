@@ -1,8 +1,8 @@
 //! What devices and lines tell each other, besides audio.
 
 use tipring_shm_proto::command::Cadence;
-use tipring_shm_proto::event::{DigitSource, MediaFault};
-use tipring_shm_proto::units::{Endpoint, Nanos, TenthDbm0};
+use tipring_shm_proto::event::{DigitSource, MediaFault, SpeechEnd};
+use tipring_shm_proto::units::{Endpoint, Nanos, TenthDb, TenthDbm0};
 
 /// From a device to its line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +41,30 @@ pub enum Signal {
         level: TenthDbm0,
         /// Where it was seen.
         source: DigitSource,
+        /// High tone over low tone; 0 where there was none.
+        twist: TenthDb,
+    },
+    /// The person began or ceased to speak; as in the event.
+    Voice {
+        /// Speaks now.
+        active: bool,
+        /// Of the deciding frame, or of all that was said.
+        level: TenthDbm0,
+        /// Of the noise on the line.
+        noise: TenthDbm0,
+        /// When the first sound was heard.
+        began: Nanos,
+        /// When the last sound was heard.
+        ended: Option<Nanos>,
+    },
+    /// What the person says is long enough to interrupt a prompt.
+    VoiceConfirmed,
+    /// Whether the person has said what there was to say.
+    SpeechEnd {
+        /// How certain that is.
+        certainty: SpeechEnd,
+        /// When the last sound was heard.
+        last_sound: Nanos,
     },
     /// No packet for this long; repeated every 5 s.
     RtpSilent {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tipring_shm_proto::command::{Law, LineState, Phase, ProgressTone};
 use tipring_shm_proto::event::{DigitSource, LineEvent, RingStop};
-use tipring_shm_proto::units::TenthDbm0;
+use tipring_shm_proto::units::{TenthDb, TenthDbm0};
 
 /// A switch, what it asked for, and what it told.
 struct Story {
@@ -112,7 +112,10 @@ impl Story {
         for digit in digits.bytes() {
             self.now += 300;
             let (source, level) = (DigitSource::Pulse, TenthDbm0::SILENCE);
-            self.event(line, LineEvent::Digit { digit, duration_ms: 0, level, source });
+            self.event(
+                line,
+                LineEvent::Digit { digit, duration_ms: 0, level, source, twist: TenthDb(0) },
+            );
         }
     }
 

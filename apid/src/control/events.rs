@@ -2,8 +2,11 @@
 
 use super::{Control, TapEnd, lock};
 use crate::call::{Input, LineNow};
-use crate::engine_link::LinkNote;
-use crate::hub::{DigitSource, HardwareState, MediaFault, NoticeBody, PlaybackEnd, RingStopCause};
+use crate::engine_link::{LinkNote, wall};
+use crate::hub::{
+    DigitSource, HardwareState, HeardTone, MediaFault, NoticeBody, PlaybackEnd, RingStopCause,
+    SpeechEnd,
+};
 use crate::view::Timestamp;
 use std::collections::HashMap;
 use tipring_shm_proto::command::{Hook, LineState};
@@ -17,8 +20,6 @@ use tokio::sync::mpsc;
 pub(super) struct Memory {
     /// Cadence and timeout of the last ring.
     pub(super) rings: HashMap<String, (Vec<u16>, u32)>,
-    /// When the person began to speak.
-    voice_since: HashMap<String, Timestamp>,
     /// Calls of the journal were adopted; later attachments find none of theirs.
     adopted: bool,
 }
@@ -179,12 +180,15 @@ impl Control {
                 publish(NoticeBody::OnHook { source: source.into() });
             }
             LineEvent::Flash { duration_ms } => publish(NoticeBody::Flash { duration_ms }),
-            LineEvent::Digit { digit, duration_ms, level, source } => {
+            LineEvent::Digit { digit, duration_ms, level, source, twist } => {
                 let signal_level_dbm0 = (level > TenthDbm0::SILENCE).then(|| dbm0(level));
                 publish(NoticeBody::Dtmf {
                     digit: char::from(digit),
                     duration_ms,
                     signal_level_dbm0,
+                    twist_db: signal_level_dbm0
+                        .filter(|_| source == event::DigitSource::Dtmf)
+                        .map(|_| f64::from(twist.0) / 10.0),
                     source: match source {
                         event::DigitSource::Dtmf => DigitSource::Dtmf,
                         event::DigitSource::Pulse => DigitSource::Pulse,
@@ -192,21 +196,30 @@ impl Control {
                     },
                 });
             }
-            LineEvent::Voice { active, level } => {
-                let mut memory = lock(&self.0.memory);
-                let started_at = if active {
-                    memory.voice_since.insert(line.to_owned(), at);
-                    Some(at)
-                } else {
-                    memory.voice_since.remove(line)
-                };
-                drop(memory);
-                let ended_at = (!active).then_some(at);
+            LineEvent::Voice { active, level, noise, began, ended } => {
                 publish(NoticeBody::Voice {
                     active,
                     level_dbm0: dbm0(level),
-                    started_at,
-                    ended_at,
+                    noise_dbm0: dbm0(noise),
+                    started_at: Some(wall(began)),
+                    ended_at: ended.map(wall),
+                });
+            }
+            LineEvent::SpeechEnd { certainty, last_sound } => publish(NoticeBody::SpeechEnd {
+                certainty: match certainty {
+                    event::SpeechEnd::Provisional => SpeechEnd::Provisional,
+                    event::SpeechEnd::Withdrawn => SpeechEnd::Withdrawn,
+                    event::SpeechEnd::Final => SpeechEnd::Final,
+                },
+                last_sound_at: wall(last_sound),
+            }),
+            LineEvent::Tone { tone, active, level, began, duration_ms } => {
+                publish(NoticeBody::Tone {
+                    tone: heard_tone(tone),
+                    active,
+                    level_dbm0: dbm0(level),
+                    started_at: wall(began),
+                    duration_ms,
                 });
             }
             LineEvent::RingStarted => {
@@ -296,6 +309,20 @@ fn playback_end(cause: event::PlaybackEnd) -> PlaybackEnd {
         event::PlaybackEnd::Voice => PlaybackEnd::Voice,
         event::PlaybackEnd::LineGone => PlaybackEnd::LineGone,
         event::PlaybackEnd::DeviceLost => PlaybackEnd::DeviceLost,
+    }
+}
+
+fn heard_tone(tone: event::HeardTone) -> HeardTone {
+    match tone {
+        event::HeardTone::Dial => HeardTone::Dial,
+        event::HeardTone::Ringback => HeardTone::Ringback,
+        event::HeardTone::Busy => HeardTone::Busy,
+        event::HeardTone::Congestion => HeardTone::Congestion,
+        event::HeardTone::SpecialInformation => HeardTone::SpecialInformation,
+        event::HeardTone::FaxCalling => HeardTone::FaxCalling,
+        event::HeardTone::FaxAnswering => HeardTone::FaxAnswering,
+        event::HeardTone::ModemAnswering => HeardTone::ModemAnswering,
+        event::HeardTone::Beep => HeardTone::Beep,
     }
 }
 

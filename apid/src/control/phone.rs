@@ -122,7 +122,13 @@ impl Control {
     pub async fn phone_digit(&self, line: &str, digit: char, duration_ms: u16) {
         let call = lock(&self.0.switch).call_of(line).map(|call| call.to_string());
         let source = DigitSource::Info;
-        let body = NoticeBody::Dtmf { digit, duration_ms, signal_level_dbm0: None, source };
+        let body = NoticeBody::Dtmf {
+            digit,
+            duration_ms,
+            signal_level_dbm0: None,
+            twist_db: None,
+            source,
+        };
         self.0.hub.publish(Some(line), call.as_deref(), body);
         self.feed(Input::Digit { line: line.to_owned(), digit });
     }

@@ -2,7 +2,8 @@
 //! web have words; their keys are the union of ours and of the two older phone APIs'.
 
 use crate::hub::{
-    DigitSource, HardwareState, MediaFault, Notice, NoticeBody, PlaybackEnd, RingStopCause,
+    DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,
+    RingStopCause, SpeechEnd,
 };
 use crate::view::Timestamp;
 use serde::Serialize;
@@ -30,20 +31,34 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
             json!({ "source": source })
         }
         NoticeBody::Flash { duration_ms } => json!({ "duration_ms": duration_ms }),
-        NoticeBody::Dtmf { digit, duration_ms, signal_level_dbm0, source } => json!({
+        NoticeBody::Dtmf { digit, duration_ms, signal_level_dbm0, twist_db, source } => json!({
             "digit": digit.to_string(),
             "duration": duration_ms,
             "duration_ms": duration_ms,
             "signal_level": signal_level_dbm0,
+            "twist_db": twist_db,
             "source": digit_source(*source),
         }),
-        NoticeBody::Voice { active, level_dbm0, started_at, ended_at } => json!({
+        NoticeBody::Voice { active, level_dbm0, noise_dbm0, started_at, ended_at } => json!({
             "active": active,
+            "is_voice_active": active,
             "level_dbm0": level_dbm0,
+            "noise_dbm0": noise_dbm0,
             "energy_level": level_dbm0,
             "energy": fraction_of_full_scale(*level_dbm0),
             "start_time": started_at,
             "end_time": ended_at,
+        }),
+        NoticeBody::SpeechEnd { certainty, last_sound_at } => json!({
+            "certainty": speech_end(*certainty),
+            "end_time": last_sound_at,
+        }),
+        NoticeBody::Tone { tone, active, level_dbm0, started_at, duration_ms } => json!({
+            "tone": heard_tone(*tone),
+            "active": active,
+            "level_dbm0": level_dbm0,
+            "start_time": started_at,
+            "duration_ms": duration_ms,
         }),
         NoticeBody::RingStart { pattern, cadence_ms, timeout_ms } => json!({
             "pattern": pattern,
@@ -111,6 +126,28 @@ const fn digit_source(source: DigitSource) -> &'static str {
         DigitSource::Pulse => "pulse",
         DigitSource::TelephoneEvent => "telephone_event",
         DigitSource::Info => "info",
+    }
+}
+
+const fn speech_end(certainty: SpeechEnd) -> &'static str {
+    match certainty {
+        SpeechEnd::Provisional => "provisional",
+        SpeechEnd::Withdrawn => "withdrawn",
+        SpeechEnd::Final => "final",
+    }
+}
+
+const fn heard_tone(tone: HeardTone) -> &'static str {
+    match tone {
+        HeardTone::Dial => "dial",
+        HeardTone::Ringback => "ringback",
+        HeardTone::Busy => "busy",
+        HeardTone::Congestion => "congestion",
+        HeardTone::SpecialInformation => "special_information",
+        HeardTone::FaxCalling => "fax_calling",
+        HeardTone::FaxAnswering => "fax_answering",
+        HeardTone::ModemAnswering => "modem_answering",
+        HeardTone::Beep => "beep",
     }
 }
 
@@ -204,6 +241,7 @@ mod tests {
             digit: '#',
             duration_ms: 90,
             signal_level_dbm0: Some(-8.5),
+            twist_db: Some(-2.5),
             source: DigitSource::TelephoneEvent,
         };
         assert_eq!(
@@ -211,7 +249,7 @@ mod tests {
             json!({
                 "type": "dtmf", "line": "1", "call_id": null, "seq": 7,
                 "timestamp": "2023-11-14T22:13:20.123Z", "digit": "#", "duration": 90,
-                "duration_ms": 90, "signal_level": -8.5, "source": "telephone_event",
+                "duration_ms": 90, "signal_level": -8.5, "twist_db": -2.5, "source": "telephone_event",
             })
         );
     }
@@ -225,9 +263,16 @@ mod tests {
             }
         };
         keys(NoticeBody::OffHook { source: HookSource::Loop }, &["type", "timestamp"]);
-        let voice =
-            NoticeBody::Voice { active: true, level_dbm0: -20.0, started_at: None, ended_at: None };
-        keys(voice, &["start_time", "end_time", "energy_level", "energy", "active"]);
+        let voice = NoticeBody::Voice {
+            active: true,
+            level_dbm0: -20.0,
+            noise_dbm0: -55.0,
+            started_at: None,
+            ended_at: None,
+        };
+        let wanted =
+            ["start_time", "end_time", "energy_level", "energy", "active", "is_voice_active"];
+        keys(voice, &wanted);
         let ring = NoticeBody::RingStart {
             pattern: "normal".to_owned(),
             cadence_ms: vec![2000, 4000],

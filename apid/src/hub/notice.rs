@@ -32,6 +32,40 @@ pub enum DigitSource {
     Info,
 }
 
+/// How certain the end of what a person says is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechEnd {
+    /// A pause.
+    Provisional,
+    /// The person goes on.
+    Withdrawn,
+    /// It is over.
+    Final,
+}
+
+/// A tone of exchanges and machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeardTone {
+    /// Dial tone.
+    Dial,
+    /// Ringing tone.
+    Ringback,
+    /// Busy tone.
+    Busy,
+    /// Congestion (reorder) tone.
+    Congestion,
+    /// Special information tone.
+    SpecialInformation,
+    /// A fax machine calls.
+    FaxCalling,
+    /// A fax machine answers.
+    FaxAnswering,
+    /// A modem answers.
+    ModemAnswering,
+    /// An answering machine has begun to record.
+    Beep,
+}
+
 /// Why a bell fell silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingStopCause {
@@ -128,6 +162,8 @@ pub enum NoticeBody {
         duration_ms: u16,
         /// Level of the stronger tone; null where there was none.
         signal_level_dbm0: Option<f64>,
+        /// High tone over low tone; null where there was none.
+        twist_db: Option<f64>,
         /// Where it was seen.
         source: DigitSource,
     },
@@ -135,12 +171,34 @@ pub enum NoticeBody {
     Voice {
         /// Speaks now.
         active: bool,
-        /// Level of the deciding frame.
+        /// Of what decided, or, at the end, of all that was said.
         level_dbm0: f64,
+        /// Of the noise on the line.
+        noise_dbm0: f64,
         /// When the person began to speak.
         started_at: Option<Timestamp>,
         /// When the person ceased.
         ended_at: Option<Timestamp>,
+    },
+    /// Whether the person has said what there was to say.
+    SpeechEnd {
+        /// How certain that is.
+        certainty: SpeechEnd,
+        /// When the last sound was heard.
+        last_sound_at: Timestamp,
+    },
+    /// A tone of an exchange or a machine is heard, or has ended.
+    Tone {
+        /// Which.
+        tone: HeardTone,
+        /// Heard now.
+        active: bool,
+        /// While it sounds.
+        level_dbm0: f64,
+        /// When it was first heard.
+        started_at: Timestamp,
+        /// Since then.
+        duration_ms: u32,
     },
     /// The bell rings.
     RingStart {
@@ -269,6 +327,8 @@ impl NoticeBody {
             Self::Flash { .. } => "flash",
             Self::Dtmf { .. } => "dtmf",
             Self::Voice { .. } => "voice",
+            Self::SpeechEnd { .. } => "speech_end",
+            Self::Tone { .. } => "tone",
             Self::RingStart { .. } => "ring_start",
             Self::RingStop { .. } => "ring_stop",
             Self::Answered => "answered",
@@ -293,12 +353,14 @@ impl NoticeBody {
     }
 
     /// Every `type` there is.
-    pub const KINDS: [&'static str; 25] = [
+    pub const KINDS: [&'static str; 27] = [
         "off_hook",
         "on_hook",
         "flash",
         "dtmf",
         "voice",
+        "speech_end",
+        "tone",
         "ring_start",
         "ring_stop",
         "answered",

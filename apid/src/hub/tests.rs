@@ -64,12 +64,14 @@ fn filters_and_callers_see_their_own() {
     let hub = Hub::new();
     let of_two = Caller { lines: Some(vec!["2".to_owned()]), ..everybody() };
     let mut limited = hub.listen(&of_two, Filter::default(), None, "");
-    let filter = Filter { lines: vec!["1".to_owned()], types: vec!["voice".to_owned()] };
+    let filter = Filter { lines: vec!["1".to_owned()], types: vec!["speech_end".to_owned()] };
     let mut filtered = hub.listen(&everybody(), filter, None, "");
     hub.publish(Some("1"), None, flash(0));
     hub.publish(Some("2"), None, flash(0));
-    let voice =
-        NoticeBody::Voice { active: true, level_dbm0: -20.0, started_at: None, ended_at: None };
+    let voice = NoticeBody::SpeechEnd {
+        certainty: super::SpeechEnd::Final,
+        last_sound_at: crate::view::Timestamp::now(),
+    };
     hub.publish(Some("1"), None, voice.clone());
     hub.publish(Some("2"), None, voice);
     assert_eq!(drain(&mut limited), (0, vec![2, 4]));

@@ -1,7 +1,8 @@
 //! Hears DTMF (ITU-T Q.23) in the audio.
 //!
-//! *What it does.* Says when a digit has begun, as soon as it is certain (33 ms into it), and
-//! when it has ended, with its length and level.
+//! *What it does.* Says when a digit may have begun (about 15 ms into it, for whoever must not let
+//! it through), when that is certain (33 ms into it), and when it has ended, with its length,
+//! level and twist. Its limits are those of a profile, see [`super::dtmf_limits`].
 //!
 //! *How it works.* Every 2.5 ms a [`ToneCorrelator`] measures the eight frequencies over
 //! 12.5 ms. A *hit* is a hop in which the strongest low and the strongest high tone stand out of
@@ -9,11 +10,12 @@
 //! hits of one key, with no gap of more than 15 ms among them, make a digit if both frequencies
 //! lie within 2.4 %, their phases turned evenly all the while, they hold 86 % of the energy, and
 //! nothing else began below 600 Hz together with them: that is what speech does not do. A digit
-//! ends when it has not been hit for 30 ms. The frequency is the mean turn of the phase, and
+//! ends when it has not been hit for 30 ms (`ntt`: 25 ms). The frequency is the mean turn of the phase, and
 //! a hit's power is corrected for it, for the window weakens a tone that is off its bin.
 //!
-//! *Limits,* of all 16 digits through an A-law round trip, beside ITU-T Q.24 (AT&T). What is
-//! promised is in `tests/dtmf_limits.rs`; these figures are where it gives way.
+//! *Limits* of profile `att`, of all 16 digits through an A-law round trip, beside ITU-T Q.24
+//! (AT&T). What is promised is in `tests/dtmf_limits.rs`; these figures are where it gives way, and
+//! docs/dsp.md has them for every profile, step by step.
 //!
 //! | | accepts all | refuses all | Q.24 |
 //! |---|---|---|---|
@@ -31,17 +33,24 @@
 //! 15 ms of a digit, louder than −7 dB below it, hides it. Real recordings: not yet measured.
 
 use crate::dsp::bounded::Bounded;
+use crate::dsp::dtmf_limits::DtmfLimits;
 use crate::dsp::dtmf_sender::{HIGH_HZ, KEYS, LOW_HZ};
 use crate::dsp::level;
 use crate::dsp::tone_correlator::{
     Complex, HOP, LAG_SECONDS, Spectrum, ToneCorrelator, window_loss,
 };
 use crate::frame::Linear;
-use tipring_shm_proto::units::TenthDbm0;
+use tipring_shm_proto::settings::{DtmfProfile, DtmfSettings};
+use tipring_shm_proto::units::{TenthDb, TenthDbm0};
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtmfEvent {
+    /// A digit may be being sent; what never becomes certain is not told of again.
+    Early {
+        /// ASCII.
+        digit: u8,
+    },
     /// It is certain that a digit is being sent.
     Begin {
         /// ASCII.
@@ -55,33 +64,30 @@ pub enum DtmfEvent {
         duration_ms: u16,
         /// Mean level of the stronger tone.
         level: TenthDbm0,
+        /// High tone over low tone.
+        twist: TenthDb,
     },
 }
 
-/// What one frame can bring: at most an end and a beginning.
-pub type DtmfEvents = Bounded<DtmfEvent, 2>;
+/// What one frame can bring: an end, a beginning, and before it what is suspected, which takes
+/// four of the eight hops.
+pub type DtmfEvents = Bounded<DtmfEvent, 4>;
 
 /// Hits that make a digit. A tone of T samples gives (T − 20)/20 of them, ±1: 15 for 40 ms, 8 for
 /// 23 ms.
 const HITS: u32 = 12;
+/// Hits that make a suspicion.
+const EARLY_HITS: u32 = 4;
 /// Hops without a hit that a digit which is not yet certain survives: 10 ms of silence give 5.
 const CANDIDATE_GAP: u32 = 6;
-/// Hops without a hit that end a digit: 10 ms of silence give 5, 40 ms give 17.
-const END_GAP: u32 = 12;
-/// Mean square of the weakest tone of a hit, −40 dBm0: 107 is that of 0 dBm0 in dB.
-const WEAKEST: f32 = 26_050.0;
-/// High over low in power: hit, and mean of a digit.
-const HIT_TWIST: [f32; 2] = [0.063, 6.3];
-/// −9.8 and +5.8 dB.
-const TWIST: [f32; 2] = [0.105, 3.8];
+/// High over low in power of a hit, whose digit's mean may be less one-sided: −12 to +10 dB.
+const HIT_TWIST: [f32; 2] = [0.063, 10.0];
 /// Share of the energy that both tones have: in a hit, whose window the tones need not fill, and
 /// in the mean of a digit.
 const HIT_SHARE: f32 = 0.55;
 const SHARE: f32 = 0.86;
 /// How far the strongest of a group stands above the next, in power: 3 dB.
 const STANDS_OUT: f32 = 2.0;
-/// Largest relative deviation of a frequency: between the 1.8 % and 3.0 % of Q.24.
-const DEVIATION: f32 = 0.024;
 /// Mean turn against mean power: how evenly the phase turned.
 const EVENNESS: f32 = 0.95;
 
@@ -94,8 +100,9 @@ const BEFORE: usize = 20;
 const MARGIN: usize = 6;
 
 /// The detector of one line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DtmfDetector {
+    limits: DtmfLimits,
     correlator: ToneCorrelator,
     /// Power below 600 Hz of the last hops, oldest first.
     below: [f32; BEFORE + MARGIN],
@@ -138,10 +145,32 @@ struct Hit {
     below: f32,
 }
 
+impl Default for DtmfDetector {
+    fn default() -> Self {
+        Self::new(DtmfLimits::of(DtmfSettings { profile: DtmfProfile::Att, weakest: None }))
+    }
+}
+
 impl DtmfDetector {
     /// Has heard silence so far.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new(limits: DtmfLimits) -> Self {
+        Self {
+            limits,
+            correlator: ToneCorrelator::new(),
+            below: [0.0; BEFORE + MARGIN],
+            candidate: None,
+            digit: None,
+        }
+    }
+
+    /// Its limits from now on; what is being heard goes on.
+    pub const fn set_limits(&mut self, limits: DtmfLimits) {
+        self.limits = limits;
+    }
+
+    /// Forgets what was heard.
+    pub const fn reset(&mut self) {
+        *self = Self::new(self.limits);
     }
 
     /// Listens to a frame. Does not allocate, wait or fail.
@@ -150,14 +179,14 @@ impl DtmfDetector {
         for spectrum in &self.correlator.hear(frame) {
             self.below.copy_within(1.., 0);
             self.below[BEFORE + MARGIN - 1] = spectrum.below;
-            self.hop(Hit::of(spectrum), &mut events);
+            self.hop(Hit::of(spectrum, self.limits.weakest), &mut events);
         }
         events
     }
 
     /// Two tones of a key are heard, whether or not they will make a digit.
     pub fn hears_tones(&self) -> bool {
-        self.digit.is_some() || self.candidate.is_some_and(|candidate| candidate.hits >= 3)
+        self.digit.is_some() || self.candidate.is_some_and(|candidate| candidate.hits >= EARLY_HITS)
     }
 
     /// The digit that has begun and not ended, ASCII.
@@ -175,13 +204,18 @@ impl DtmfDetector {
                 }
                 _ => digit.miss(),
             }
-            if digit.gap >= END_GAP {
+            if digit.gap >= self.limits.end_gap {
                 events.push(digit.end());
                 self.digit = None;
             }
         }
         match (&mut self.candidate, hit) {
-            (Some(candidate), Some(hit)) if candidate.is_of(&hit) => candidate.add(&hit),
+            (Some(candidate), Some(hit)) if candidate.is_of(&hit) => {
+                candidate.add(&hit);
+                if candidate.hits == EARLY_HITS {
+                    events.push(DtmfEvent::Early { digit: candidate.key() });
+                }
+            }
             (Some(candidate), hit) => {
                 candidate.miss();
                 if candidate.gap > CANDIDATE_GAP {
@@ -191,7 +225,7 @@ impl DtmfDetector {
             (none, Some(hit)) => *none = Some(Run::begin(&hit, &self.below)),
             (None, None) => {}
         }
-        if let Some(candidate) = self.candidate.filter(Run::is_digit) {
+        if let Some(candidate) = self.candidate.filter(|run| run.is_digit(&self.limits)) {
             // At most one digit becomes certain in a frame, for it takes twelve hops.
             if let Some(digit) = self.digit.take() {
                 events.push(digit.end());
@@ -203,18 +237,18 @@ impl DtmfDetector {
 }
 
 impl Hit {
-    fn of(spectrum: &Spectrum) -> Option<Self> {
+    fn of(spectrum: &Spectrum, weakest: f32) -> Option<Self> {
         let row = strongest(&spectrum.power[..4])?;
         let column = strongest(&spectrum.power[4..])?;
         let turn = [spectrum.turn[row], spectrum.turn[4 + column]];
         let (low, high) = (spectrum.power[row], spectrum.power[4 + column]);
-        if low.min(high) < WEAKEST * 0.5 || (low + high) < spectrum.total * HIT_SHARE * 0.5 {
+        if low.min(high) < weakest * 0.5 || (low + high) < spectrum.total * HIT_SHARE * 0.5 {
             return None;
         }
         let low = low * window_loss(deviation_hz(turn[0]));
         let high = high * window_loss(deviation_hz(turn[1]));
         let twist = HIT_TWIST[0]..=HIT_TWIST[1];
-        let hit = low.min(high) >= WEAKEST
+        let hit = low.min(high) >= weakest
             && low + high >= spectrum.total * HIT_SHARE
             && twist.contains(&(high / low));
         hit.then_some(Self {
@@ -294,11 +328,11 @@ impl Run {
         KEYS[self.row][self.column]
     }
 
-    fn is_digit(&self) -> bool {
+    fn is_digit(&self, limits: &DtmfLimits) -> bool {
         if self.hits < HITS || self.gap > 0 {
             return false;
         }
-        let twist = TWIST[0]..=TWIST[1];
+        let twist = limits.twist[0]..=limits.twist[1];
         let hz = [LOW_HZ[self.row], HIGH_HZ[self.column]].map(f32::from);
         twist.contains(&(self.power[1] / self.power[0]))
             && self.turning[0] + self.turning[1] >= self.total * SHARE
@@ -310,7 +344,7 @@ impl Run {
                 let off_hz = deviation_hz(turned);
                 // The power of the turn is weakened by the window as the hits' power was.
                 let even = turned.power().sqrt() * window_loss(off_hz) / self.turning[group];
-                off_hz.abs() <= hz[group] * DEVIATION && even >= EVENNESS
+                off_hz.abs() <= hz[group] * limits.deviation && even >= EVENNESS
             })
     }
 
@@ -321,6 +355,7 @@ impl Run {
             digit: self.key(),
             duration_ms: heard.min(u32::from(u16::MAX)) as u16,
             level: level::of_mean_square(mean),
+            twist: TenthDb((100.0 * (self.power[1] / self.power[0]).log10()).round() as i16),
         }
     }
 }

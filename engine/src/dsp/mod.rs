@@ -1,23 +1,29 @@
 //! What is heard in the audio, and what is put into it.
 //!
 //! A frame of the phone meets, in this order: `concealment` (if it did not come), `time_scale` and
-//! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of `echo`, `level`, `dtmf_detector`, `voice_activity`, the
-//! suppressor of `echo`; then `gain` and `limiter`. What the phone is to hear comes from
+//! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of
+//! `echo`, `level`, `dtmf_detector` (on `tone_correlator`, with `dtmf_limits`), `sub_bands` and
+//! `sine_fit`, which `voice_activity` (on `noise_floor`) judges, the suppressor of `echo`; then
+//! `gain` and `limiter`. What the phone is to hear comes from
 //! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`.
 
 pub mod bounded;
 pub mod caller_id;
 pub mod concealment;
 pub mod dtmf_detector;
+pub mod dtmf_limits;
 pub mod dtmf_sender;
 pub mod echo;
 pub mod gain;
 pub mod hybrid;
 pub mod level;
 pub mod limiter;
+pub mod noise_floor;
 pub mod resampler;
 pub mod sample;
 pub mod sine;
+pub mod sine_fit;
+pub mod sub_bands;
 pub mod time_scale;
 pub mod tone_correlator;
 pub mod tone_generator;
@@ -26,9 +32,16 @@ pub mod voice_activity;
 
 use crate::frame::Linear;
 use dtmf_detector::{DtmfDetector, DtmfEvent, DtmfEvents};
+use dtmf_limits::DtmfLimits;
 use echo::EchoControl;
+use sine_fit::Sines;
+use sub_bands::SubBands;
+use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::TenthDbm0;
-use voice_activity::VoiceActivity;
+use voice_activity::{VoiceActivity, VoiceEvents};
+
+/// Sines are not looked for in what is softer.
+const SOFTEST_TONE: TenthDbm0 = TenthDbm0(-500);
 
 /// What one frame of the phone told.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +50,12 @@ pub struct Listened {
     pub level: TenthDbm0,
     /// It touches full scale.
     pub clipped: bool,
-    /// The person began (`true`) or ceased to speak.
-    pub voice: Option<bool>,
+    /// The person began or ceased to speak.
+    pub voice: VoiceEvents,
     /// The person speaks.
     pub speaking: bool,
+    /// Of the noise on the line.
+    pub noise: TenthDbm0,
     /// Digits that began or ended.
     pub digits: DtmfEvents,
 }
@@ -51,6 +66,7 @@ pub struct Listener {
     digits: DtmfDetector,
     in_band_digits: bool,
     voice_wanted: bool,
+    bands: SubBands,
     voice: VoiceActivity,
     echo: EchoControl,
     /// A digit of our own whose end is still to come.
@@ -67,10 +83,11 @@ impl Listener {
     /// Has heard silence so far; in-band digits are on.
     pub fn new() -> Self {
         Self {
-            digits: DtmfDetector::new(),
+            digits: DtmfDetector::default(),
             in_band_digits: true,
             voice_wanted: true,
-            voice: VoiceActivity::new(),
+            bands: SubBands::new(),
+            voice: VoiceActivity::new(LineSettings::of_country(*b"us").voice),
             echo: EchoControl::new(),
             own_digit: None,
         }
@@ -81,8 +98,16 @@ impl Listener {
     pub fn set_in_band_digits(&mut self, on: bool) {
         if on != self.in_band_digits {
             self.in_band_digits = on;
-            self.digits = DtmfDetector::new();
+            self.digits.reset();
         }
+    }
+
+    /// What counts as a digit and as speech from now on, and whether the echo of what the phone is
+    /// given is taken out of what it says; that is off at first.
+    pub fn set(&mut self, settings: &LineSettings) {
+        self.echo.set(settings.echo_canceller);
+        self.digits.set_limits(DtmfLimits::of(settings.dtmf));
+        self.voice.set(settings.voice);
     }
 
     /// Whether voice is listened for; without it a person who spoke goes on speaking.
@@ -90,17 +115,13 @@ impl Listener {
         self.voice_wanted = wanted;
     }
 
-    /// Whether the echo of what the phone is given is taken out of what it says; off at first.
-    pub fn set_echo_control(&mut self, on: bool) {
-        self.echo.set(on);
-    }
-
     /// Forgets what was heard: another call, another person.
     pub fn reset(&mut self) {
         self.echo.reset();
         self.own_digit = None;
-        self.digits = DtmfDetector::new();
-        self.voice = VoiceActivity::new();
+        self.digits.reset();
+        self.bands = SubBands::new();
+        self.voice.reset();
     }
 
     /// The last frame had tones in it that no time-scaling may touch.
@@ -117,13 +138,21 @@ impl Listener {
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
         let digits = self.without_our_own(digits);
         let no_voice = self.digits.hears_tones() || self.echo.only_echo();
-        let voice = if self.voice_wanted { self.voice.hear(rx, no_voice) } else { None };
+        let voice = if self.voice_wanted {
+            let bands = self.bands.hear(rx);
+            let sines =
+                if level.dbm0 < SOFTEST_TONE { Sines::None } else { sine_fit::fit(&bands.rough) };
+            self.voice.hear(&bands, sines, no_voice)
+        } else {
+            VoiceEvents::new()
+        };
         self.echo.suppress(rx);
         Listened {
             level: level.dbm0,
             clipped: level.clipped,
             voice,
             speaking: self.voice.is_speaking(),
+            noise: self.voice.noise(),
             digits,
         }
     }
@@ -134,6 +163,7 @@ impl Listener {
         let mut others = DtmfEvents::new();
         for event in digits {
             let own = match event {
+                DtmfEvent::Early { digit } => self.echo.is_own_digit(digit),
                 DtmfEvent::Begin { digit } => {
                     self.own_digit = self.echo.is_own_digit(digit).then_some(digit);
                     self.own_digit.is_some()

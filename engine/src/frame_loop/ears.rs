@@ -5,9 +5,13 @@
 use super::playout::{Playout, PlayoutCounts};
 use crate::dsp::gain::{AutomaticGain, Gain};
 use crate::dsp::limiter::Limiter;
+use crate::dsp::voice_activity::VoiceEvent;
 use crate::dsp::{Listened, Listener};
 use crate::frame::{Heard, Linear, Pace, SILENCE};
+use crate::signal::Signal;
+use tipring_shm_proto::event::SpeechEnd;
 use tipring_shm_proto::settings::LineSettings;
+use tipring_shm_proto::units::{Nanos, TenthDbm0};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ impl Ears {
 
     /// Takes over what of a line's settings concerns listening.
     pub(super) fn set(&mut self, settings: &LineSettings) {
-        self.listener.set_echo_control(settings.echo_canceller);
+        self.listener.set(settings);
     }
 
     /// The loop lacks, or has again, the time to listen for voice.
@@ -112,4 +116,27 @@ impl Ears {
             self.automatic = AutomaticGain::new();
         }
     }
+}
+
+/// What was heard in the frame that ended now.
+pub(super) fn voice_signal(heard: VoiceEvent, noise: TenthDbm0, now: Nanos) -> Signal {
+    match heard {
+        VoiceEvent::Begin { ago_ms, level } => {
+            let began = now.before_ms(u32::from(ago_ms));
+            Signal::Voice { active: true, level, noise, began, ended: None }
+        }
+        VoiceEvent::Confirmed => Signal::VoiceConfirmed,
+        VoiceEvent::End { ago_ms, lasted_ms, level } => {
+            let ended = now.before_ms(u32::from(ago_ms));
+            let began = ended.before_ms(lasted_ms);
+            Signal::Voice { active: false, level, noise, began, ended: Some(ended) }
+        }
+        VoiceEvent::ProvisionalEnd { ago_ms } => speech_end(SpeechEnd::Provisional, ago_ms, now),
+        VoiceEvent::Withdrawn => speech_end(SpeechEnd::Withdrawn, 0, now),
+        VoiceEvent::FinalEnd { ago_ms } => speech_end(SpeechEnd::Final, ago_ms, now),
+    }
+}
+
+fn speech_end(certainty: SpeechEnd, ago_ms: u16, now: Nanos) -> Signal {
+    Signal::SpeechEnd { certainty, last_sound: now.before_ms(u32::from(ago_ms)) }
 }

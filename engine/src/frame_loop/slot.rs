@@ -3,7 +3,7 @@
 //! # Real-time contract
 //! As [`super`]: nothing here allocates, waits or fails, except [`Slot::new`] at start-up.
 
-use super::ears::Ears;
+use super::ears::{Ears, voice_signal};
 use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
 use super::playout::MOST_READS;
@@ -215,17 +215,16 @@ impl Slot {
         for digit in listened.digits {
             let source = DigitSource::Dtmf;
             let signal = match digit {
+                DtmfEvent::Early { .. } => continue,
                 DtmfEvent::Begin { digit } => Signal::DigitBegin { digit, source },
-                DtmfEvent::End { digit, duration_ms, level } => {
-                    Signal::Digit { digit, duration_ms, level, source }
+                DtmfEvent::End { digit, duration_ms, level, twist } => {
+                    Signal::Digit { digit, duration_ms, level, source, twist }
                 }
             };
             self.signal(signal, now, outside);
         }
-        if let Some(active) = listened.voice {
-            self.actions.clear();
-            self.line.handle_voice(active, listened.level, &mut self.actions);
-            let _ = self.apply(now, outside);
+        for heard in listened.voice {
+            self.signal(voice_signal(heard, listened.noise, now), now, outside);
         }
         Some(listened)
     }
@@ -605,6 +604,7 @@ impl Slot {
                     let stopped = self.voices.stop_heard(|p| p.stop_on.digit);
                     self.tell_all_ended(stopped, PlaybackEnd::Digit, now, outside);
                 }
+                Action::DuckOnVoice(on) => self.voices.duck(on),
                 Action::StopOnVoice => {
                     let stopped = self.voices.stop_heard(|p| p.stop_on.voice);
                     self.tell_all_ended(stopped, PlaybackEnd::Voice, now, outside);

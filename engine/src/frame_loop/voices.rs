@@ -136,6 +136,11 @@ impl Voices {
         Some(Stopped { slot, progress, heard })
     }
 
+    /// Makes the playbacks that a voice silences softer, or as loud as they were.
+    pub(super) fn duck(&mut self, on: bool) {
+        self.ear.duck(on);
+    }
+
     /// Ends the playbacks for the ear that `which` names.
     pub(super) fn stop_heard(&mut self, which: impl Fn(&Progress) -> bool) -> Ended {
         let mut ended = Ended::new();

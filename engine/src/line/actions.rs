@@ -27,6 +27,8 @@ pub enum Action {
     StopPlaybacks(PlaybackEnd),
     /// End the playbacks that a digit silences.
     StopOnDigit,
+    /// Make the playbacks that a voice silences softer, or as loud as they were.
+    DuckOnVoice(bool),
     /// End the playbacks that a voice silences.
     StopOnVoice,
     /// End the bridge, on both sides.

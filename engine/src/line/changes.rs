@@ -9,7 +9,7 @@ use tipring_shm_proto::command::{
     Hook, HookSource, LineState, Phase, ProgressTone, Refusal, Since,
 };
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd, RingStop};
-use tipring_shm_proto::units::{Nanos, TenthDbm0};
+use tipring_shm_proto::units::{Nanos, TenthDb, TenthDbm0};
 
 /// By whom the use of a line ends: a command's own line is not told that its bridge ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +208,7 @@ impl Line {
             duration_ms: ms,
             level: TenthDbm0::SILENCE,
             source: DigitSource::Pulse,
+            twist: TenthDb(0),
         };
         self.digit_ended(digit, event, now, actions);
     }

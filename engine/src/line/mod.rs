@@ -38,7 +38,7 @@ use state::{State, Supply, Talk};
 use tipring_shm_proto::command::{Hook, HookSource, LineKind, LineState, Phase, Refusal, Since};
 use tipring_shm_proto::event::{LineEvent, RingStop};
 use tipring_shm_proto::line_table::LineRow;
-use tipring_shm_proto::units::{Nanos, TenthDbm0};
+use tipring_shm_proto::units::Nanos;
 
 /// A change of voltage worth an event, mV.
 const VOLTAGE_STEP_MV: u32 = 1000;
@@ -159,9 +159,25 @@ impl Line {
                 self.dialled(digit, 0, now, actions);
             }
             Signal::PulseBegin | Signal::DigitBegin { .. } => self.digit_began(actions),
-            Signal::Digit { digit, duration_ms, level, source } => {
-                let event = LineEvent::Digit { digit, duration_ms, level, source };
+            Signal::Digit { digit, duration_ms, level, source, twist } => {
+                let event = LineEvent::Digit { digit, duration_ms, level, source, twist };
                 self.digit_ended(digit, event, now, actions);
+            }
+            Signal::Voice { active, level, noise, began, ended } => {
+                let event = LineEvent::Voice { active, level, noise, began, ended };
+                self.voice(active, event, actions);
+            }
+            Signal::VoiceConfirmed => {
+                if let State::OffHook(off) = &self.state
+                    && off.voice
+                {
+                    actions.push(Action::StopOnVoice);
+                }
+            }
+            Signal::SpeechEnd { certainty, last_sound } => {
+                if self.state() == LineState::OffHook {
+                    actions.say(LineEvent::SpeechEnd { certainty, last_sound });
+                }
             }
             Signal::RtpSilent { silent_ms } => actions.say(LineEvent::RtpSilent { silent_ms }),
             Signal::RtpHeard { remote } => actions.say(LineEvent::RtpHeard { remote }),
@@ -197,16 +213,14 @@ impl Line {
     }
 
     /// The person began or ceased to speak.
-    pub fn handle_voice(&mut self, active: bool, level: TenthDbm0, actions: &mut Actions) {
+    fn voice(&mut self, active: bool, event: LineEvent, actions: &mut Actions) {
         let State::OffHook(off) = &mut self.state else { return };
         if off.voice == active {
             return;
         }
         off.voice = active;
-        actions.say(LineEvent::Voice { active, level });
-        if active {
-            actions.push(Action::StopOnVoice);
-        }
+        actions.say(event);
+        actions.push(Action::DuckOnVoice(active));
     }
 
     /// What became of an [`Action::Drive`]. Never leads to another one: what has to be ordered

@@ -32,7 +32,7 @@ fn signal() -> impl Strategy<Value = Signal> {
         1 => any::<u8>().prop_map(Signal::PulseDigit),
         1 => Just(Signal::DigitBegin { digit: b'5', source: DigitSource::Dtmf }),
         1 => any::<u8>().prop_map(move |digit| Signal::Digit {
-            digit, duration_ms: 80, level, source: DigitSource::Dtmf
+            digit, duration_ms: 80, level, source: DigitSource::Dtmf, twist: TenthDb(-20)
         }),
         1 => Just(Signal::RtpSilent { silent_ms: 5000 }),
         1 => Just(Signal::RtpHeard { remote: Endpoint { ip: [0; 16], port: 1 } }),
@@ -238,7 +238,12 @@ fn survive(kind: LineKind, steps: &[Step]) {
                     witness.agree(&before);
                 }
             }
-            Input::Voice(active) => line.handle_voice(*active, TenthDbm0(-200), &mut actions),
+            Input::Voice(active) => {
+                let (level, noise) = (TenthDbm0(-200), TenthDbm0(-500));
+                let ended = (!active).then_some(now);
+                let voice = Signal::Voice { active: *active, level, noise, began: now, ended };
+                line.handle_signal(voice, now, &mut actions);
+            }
             Input::Tick { ms } => {
                 now = now.after_ms(u32::from(*ms));
                 line.handle_time(now, &mut actions);

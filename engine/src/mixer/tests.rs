@@ -263,3 +263,24 @@ proptest! {
         prop_assert!(soften(sum + 1.0) >= soft);
     }
 }
+
+/// Only what a voice silences gives way, by 12 dB and within a frame.
+#[test]
+fn what_a_voice_silences_is_ducked_without_a_step() {
+    for voice in [true, false] {
+        let mut mixer = mixer();
+        let stop_on = StopOn { digit: false, voice };
+        mixer.start(0, Playback { stop_on, ..playback(PlaySource::Ring) }).unwrap();
+        let mut ring = Ring((0..5).map(|_| Item::Audio(vec![8000; 160])).collect());
+        let mut heard = Vec::new();
+        for ducked in [false, true, true, false, false] {
+            mixer.duck(ducked);
+            heard.extend(next(&mut mixer, &mut ring).0);
+        }
+        let softest = heard.iter().min().copied().unwrap();
+        let largest_step = heard.windows(2).map(|two| two[1].abs_diff(two[0])).max().unwrap();
+        assert_eq!(softest, if voice { 2008 } else { 8000 });
+        assert!(largest_step < 45, "{largest_step}");
+        assert_eq!(heard[799], 8000);
+    }
+}

@@ -11,7 +11,7 @@
 
 use crate::signal::Signal;
 use tipring_shm_proto::event::DigitSource;
-use tipring_shm_proto::units::{FRAME_SAMPLES, Nanos, TenthDbm0};
+use tipring_shm_proto::units::{FRAME_SAMPLES, Nanos, TenthDb, TenthDbm0};
 
 /// Octets of an event's payload (RFC 4733 §2.3).
 pub const PAYLOAD_OCTETS: usize = 4;
@@ -127,6 +127,7 @@ impl Lasting {
             duration_ms: u16::try_from(units / UNITS_PER_MS).unwrap_or(u16::MAX),
             level: TenthDbm0(-10 * i16::from(self.volume)),
             source: DigitSource::TelephoneEvent,
+            twist: TenthDb(0),
         })
     }
 }

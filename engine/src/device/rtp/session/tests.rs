@@ -207,7 +207,8 @@ fn a_received_digit_is_told_once_and_its_audio_is_not_missing() {
                 digit: b'5',
                 duration_ms: 100,
                 level: tipring_shm_proto::units::TenthDbm0(-100),
-                source: DigitSource::TelephoneEvent
+                source: DigitSource::TelephoneEvent,
+                twist: tipring_shm_proto::units::TenthDb(0),
             }
         ]
     );

@@ -351,7 +351,12 @@ async fn answers_are_repeated_until_acknowledged_both_ways() {
     let phone = Phone::plays("is_rung_and_repeats_its_answer", "phone1", "secret", server, port);
     sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 answers").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // One of its answer, one of the same answer again.
+    let start = Instant::now();
+    while phone.messages().matches("\nACK ").count() < 2 {
+        assert!(start.elapsed() < LIMIT, "{}", phone.messages());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     sip.hang_up("phone1", Cause::NormalClearing).await;
     phone.succeeds().await;
     sip.stop();

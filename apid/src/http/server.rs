@@ -7,7 +7,7 @@ use super::{State, access, console, openapi};
 use crate::control::Control;
 use crate::view::PortDiagnostics;
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpServer};
@@ -88,35 +88,15 @@ impl Bound {
         }
         let state = Data::new(State::new(control, self.settings));
         let settings = &state.settings;
-        let (head, keep_alive) = (settings.head_timeout, settings.keep_alive);
         let (workers, connections) = (settings.workers.max(1), settings.connections_max);
         let per_worker = connections.div_ceil(workers).max(1);
 
         let shared = state.clone();
-        let mut rest = HttpServer::new(move || app(shared.clone()))
-            .workers(workers)
-            .max_connections(per_worker)
-            .client_request_timeout(head)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            .keep_alive(keep_alive)
-            .shutdown_timeout(SHUTDOWN_S)
-            .disable_signals();
-        for listener in self.rest {
-            rest = rest.listen(listener)?;
-        }
+        let rest =
+            listening(self.rest, workers, per_worker, settings, move || app(shared.clone()))?;
         let shared = state.clone();
-        let mut sockets = HttpServer::new(move || socket_app(shared.clone()))
-            .workers(1)
-            .max_connections(connections)
-            .client_request_timeout(head)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            .keep_alive(keep_alive)
-            .shutdown_timeout(SHUTDOWN_S)
-            .disable_signals();
-        for listener in self.sockets {
-            sockets = sockets.listen(listener)?;
-        }
-        let (rest, sockets) = (rest.run(), sockets.run());
+        let sockets =
+            listening(self.sockets, 1, connections, settings, move || socket_app(shared.clone()))?;
         let handles = [rest.handle(), sockets.handle()];
         let stop = async {
             shutdown.await;
@@ -128,6 +108,36 @@ impl Bound {
         let (rest, sockets, ()) = tokio::join!(rest, sockets, stop);
         rest.and(sockets)
     }
+}
+
+/// A server on bound ports; it runs when it is awaited.
+fn listening<T, B>(
+    listeners: Vec<TcpListener>,
+    workers: usize,
+    connections_per_worker: usize,
+    settings: &HttpSettings,
+    app: impl Fn() -> App<T> + Send + Clone + 'static,
+) -> std::io::Result<Server>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(connections_per_worker)
+        .client_request_timeout(settings.head_timeout)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .keep_alive(settings.keep_alive)
+        .shutdown_timeout(SHUTDOWN_S)
+        .disable_signals();
+    let mut listeners = listeners.into_iter();
+    listeners.try_fold(server, HttpServer::listen).map(HttpServer::run)
 }
 
 /// Everything.

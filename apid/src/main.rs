@@ -4,6 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use tipring_apid::cli::{Args, Asked};
 use tipring_apid::{log, startup};
+use tipring_shm_proto::socket_path::{Side, default_socket};
 
 fn main() -> ExitCode {
     match begin() {
@@ -26,7 +27,7 @@ fn begin() -> Result<(), String> {
         Asked::Run(config) => config,
     };
     let _log = log::start(&config.logging)?;
-    let socket = args.socket.clone().unwrap_or_else(startup::default_socket);
+    let socket = args.socket.clone().unwrap_or_else(|| default_socket(Side::Apid));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

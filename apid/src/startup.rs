@@ -14,7 +14,7 @@ use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -163,19 +163,4 @@ fn switch_config(config: &Config) -> SwitchConfig {
 fn first_call() -> CallNumber {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     CallNumber(since_epoch.map_or(1, |age| age.as_micros() as u64))
-}
-
-/// `/run/tipring/engine.sock` where that folder is there, else in this user's own: where
-/// tipring-engine listens when it is told nothing.
-pub fn default_socket() -> PathBuf {
-    let system = Path::new("/run/tipring");
-    if nix::unistd::access(system, nix::unistd::AccessFlags::R_OK).is_ok() {
-        return system.join("engine.sock");
-    }
-    std::env::var_os("XDG_RUNTIME_DIR")
-        .map_or_else(
-            || PathBuf::from(format!("/tmp/tipring-{}", nix::unistd::getuid())),
-            |dir| PathBuf::from(dir).join("tipring"),
-        )
-        .join("engine.sock")
 }

@@ -4,12 +4,13 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tipring_logging::Logging;
 use tipring_shm_proto::command::Law;
+use tipring_shm_proto::socket_path::{Side, default_socket};
 
 /// `engine.yml`. Every key may be left out.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Unix socket on which apid attaches; `None` is [`default_socket`].
+    /// Unix socket on which apid attaches; `None` is [`default_socket`]'s.
     pub socket: Option<PathBuf>,
     /// User ids besides root and the engine's own that may attach.
     pub attach_uids: Vec<u32>,
@@ -203,22 +204,8 @@ impl Config {
 
     /// Where apid attaches.
     pub fn socket_path(&self) -> PathBuf {
-        self.socket.clone().unwrap_or_else(default_socket)
+        self.socket.clone().unwrap_or_else(|| default_socket(Side::Engine))
     }
-}
-
-/// `/run/tipring/engine.sock` where that folder can be written, else a folder of this user's own.
-pub fn default_socket() -> PathBuf {
-    let system = Path::new("/run/tipring");
-    if nix::unistd::access(system, nix::unistd::AccessFlags::W_OK).is_ok() {
-        return system.join("engine.sock");
-    }
-    std::env::var_os("XDG_RUNTIME_DIR")
-        .map_or_else(
-            || PathBuf::from(format!("/tmp/tipring-{}", nix::unistd::getuid())),
-            |dir| PathBuf::from(dir).join("tipring"),
-        )
-        .join("engine.sock")
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub mod play_ring;
 pub mod handshake;
 #[cfg(not(loom))]
 mod segment;
+#[cfg(not(loom))]
+pub mod socket_path;
 
 #[cfg(not(loom))]
 mod downlink;

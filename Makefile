@@ -1,6 +1,7 @@
 # The only entry point; CI calls the same targets. The work is in tools/.
+export DESTDIR PREFIX KEEP
 .DEFAULT_GOAL := help
-.PHONY: help run test test-dahdi soak fuzz bench coverage format
+.PHONY: help run test test-dahdi soak fuzz bench coverage format install uninstall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,3 +29,9 @@ coverage: ## line coverage of all tests, as a table and as HTML in target/covera
 
 format: ## format the code
 	@cargo fmt --all
+
+install: ## as root: programs, systemd units, udev rule; DESTDIR=, PREFIX=/usr/local
+	@tools/install install
+
+uninstall: ## as root: take all of it away again, settings and state too unless KEEP=1
+	@tools/install uninstall

@@ -1,12 +1,14 @@
 //! Tipring on the real DAHDI driver: a virtual machine, a card in it, and telephones on the card.
 //!
-//! The modules in the order a test meets them: the [`machine`], the [`card`] that is plugged into
-//! it, and a [`telephone`] at one of its ports.
+//! The modules in the order a test meets them: the [`machine`], Tipring [`installed`] in it, the
+//! [`card`] that is plugged into it, and a [`telephone`] at one of its ports.
 
 pub mod card;
+pub mod installed;
 pub mod machine;
 pub mod telephone;
 
 pub use card::Card;
+pub use installed::Installed;
 pub use machine::Machine;
 pub use telephone::Telephone;

@@ -1,0 +1,199 @@
+//! `make install` on Debian with systemd and udev: who may what, what starts when, and what is left
+//! when it is taken away.
+
+use tipring_dahdi_vm::installed::{HTTP_PORT, UNIT_PATIENCE};
+use tipring_dahdi_vm::{Card, Installed, Machine};
+use tipring_tests::wait::{GENEROUS, until_true};
+
+const ENGINE: &str = "tipring-engine.service";
+const APID: &str = "tipring-apid.service";
+
+/// The exposure that `systemd-analyze security` finds, 0 to 10.
+fn exposure(machine: &Machine, unit: &str) -> f64 {
+    let report = machine.run(&format!("systemd-analyze security --no-pager {unit} | tail -n 1"));
+    let number = report.split_whitespace().find_map(|word| word.parse().ok());
+    number.unwrap_or_else(|| panic!("no figure in: {report}"))
+}
+
+/// A field of `/proc/PID/status`.
+fn status_of(machine: &Machine, pid: u32, field: &str) -> String {
+    machine.run(&format!("awk '/^{field}:/ {{ $1 = \"\"; print }}' /proc/{pid}/status"))
+}
+
+#[test]
+fn both_processes_run_with_nothing_they_do_not_need() {
+    let machine = Machine::boot_with(&[HTTP_PORT]);
+    // A card's driver comes later: what the engine may open is settled when it starts.
+    let installed = Installed::on(&machine);
+    installed.start(ENGINE);
+    let rest = installed.api();
+
+    for unit in [ENGINE, APID] {
+        let exposure = exposure(&machine, unit);
+        println!("{unit}: exposure {exposure}");
+        assert!(exposure <= 2.0, "{unit}: {exposure}");
+        let pid = installed.pid(unit);
+        for set in ["CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"] {
+            assert_eq!(status_of(&machine, pid, set).trim(), "0000000000000000", "{unit} {set}");
+        }
+        assert_eq!(status_of(&machine, pid, "NoNewPrivs").trim(), "1", "{unit}");
+        let user = machine.run(&format!("ps -o user:32= -p {pid}"));
+        assert_eq!(user.trim(), unit.trim_end_matches(".service"));
+    }
+
+    // Every thread of the engine is behind the filters, frame loops behind one more; they are
+    // SCHED_FIFO and memory is locked, without any capability.
+    let engine = installed.pid(ENGINE);
+    let threads = machine.run(&format!(
+        "for t in /proc/{engine}/task/*; do \
+         echo \"$(cat $t/comm) $(awk '/^Seccomp:/ {{ a = $2 }} /^Seccomp_filters:/ {{ b = $2 }} \
+         END {{ print a, b }}' $t/status) $(ps -L -p {engine} -o lwp=,cls= | \
+         awk -v t=${{t##*/}} '$1 == t {{ print $2 }}')\"; done"
+    ));
+    let filters = |name: &str| -> Vec<u32> {
+        let of = threads.lines().filter(|line| line.starts_with(name));
+        of.map(|line| line.split_whitespace().nth(2).and_then(|n| n.parse().ok()).expect("a count"))
+            .collect()
+    };
+    let (supervisor, loops) = (filters("tipring-engine"), filters("frames-"));
+    assert!(!loops.is_empty() && supervisor.len() == 1, "{threads}");
+    assert!(loops.iter().all(|&count| count == supervisor[0] + 1), "{threads}");
+    for line in threads.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[1], "2", "not filtered: {line}");
+        assert_eq!(words[3] == "FF", words[0].starts_with("frames-"), "{threads}");
+    }
+    let locked = status_of(&machine, engine, "VmLck");
+    let locked: u64 = locked.trim_end_matches("kB").trim().parse().expect("a size");
+    assert!(locked > 1000, "memory is not locked: {locked} kB");
+    let journal = machine.journal(ENGINE);
+    for shortfall in ["grant", "not confined", "not bound"] {
+        assert!(!journal.contains(shortfall), "{journal}");
+    }
+
+    // apid is attached, and there is no line that nobody asked for.
+    until_true("apid", GENEROUS, || rest.try_get("/readyz").is_some_and(|a| a.status == 200));
+    let lines = rest.get("/v1/lines").expect_json(200);
+    assert!(lines["lines"].as_array().is_some_and(Vec::is_empty), "{lines}");
+}
+
+/// What apid is to do later is possible in its confinement, and what it is not to do is not.
+#[test]
+fn apid_may_speak_but_not_touch_a_device() {
+    let machine = Machine::boot();
+    let installed = Installed::on(&machine);
+    let card = Card::plug(&machine, 1);
+    let tried = |command: &str| {
+        machine.write(
+            "/run/systemd/system/tipring-apid.service.d/try.conf",
+            &format!(
+                "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/sh -c '{command}'"
+            ),
+        );
+        machine.run("systemctl daemon-reload");
+        machine.try_run(&format!("systemctl start {APID}")).0 == 0
+    };
+    assert!(tried("espeak-ng --stdout hello >/var/lib/tipring/hello.wav"), "espeak-ng");
+    let size = machine.run("stat -c %s /var/lib/tipring/hello.wav");
+    assert!(size.parse::<u64>().expect("a size") > 4000, "{size} octets of speech");
+    assert!(tried("test -r /etc/tipring/apid.yml"), "its settings");
+    for forbidden in [
+        ": </dev/dahdi/channel",
+        ": >/etc/tipring/apid.yml",
+        ": >/usr/local/bin/tipring-engine",
+        "mount -t tmpfs none /tmp",
+        "chrt -f 1 true",
+        "unshare -U true",
+    ] {
+        assert!(!tried(forbidden), "apid may: {forbidden}");
+    }
+    drop(card);
+    drop(installed);
+}
+
+#[test]
+fn an_engine_that_dies_or_stands_still_is_started_again() {
+    let machine = Machine::boot();
+    let installed = Installed::on(&machine);
+    installed.start(ENGINE);
+    let restarts = || -> u32 {
+        machine.run(&format!("systemctl show -P NRestarts {ENGINE}")).parse().expect("a number")
+    };
+    for round in 1..=7 {
+        let pid = installed.pid(ENGINE);
+        machine.run(&format!("kill -9 {pid}"));
+        // More often than systemd's own limit of starts would take.
+        until_true("the next engine", UNIT_PATIENCE, || restarts() >= round);
+        installed.becomes_active(ENGINE);
+    }
+    let pid = installed.pid(ENGINE);
+    let before = restarts();
+    machine.run(&format!("kill -STOP {pid}"));
+    until_true("the watchdog", UNIT_PATIENCE, || restarts() > before);
+    installed.becomes_active(ENGINE);
+    assert!(machine.journal(ENGINE).contains("atchdog"), "{}", machine.journal(ENGINE));
+
+    // What is wrong in the settings is said once, not ten times a second.
+    installed.configure("engine.yml", "rtp_linez: 3\n");
+    machine.run(&format!("systemctl restart {ENGINE} || true"));
+    machine.wait_for("its end", UNIT_PATIENCE, &format!("systemctl is-failed {ENGINE}"));
+    assert_eq!(restarts(), 0, "a new count since the restart that was asked for");
+    assert!(machine.journal(ENGINE).contains("rtp_lines"), "{}", machine.journal(ENGINE));
+}
+
+#[test]
+fn a_card_that_appears_is_configured_and_starts_the_engine() {
+    let machine = Machine::boot();
+    // The driver is there first, then the card, as in a machine that is running.
+    let card = Card::appear(&machine, 2, "");
+    card.command("unplug");
+    let installed = Installed::on(&machine);
+    assert_ne!(machine.try_run(&format!("systemctl is-active {ENGINE}")).0, 0, "nobody asked yet");
+
+    card.command("plug");
+    installed.becomes_active(ENGINE);
+    machine.wait_for("its channels", UNIT_PATIENCE, "test $(grep -c FXOKS /proc/dahdi/1) = 2");
+    // The nodes are the group's, and the links outlast `bind`.
+    machine.run("udevadm settle");
+    let nodes = machine.run("stat -c '%G %a' /dev/dahdi/chan/001/* /dev/dahdi/channel");
+    for node in nodes.lines() {
+        assert_eq!(node, "tipring-dahdi 660", "{nodes}");
+    }
+    assert_eq!(machine.run("readlink /dev/dahdi/1"), "chan/001/001");
+
+    // Pulled, and plugged again: the engine stays who it is.
+    let engine = installed.pid(ENGINE);
+    for _ in 0..3 {
+        card.command("unplug");
+        assert_eq!(installed.pid(ENGINE), engine, "an engine outlives its card");
+        card.command("plug");
+        machine.wait_for("its channels", UNIT_PATIENCE, "test $(grep -c FXOKS /proc/dahdi/1) = 2");
+    }
+    assert_eq!(installed.pid(ENGINE), engine, "{}", machine.journal(ENGINE));
+}
+
+#[test]
+fn uninstalling_leaves_nothing_behind() {
+    // Files, users, groups and units, but not what the kernel, the journal and caches do.
+    const EVERYTHING: &str = "{ find / -xdev \\( -path /proc -o -path /sys -o -path /host -o \
+        -path /run/log -o -path /run/udev -o -path '/var/log/*' -o -path '/tmp/*' -o \
+        -path '/var/tmp/*' -o -path '/run/systemd/*' -o -path /rw \\) -prune -o -print; \
+        cut -d: -f1 /etc/passwd /etc/group; ls /run; systemctl list-unit-files --no-legend; } | \
+        grep -vE '^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$|^/etc/.*\\.lock$' | sort";
+    let machine = Machine::boot();
+    let card = Card::appear(&machine, 1, "");
+    card.command("unplug");
+    let before = machine.run(EVERYTHING);
+    let installed = Installed::on(&machine);
+    card.command("plug");
+    installed.becomes_active(ENGINE);
+    machine.run(&format!("systemctl enable --now {APID} {ENGINE}"));
+    installed.uninstall();
+    card.command("unplug");
+    let after = machine.run(EVERYTHING);
+    let left: Vec<&str> =
+        after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
+    assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+    let processes = machine.run("ps -eo args");
+    assert!(!processes.contains("tipring-"), "{processes}");
+}

@@ -16,6 +16,8 @@ use rubato::{
 const RATE_HZ: u32 = 8000;
 /// Slowest and fastest WAV that is converted, Hz.
 const WAV_RATES_HZ: std::ops::RangeInclusive<u32> = 1000..=384_000;
+/// Length of [`wav_head`].
+pub const WAV_HEAD_OCTETS: usize = 44;
 /// Most channels of a WAV that are mixed down.
 const WAV_CHANNELS_MAX: u16 = 16;
 
@@ -76,6 +78,33 @@ const fn a_from_linear(sample: i16) -> u8 {
         (segment << 4) | ((magnitude >> (segment + 3)) & 0x0f)
     };
     octet as u8 ^ if sample < 0 { 0x55 } else { 0xd5 }
+}
+
+/// The head of a WAV file: linear, 16 bit, 8 kHz, with `data_octets` of samples behind it.
+pub fn wav_head(channels: u16, data_octets: u32) -> [u8; WAV_HEAD_OCTETS] {
+    let frame_octets = channels * 2;
+    let mut head = [0; WAV_HEAD_OCTETS];
+    let mut put = |at: usize, octets: &[u8]| head[at..at + octets.len()].copy_from_slice(octets);
+    put(0, b"RIFF");
+    put(4, &(data_octets.saturating_add(WAV_HEAD_OCTETS as u32 - 8)).to_le_bytes());
+    put(8, b"WAVEfmt ");
+    put(16, &16u32.to_le_bytes());
+    put(20, &1u16.to_le_bytes());
+    put(22, &channels.to_le_bytes());
+    put(24, &RATE_HZ.to_le_bytes());
+    put(28, &(RATE_HZ * u32::from(frame_octets)).to_le_bytes());
+    put(32, &frame_octets.to_le_bytes());
+    put(34, &16u16.to_le_bytes());
+    put(36, b"data");
+    put(40, &data_octets.to_le_bytes());
+    head
+}
+
+/// Mono samples as a whole WAV file.
+pub fn encode_wav(samples: &[i16]) -> Vec<u8> {
+    let mut file = wav_head(1, samples.len() as u32 * 2).to_vec();
+    encode(AudioFormat::PcmS16le, samples, &mut file);
+    file
 }
 
 /// Why a body that calls itself a WAV cannot be played.
@@ -291,6 +320,12 @@ mod tests {
     fn a_wav_of_8_khz_comes_through_unchanged() {
         let data: Vec<u8> = [1i16, -2, 300].iter().flat_map(|s| s.to_le_bytes()).collect();
         assert_eq!(decode_wav(&wav(1, 1, 8000, 16, &data)).unwrap(), [1, -2, 300]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let samples = [0, 1, -1, i16::MAX, i16::MIN];
+        assert_eq!(decode_wav(&encode_wav(&samples)).unwrap(), samples);
     }
 
     #[test]

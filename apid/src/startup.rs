@@ -3,20 +3,27 @@
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::config::{Account, Algorithm, Auth, Config, Secret};
-use crate::control::{Control, ControlSettings, LineDirectory, NoSignalling, Signalling};
+use crate::control::{
+    Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits,
+    Signalling,
+};
 use crate::engine_link::EngineLink;
+use crate::fetch::Fetcher;
 use crate::http::{self, HttpSettings};
 use crate::journal::{self, Journal};
+use crate::recording::Shelf;
 use crate::sip::Sip;
 use crate::sip::digest;
 use crate::sip::message::Transport;
 use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
+use crate::speech::Speech;
+use crate::store::Store;
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT. Calls go on without us: the next apid takes them over.
@@ -50,8 +57,21 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
         switch: Switch::new(switch_config(config), first_call()),
         signalling,
         rtp_address: config.sip.host.0,
-        sounds: config.sounds.folder.clone().unwrap_or_else(|| state_dir.join("sounds")),
+        sounds: config.sounds.sounds(state_dir),
+        speech: Speech::new(config.speech.settings()),
+        fetcher: Fetcher::new(config.fetch.settings()),
         journal: journal.clone(),
+        store: Store::open(&state_dir.join("tipring.db")).map_err(|error| error.to_string())?,
+        shelf: open_shelf(config, state_dir)?,
+        recording_limits: RecordingLimits {
+            max_ms: config.recordings.max_ms.get(),
+            max_running: config.recordings.max_running.get() as usize,
+            keep: days(config.recordings.keep_days.get()),
+        },
+        record_limits: RecordLimits {
+            keep: days(config.call_records.keep_days.get()),
+            max_calls: config.call_records.max_calls.get(),
+        },
     };
     let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
     let control = Control::start(settings, link.clone(), notes);
@@ -82,6 +102,18 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
     link.stop();
     journal.close();
     served.map_err(|error| format!("HTTP: {error}"))
+}
+
+fn open_shelf(config: &Config, state_dir: &Path) -> Result<Shelf, String> {
+    let folder = config.recordings.folder.clone();
+    let folder = folder.unwrap_or_else(|| state_dir.join("recordings"));
+    let shelf = Shelf::open(&folder, config.recordings.max_bytes.get());
+    shelf.map_err(|error| format!("folder of recordings {}: {error}", folder.display()))
+}
+
+/// 0 is for ever.
+fn days(days: u64) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(days * 86_400))
 }
 
 async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {

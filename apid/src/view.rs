@@ -2,10 +2,12 @@
 //! milliseconds and `Z`.
 
 mod diagnostics;
+mod recordings;
 mod requests;
 mod settings;
 
 pub use diagnostics::*;
+pub use recordings::*;
 pub use requests::*;
 pub use settings::*;
 

@@ -1,7 +1,7 @@
 //! Playing to a phone: heard by content, whatever the WAV's rate and width; a flush tells the
 //! milliseconds really heard; marks, mixing, stopping on a digit.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tipring_tests::baresip::{Baresip, Telephone};
 use tipring_tests::rest::Rest;
 use tipring_tests::signal::{chirps, find, hearing, samples, wav};
@@ -206,14 +206,7 @@ fn a_prompt_is_played_by_name_and_never_from_elsewhere() {
     rest.post("/v1/lines/1/play", &json!({"prompt": "hello"})).check(202);
     let found = find(&said[samples(200)..samples(1200)], &ear.audio_of(2200)).expect("audio");
     assert!(found.score > 0.9, "{found:?}");
-    for name in ["nothing", "../secret", "/etc/passwd", "sounds/../../secret", ""] {
-        let answer = rest.post("/v1/lines/1/play", &json!({"prompt": name}));
-        assert!(matches!(answer.status, 404 | 422), "{name}: {answer}");
-    }
-    for (body, what) in
-        [(json!({"url": "http://127.0.0.1/x.wav"}), "url"), (json!({"say": "x"}), "say")]
-    {
-        let problem: Value = rest.post("/v1/lines/1/play", &body).expect_problem(501, "not-built");
-        assert!(problem["detail"].is_string(), "{what}: {problem}");
+    for name in ["../secret", "/etc/passwd", "sounds/../../secret", ""] {
+        rest.post("/v1/lines/1/play", &json!({"prompt": name})).expect_problem(422, "invalid");
     }
 }

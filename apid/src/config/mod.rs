@@ -3,10 +3,14 @@
 
 mod check;
 mod environment;
+mod media;
+mod records;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
+pub use records::{CallRecordsConfig, RecordingsConfig};
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 
 use serde::Deserialize;
@@ -42,8 +46,16 @@ pub struct Config {
     pub numbers: Numbers,
     /// Times of calls.
     pub calls: Calls,
-    /// Sounds.
-    pub sounds: Sounds,
+    /// Prompts by name.
+    pub sounds: SoundsConfig,
+    /// Text to speech.
+    pub speech: SpeechConfig,
+    /// What may be fetched.
+    pub fetch: FetchConfig,
+    /// Recordings.
+    pub recordings: RecordingsConfig,
+    /// Calls that are over.
+    pub call_records: CallRecordsConfig,
     /// Who may.
     pub security: Security,
     /// Where to say what happened.
@@ -264,14 +276,6 @@ impl Default for Calls {
             max_calls: Bounded::of(1000),
         }
     }
-}
-
-/// `sounds`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sounds {
-    /// WAV files that can be played by name; `sounds` in the state directory where none is given.
-    pub folder: Option<PathBuf>,
 }
 
 /// `security`.

@@ -14,6 +14,11 @@ fn the_sample_says_what_holds_anyway() {
     assert_eq!(format!("{:?}", sample.api), format!("{:?}", default.api));
     assert_eq!(format!("{:?}", sample.numbers), format!("{:?}", default.numbers));
     assert_eq!(format!("{:?}", sample.calls), format!("{:?}", default.calls));
+    assert_eq!(format!("{:?}", sample.sounds), format!("{:?}", default.sounds));
+    assert_eq!(format!("{:?}", sample.speech), format!("{:?}", default.speech));
+    assert_eq!(format!("{:?}", sample.fetch), format!("{:?}", default.fetch));
+    assert_eq!(format!("{:?}", sample.recordings), format!("{:?}", default.recordings));
+    assert_eq!(format!("{:?}", sample.call_records), format!("{:?}", default.call_records));
     assert_eq!(format!("{:?}", sample.security), format!("{:?}", default.security));
     assert_eq!(format!("{:?}", sample.logging), format!("{:?}", default.logging));
     assert_eq!(sample.sip.accounts.len(), 2);

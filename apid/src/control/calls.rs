@@ -52,7 +52,11 @@ impl Control {
         self.find(caller, call_id).map(|(_, call)| self.with_media(call))
     }
 
-    fn find(&self, caller: &Caller, call_id: &str) -> Result<(CallNumber, Call), Refused> {
+    pub(super) fn find(
+        &self,
+        caller: &Caller,
+        call_id: &str,
+    ) -> Result<(CallNumber, Call), Refused> {
         let number = CallNumber::parse(call_id).ok_or(Refused::NoSuchCall)?;
         let switch = lock(&self.0.switch);
         let record = switch.call(number).filter(|record| sees(caller, record));

@@ -129,6 +129,7 @@ impl Control {
         lock(&self.0.media).clear();
         self.lose_playbacks();
         self.lose_streams(None, TapEnd::EngineAway);
+        self.forget_all_digits();
         self.feed(Input::EngineGone);
         self.hardware(None, HardwareState::EngineAway, None);
         self.report_error(None, "engine_away", &format!("{reason}; every call has ended"));
@@ -158,6 +159,10 @@ impl Control {
             }
             LineEvent::Mark { playback, mark, played_samples } => {
                 self.mark_reached(line, playback, mark, played_samples);
+            }
+            LineEvent::Digit { digit, .. } => self.note_digit(line, char::from(digit)),
+            LineEvent::State { state, .. } if state != LineState::OffHook => {
+                self.forget_digits(line);
             }
             _ => {}
         }

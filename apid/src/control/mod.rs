@@ -8,6 +8,7 @@
 mod access;
 mod audio;
 mod calls;
+mod collect;
 mod diagnostics;
 mod events;
 mod line_directory;
@@ -18,32 +19,44 @@ mod orders;
 mod phone;
 mod playback;
 mod player;
+mod recorder;
+mod recordings;
+mod records;
 mod refused;
 mod signalling;
 mod sim;
+mod sources;
 mod streams;
 mod tones;
 mod without_engine;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
+pub use collect::{Collected, Question};
 pub use line_directory::{LineDirectory, LineEntry};
-pub use playback::{PlayOptions, PlaySource};
+pub use playback::PlayOptions;
 pub use player::{Player, PlayerNote, PlayerOptions, Queued};
+pub use recordings::{RecordedAudio, RecordingFilter, RecordingLimits, Removed};
+pub use records::{RecordFilter, RecordLimits};
 pub use refused::Refused;
 pub use signalling::{
     MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
 };
+pub use sources::{PlaySource, Spoken};
 
 use crate::auth::Caller;
 use crate::call::{Action, CallNumber, Input, Moment, News, Switch};
 use crate::engine_link::{EngineLink, LinkNote};
+use crate::fetch::Fetcher;
 use crate::hub::{Filter, Hub, Listener, NoticeBody};
 use crate::journal::Journal;
+use crate::recording::Shelf;
+use crate::sounds::Sounds;
+use crate::speech::Speech;
+use crate::store::Store;
 use crate::view::{Call, PortDiagnostics, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 use tokio::runtime::Handle;
@@ -60,10 +73,22 @@ pub struct ControlSettings {
     pub signalling: Arc<dyn Signalling>,
     /// Where RTP of SIP phones is received.
     pub rtp_address: IpAddr,
-    /// WAV files that can be played by name.
-    pub sounds: PathBuf,
+    /// Prompts by name.
+    pub sounds: Sounds,
+    /// Text to speech.
+    pub speech: Speech,
+    /// What clients may have fetched.
+    pub fetcher: Fetcher,
     /// What an earlier apid wrote down.
     pub journal: Journal,
+    /// Call records, and what is known of recordings.
+    pub store: Store,
+    /// Files of recordings.
+    pub shelf: Shelf,
+    /// Bounds of recordings.
+    pub recording_limits: RecordingLimits,
+    /// Bounds of call records.
+    pub record_limits: RecordLimits,
 }
 
 /// The one door. Cheap to clone.
@@ -78,14 +103,22 @@ struct Shared {
     switch: Mutex<Switch>,
     signalling: Arc<dyn Signalling>,
     rtp_address: IpAddr,
-    sounds: PathBuf,
+    sounds: Sounds,
+    speech: Speech,
+    fetcher: Fetcher,
     journal: Journal,
+    store: Store,
+    shelf: Shelf,
+    recording_limits: RecordingLimits,
+    record_limits: RecordLimits,
+    recordings: Mutex<recordings::Running>,
     /// Orders of each call, carried out one after the other.
     queues: Mutex<HashMap<CallNumber, mpsc::UnboundedSender<crate::call::Order>>>,
     /// Who waits to learn whether a phone really rings.
     ring_waiters: Mutex<HashMap<CallNumber, oneshot::Sender<Result<(), Refused>>>>,
     media: Mutex<HashMap<String, media::LineMedia>>,
     playbacks: Mutex<playback::Playbacks>,
+    digits: Mutex<collect::Digits>,
     streams: Mutex<streams::Streams>,
     taps: Mutex<Vec<audio::TapRecord>>,
     memory: Mutex<events::Memory>,
@@ -110,8 +143,20 @@ impl Control {
         link: EngineLink,
         notes: mpsc::Receiver<LinkNote>,
     ) -> Self {
-        let ControlSettings { lines, mut switch, signalling, rtp_address, sounds, journal } =
-            settings;
+        let ControlSettings {
+            lines,
+            mut switch,
+            signalling,
+            rtp_address,
+            sounds,
+            speech,
+            fetcher,
+            journal,
+            store,
+            shelf,
+            recording_limits,
+            record_limits,
+        } = settings;
         for entry in lines.entries() {
             add_to_switch(&mut switch, entry);
         }
@@ -129,11 +174,19 @@ impl Control {
             signalling,
             rtp_address,
             sounds,
+            speech,
+            fetcher,
             journal,
+            store,
+            shelf,
+            recording_limits,
+            record_limits,
+            recordings: Mutex::default(),
             queues: Mutex::default(),
             ring_waiters: Mutex::default(),
             media: Mutex::default(),
             playbacks: Mutex::new(playback::Playbacks::new()),
+            digits: Mutex::default(),
             streams: Mutex::default(),
             taps: Mutex::default(),
             memory: Mutex::default(),
@@ -145,6 +198,7 @@ impl Control {
         }));
         control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
         control.0.runtime.spawn(calls::follow_time(control.clone()));
+        control.0.runtime.spawn(records::keep_house(control.clone()));
         control
     }
 
@@ -218,8 +272,12 @@ impl Control {
                 NoticeBody::CallEnded { call, cause }
             }),
         };
+        if let News::Connected(record) = news {
+            record.lines().for_each(|line| self.forget_dialled(line));
+        }
         let call = self.with_media(record.view());
-        if let News::Ended(_) = news {
+        if let News::Ended(record) = news {
+            self.keep_call(record);
             let cause = call.cause.as_ref();
             tracing::info!(
                 call = call.id,

@@ -130,6 +130,7 @@ impl Control {
             source,
         };
         self.0.hub.publish(Some(line), call.as_deref(), body);
+        self.note_digit(line, digit);
         self.feed(Input::Digit { line: line.to_owned(), digit });
     }
 

@@ -1,4 +1,4 @@
-//! Playing to a phone: tones, prompts, audio that came with a request.
+//! Playing to a phone, several playbacks at once.
 //!
 //! Audio waits in a play ring of the engine, 2.5 s of it; a task fills it up. What was really
 //! heard is counted by the engine, and a flush is its doing.
@@ -6,13 +6,12 @@
 use super::access::Attached;
 use super::lines::invalid;
 use super::player::PlayerNote;
-use super::{Control, Refused, lock, tones};
+use super::{Control, PlaySource, Refused, lock, tones};
 use crate::auth::{Caller, Scope};
 use crate::engine_link::PlayLease;
 use crate::hub::{NoticeBody, PlaybackEnd};
-use crate::view::{Played, StopOn, ToneRequest};
+use crate::view::{Played, StopOn};
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tipring_shm_proto::command::{self, Command, Outcome, PlayPath};
@@ -25,23 +24,6 @@ use tokio::task::AbortHandle;
 const REFILL: Duration = Duration::from_millis(200);
 /// A ring that has just been given up may take so long to come back.
 const LEASE_TRIES: u32 = 40;
-
-/// What to play.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PlaySource {
-    /// Made by the engine.
-    Tone(ToneRequest),
-    /// A WAV file of the sounds folder, by its name without `.wav`; never a path out of it.
-    Prompt(String),
-    /// A complete WAV file of any rate, width and channels.
-    Wav(Vec<u8>),
-    /// Linear, 8 kHz, mono.
-    Pcm(Vec<i16>),
-    /// To be fetched.
-    Url(String),
-    /// To be spoken.
-    Say(String),
-}
 
 /// How to play it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,8 +107,8 @@ impl Control {
     ///
     /// # Errors
     /// `WrongState` when it is not off hook; `Invalid` with the reason for audio that is not what
-    /// it says it is; `NoSuchPrompt`; `Full` beyond four playbacks; `NotBuilt` for urls and
-    /// speech; `EngineAway`, `TimedOut`, and as [`Control::line`].
+    /// it says it is; `NoSuchPrompt`; `NotInstalled` for speech; `Full` beyond four
+    /// playbacks; `EngineAway`, `TimedOut`, and as [`Control::line`].
     pub async fn play(
         &self,
         caller: &Caller,
@@ -149,25 +131,16 @@ impl Control {
         if !(-40.0..=12.0).contains(&options.gain_db) {
             return Err(invalid("gain_db", "allowed is -40 to 12"));
         }
-        let samples = match source {
-            PlaySource::Tone(request) => {
-                let tone = tones::spec(&request, options.looped)?;
-                let tone = command::PlaySource::Tone(tone);
-                return self.start_tone(at, tone, &options, path).await;
-            }
-            PlaySource::Pcm(samples) => samples,
-            PlaySource::Wav(octets) => decode(octets).await?,
-            PlaySource::Prompt(name) => decode(read_prompt(&self.0.sounds, &name).await?).await?,
-            PlaySource::Url(_) => return Err(Refused::NotBuilt("playing from a url")),
-            PlaySource::Say(_) => return Err(Refused::NotBuilt("speech synthesis")),
-        };
-        if samples.is_empty() {
-            return Err(invalid("audio", "there is not one sample in it"));
+        if let PlaySource::Tone(request) = source {
+            let tone = tones::spec(&request, options.looped)?;
+            let tone = command::PlaySource::Tone(tone);
+            return self.start_tone(at, tone, &options, path).await;
         }
+        let samples = self.samples_of(source).await?;
         let microphone = path == PlayPath::Microphone;
         let Started { id, mut lease } =
             self.begin_playback(&at.entry.id, at.engine, microphone).await?;
-        let mut feed = Feed::new(samples.into(), options.looped);
+        let mut feed = Feed::new(samples, options.looped);
         feed.fill(id, &mut lease);
         let play = start(lease.slot(), id, path, command::PlaySource::Ring, &options);
         self.launch(at, id, play, options.mark).await?;
@@ -431,33 +404,6 @@ fn start(
     Command::StartPlayback { slot, playback, path, source, gain, stop_on }
 }
 
-/// Converts off the asynchronous threads.
-async fn decode(octets: Vec<u8>) -> Result<Vec<i16>, Refused> {
-    let decoded = tokio::task::spawn_blocking(move || crate::audio_format::decode_wav(&octets));
-    match decoded.await {
-        Ok(Ok(samples)) => Ok(samples),
-        Ok(Err(error)) => Err(Refused::Invalid { field: "audio", reason: error.to_string() }),
-        Err(_) => Err(invalid("audio", "the WAV could not be converted")),
-    }
-}
-
-async fn read_prompt(folder: &Path, name: &str) -> Result<Vec<u8>, Refused> {
-    let plain = !name.is_empty()
-        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
-        && !name.contains(['\\', '\0']);
-    if !plain {
-        return Err(invalid("prompt", "a name, or folder/name, without dots in front"));
-    }
-    let path = folder.join(format!("{name}.wav"));
-    // A link in the folder must not lead out of it.
-    let (root, file) = (folder.to_owned(), path.clone());
-    let inside = tokio::task::spawn_blocking(move || {
-        let (root, file) = (root.canonicalize().ok()?, file.canonicalize().ok()?);
-        file.starts_with(root).then(|| std::fs::read(file).ok()).flatten()
-    });
-    inside.await.ok().flatten().ok_or(Refused::NoSuchPrompt)
-}
-
 /// Audio on its way into a ring, in whole frames.
 struct Feed {
     samples: Arc<[i16]>,
@@ -522,17 +468,5 @@ mod tests {
         assert_eq!(slots, [0, 1, 2, 3]);
         assert!(playbacks.reserve("1", false).is_none());
         assert!(playbacks.reserve("2", false).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_prompt_is_never_outside_of_its_folder() {
-        let folder = std::env::temp_dir().join(format!("tipring-sounds-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("hello.wav"), b"RIFF").unwrap();
-        let _ = std::os::unix::fs::symlink("/etc/hostname", folder.join("link.wav"));
-        assert!(read_prompt(&folder, "hello").await.is_ok());
-        for outside in ["../hello", "/etc/passwd", "", "a//b", ".hidden", "link", "none"] {
-            assert!(read_prompt(&folder, outside).await.is_err(), "{outside}");
-        }
     }
 }

@@ -12,6 +12,8 @@ pub enum Refused {
     NoSuchCall,
     /// There is no such playback on that line.
     NoSuchPlayback,
+    /// There is no such recording.
+    NoSuchRecording,
     /// There is no such stream.
     NoSuchStream,
     /// Nothing has that number.
@@ -54,8 +56,12 @@ pub enum Refused {
     EngineAway,
     /// The engine did not answer in time; what was asked may have happened.
     TimedOut,
+    /// The disk did not obey; the reason.
+    Storage(String),
     /// The device did not obey.
     Device,
+    /// A program that does it is not on this machine; its name.
+    NotInstalled(&'static str),
     /// Not built yet.
     NotBuilt(&'static str),
     /// Signalling to the phone failed; the reason.
@@ -68,6 +74,7 @@ impl std::fmt::Display for Refused {
             Self::NoSuchLine => f.write_str("there is no such line"),
             Self::NoSuchCall => f.write_str("there is no such call"),
             Self::NoSuchPlayback => f.write_str("there is no such playback on this line"),
+            Self::NoSuchRecording => f.write_str("there is no such recording"),
             Self::NoSuchStream => f.write_str("there is no such stream"),
             Self::NoSuchExtension => f.write_str("nothing has this number"),
             Self::NoSuchPrompt => f.write_str("there is no prompt of this name"),
@@ -81,7 +88,9 @@ impl std::fmt::Display for Refused {
             Self::Full { what } => write!(f, "no more {what}"),
             Self::EngineAway => f.write_str("the engine is away"),
             Self::TimedOut => f.write_str("the engine did not answer in time"),
+            Self::Storage(reason) => write!(f, "the disk: {reason}"),
             Self::Device => f.write_str("the device did not obey"),
+            Self::NotInstalled(program) => write!(f, "{program} is not installed here"),
             Self::NotBuilt(what) => write!(f, "not built yet: {what}"),
             Self::Signalling(reason) => write!(f, "signalling failed: {reason}"),
         }

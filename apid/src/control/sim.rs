@@ -87,7 +87,7 @@ impl Control {
         self.ask(at.engine, Command::Sim(flash)).await.map(|_| ())
     }
 
-    /// Speaks a WAV file into the microphone; gives the playback's id.
+    /// Speaks into the microphone; gives the playback's id.
     ///
     /// # Errors
     /// As [`Control::play`] and [`Control::sim_hook`].
@@ -95,10 +95,9 @@ impl Control {
         &self,
         caller: &Caller,
         line: &str,
-        wav: Vec<u8>,
+        source: PlaySource,
     ) -> Result<String, Refused> {
         let at = self.simulated(caller, line)?;
-        let source = PlaySource::Wav(wav);
         self.play_on(&at, source, PlayOptions::default(), PlayPath::Microphone).await
     }
 

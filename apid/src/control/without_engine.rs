@@ -1,11 +1,16 @@
 //! A door behind which there is no engine: for surfaces that are tried by themselves.
 
-use super::{Control, ControlSettings, LineDirectory, NoSignalling};
+use super::{Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits};
 use crate::call::{CallNumber, Switch, SwitchConfig};
 use crate::engine_link::EngineLink;
+use crate::fetch::{FetchSettings, Fetcher};
 use crate::journal::Journal;
+use crate::recording::Shelf;
+use crate::sounds::Sounds;
+use crate::speech::{Speech, SpeechSettings};
+use crate::store::Store;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -18,8 +23,14 @@ impl Control {
             switch: Switch::new(SwitchConfig::default(), CallNumber(1)),
             signalling: Arc::new(NoSignalling),
             rtp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            sounds: PathBuf::new(),
+            sounds: Sounds::default(),
+            speech: Speech::new(SpeechSettings::default()),
+            fetcher: Fetcher::new(FetchSettings::default()),
             journal: Journal::nowhere(),
+            store: Store::in_memory().expect("memory is there"),
+            shelf: Shelf::nowhere(),
+            recording_limits: RecordingLimits { max_ms: 1000, max_running: 0, keep: None },
+            record_limits: RecordLimits { keep: None, max_calls: 100 },
         };
         Self::start(settings, EngineLink::away(Path::new("")), never)
     }

@@ -134,22 +134,6 @@ async fn post_call_transfer(
     Err(Problem::not_built("transfer"))
 }
 
-/// Records a call. Not built yet.
-#[utoipa::path(
-    tag = "calls",
-    responses((status = 501, description = "Not built yet", body = ProblemBody,
-        content_type = "application/problem+json"))
-)]
-#[post("/v1/calls/{id}/record")]
-async fn post_call_record(
-    state: Data<State>,
-    who: Who,
-    id: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    state.control.call(&who.0, &id)?;
-    Err(Problem::not_built("recordings"))
-}
-
 /// Sends digits to the line that has this number.
 #[utoipa::path(
     tag = "calls",
@@ -177,6 +161,5 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_call_hold)
         .service(post_call_bridge)
         .service(post_call_transfer)
-        .service(post_call_record)
         .service(post_extension_dtmf);
 }

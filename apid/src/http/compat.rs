@@ -3,11 +3,13 @@
 
 use super::State;
 use super::access::Who;
-use super::body::{AnyBody, OptionalBody, unsupported};
+use super::body::{AnyBody, JsonBody, OptionalBody, unsupported};
 use super::playbacks::audio_of;
 use super::problem::Problem;
+use crate::audio_format;
 use crate::auth::Caller;
 use crate::control::{PlayOptions, PlaySource};
+use crate::speech::Utterance;
 use crate::view::{CadenceChoice, RingRequest, ToneRequest, ToneStep};
 use actix_web::web::{Data, Json, Query};
 use actix_web::{HttpResponse, post};
@@ -307,13 +309,48 @@ fn within(field: &str, value: Option<f64>, from: f64, to: f64) -> Result<f64, Pr
     Err(Problem::invalid(field, format!("{value} is not {from} to {to}")))
 }
 
-/// Speech synthesis. Not built yet.
-#[utoipa::path(tag = "older phone APIs", responses(
-    (status = 501, description = "Not built yet", body = super::problem::DetailBody)
-))]
+/// Text to be spoken.
+#[derive(Debug, Deserialize, ToSchema)]
+struct CompatSpeech {
+    /// 1 to 2000 characters.
+    text: String,
+    /// One of `GET /v1/voices`; a name of another synthesiser's voice means the configured one.
+    voice: Option<String>,
+    /// 0 to 1, or above that 0 to 100: percent.
+    #[schema(minimum = 0, maximum = 100)]
+    volume: Option<f32>,
+}
+
+/// Speech as a WAV file, 8 kHz, which `/play-audio` takes.
+#[utoipa::path(
+    tag = "older phone APIs",
+    request_body = CompatSpeech,
+    responses(
+        (status = 200, description = "What would be heard", body = String,
+            content_type = "audio/wav"),
+        (status = 501, description = "espeak-ng is not installed", body = super::problem::DetailBody)
+    )
+)]
 #[post("/generate-tts")]
-async fn post_generate_tts(_who: Who) -> Result<HttpResponse, Problem> {
-    Err(Problem::not_built("speech synthesis"))
+async fn post_generate_tts(
+    state: Data<State>,
+    who: Who,
+    body: JsonBody<CompatSpeech>,
+) -> Result<HttpResponse, Problem> {
+    let CompatSpeech { text, voice, volume } = body.0;
+    let volume = volume.unwrap_or(1.0);
+    if !(0.0..=100.0).contains(&volume) {
+        return Err(Problem::invalid("volume", "allowed is 0 to 1, or to 100 in percent"));
+    }
+    let gain = if volume > 1.0 { volume / 100.0 } else { volume };
+    let known = match &voice {
+        Some(name) => state.control.voices(&who.0).await?.iter().any(|voice| voice.name == *name),
+        None => false,
+    };
+    let utterance = Utterance { text, voice: voice.filter(|_| known), ..Utterance::default() };
+    let spoken = state.control.speech(&who.0, &utterance).await?;
+    let samples: Vec<i16> = spoken.iter().map(|s| (f32::from(*s) * gain).round() as i16).collect();
+    Ok(HttpResponse::Ok().content_type("audio/wav").body(audio_format::encode_wav(&samples)))
 }
 
 /// Takes the line back to its state after start.

@@ -87,6 +87,9 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
         NoticeBody::AudioStart { stream_id } | NoticeBody::AudioStop { stream_id } => {
             json!({ "stream_id": stream_id })
         }
+        NoticeBody::RecordingStarted { recording } | NoticeBody::RecordingEnded { recording } => {
+            json!({ "recording": recording })
+        }
         NoticeBody::Registered { contact } => json!({ "contact": contact }),
         NoticeBody::Error { code, message } => json!({
             "code": code,

@@ -8,7 +8,9 @@
 mod access;
 mod audio_socket;
 mod body;
+mod call_records;
 mod calls;
+mod collect;
 mod compat;
 mod compat_status;
 mod console;

@@ -3,8 +3,8 @@
 use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
-    audio_socket, calls, compat, compat_status, event_socket, lines, playbacks, recordings, sim,
-    streams, system, tickets,
+    audio_socket, call_records, calls, collect, compat, compat_status, event_socket, lines,
+    playbacks, recordings, sim, streams, system, tickets,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -32,8 +32,10 @@ pub(super) fn base() -> OpenApi {
 pub(super) fn routes(config: &mut ServiceConfig) {
     lines::configure(config);
     playbacks::configure(config);
+    collect::configure(config);
     recordings::configure(config);
     calls::configure(config);
+    call_records::configure(config);
     streams::configure(config);
     sim::configure(config);
     system::configure(config);
@@ -121,8 +123,8 @@ fn complete_operation(operation: &mut Operation, path: &str, acts: bool) {
                 .push(("409", "The state of the line or call forbids it, or a bound is reached"));
         }
     }
-    if path.ends_with("/play") || path == "/generate-tts" {
-        answers.push(("501", "Not built yet"));
+    if path.ends_with("/play") {
+        answers.push(("501", "espeak-ng is not installed"));
     }
     if operation.responses.responses.contains_key("101") {
         answers.push(("426", "This is a WebSocket"));

@@ -6,7 +6,7 @@ use super::body::{AnyBody, parse, unsupported};
 use super::problem::{Kind, Problem};
 use crate::audio_format;
 use crate::control::{PlayOptions, PlaySource};
-use crate::view::{AudioFormat, Played, StopOn, ToneRequest};
+use crate::view::{AudioFormat, Played, SayChoice, StopOn, ToneRequest};
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpResponse, delete, post};
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlayRequest {
-    /// To be fetched.
+    /// Of a WAV file to be fetched.
     pub url: Option<String>,
-    /// A WAV file of the sounds folder, without `.wav`.
+    /// A WAV file of the sounds folder, without `.wav`; one that is missing is spoken.
     pub prompt: Option<String>,
     /// To be spoken.
-    pub say: Option<String>,
+    pub say: Option<SayChoice>,
     /// Made by the engine.
     pub tone: Option<ToneRequest>,
     /// Again and again until stopped.
@@ -81,11 +81,11 @@ impl PlayQuery {
 }
 
 impl PlayRequest {
-    fn split(self) -> Result<(PlaySource, PlayOptions), Problem> {
+    pub(super) fn split(self) -> Result<(PlaySource, PlayOptions), Problem> {
         let sources = [
             self.url.map(PlaySource::Url),
             self.prompt.map(PlaySource::Prompt),
-            self.say.map(PlaySource::Say),
+            self.say.map(|say| PlaySource::Say(say.into())),
             self.tone.map(PlaySource::Tone),
         ];
         let mut sources = sources.into_iter().flatten();

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     NoSuchCall,
     /// No such playback.
     NoSuchPlayback,
+    /// No such recording.
+    NoSuchRecording,
     /// No such stream.
     NoSuchStream,
     /// No such extension.
@@ -63,8 +65,12 @@ pub(super) enum Kind {
     UpgradeRequired,
     /// Too many requests, or connections.
     TooManyRequests,
+    /// A program is missing on this machine.
+    NotInstalled,
     /// Not built.
     NotBuilt,
+    /// The disk did not obey.
+    Storage,
     /// The engine is away.
     EngineAway,
     /// The engine did not answer.
@@ -84,6 +90,7 @@ impl Kind {
             Self::NoSuchLine => ("no-such-line", 404, "No such line"),
             Self::NoSuchCall => ("no-such-call", 404, "No such call"),
             Self::NoSuchPlayback => ("no-such-playback", 404, "No such playback"),
+            Self::NoSuchRecording => ("no-such-recording", 404, "No such recording"),
             Self::NoSuchStream => ("no-such-stream", 404, "No such stream"),
             Self::NoSuchExtension => ("no-such-extension", 404, "No such extension"),
             Self::NoSuchPrompt => ("no-such-prompt", 404, "No such prompt"),
@@ -102,7 +109,9 @@ impl Kind {
             Self::Invalid => ("invalid", 422, "A value is not allowed"),
             Self::UpgradeRequired => ("upgrade-required", 426, "This is a WebSocket"),
             Self::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
+            Self::NotInstalled => ("not-installed", 501, "Not on this machine"),
             Self::NotBuilt => ("not-built", 501, "Not built yet"),
+            Self::Storage => ("storage", 503, "The disk did not obey"),
             Self::EngineAway => ("engine-away", 503, "The engine is away"),
             Self::EngineTimeout => ("engine-timeout", 503, "The engine did not answer"),
         }
@@ -269,6 +278,7 @@ impl From<Refused> for Problem {
             Refused::NoSuchLine => Kind::NoSuchLine,
             Refused::NoSuchCall => Kind::NoSuchCall,
             Refused::NoSuchPlayback => Kind::NoSuchPlayback,
+            Refused::NoSuchRecording => Kind::NoSuchRecording,
             Refused::NoSuchStream => Kind::NoSuchStream,
             Refused::NoSuchExtension => Kind::NoSuchExtension,
             Refused::NoSuchPrompt => Kind::NoSuchPrompt,
@@ -281,6 +291,8 @@ impl From<Refused> for Problem {
             Refused::EngineAway => Kind::EngineAway,
             Refused::TimedOut => Kind::EngineTimeout,
             Refused::Device => Kind::Device,
+            Refused::Storage(_) => Kind::Storage,
+            Refused::NotInstalled(_) => Kind::NotInstalled,
             Refused::NotBuilt(_) => Kind::NotBuilt,
             Refused::Signalling(_) => Kind::Signalling,
         };
@@ -292,7 +304,7 @@ impl From<Refused> for Problem {
             }
             Refused::WrongKind { kind } => problem.with("line_kind", kind.name()),
             Refused::Invalid { field, .. } => problem.with("field", field),
-            Refused::NotBuilt(what) => problem.with("missing", what),
+            Refused::NotInstalled(what) | Refused::NotBuilt(what) => problem.with("missing", what),
             Refused::EngineAway => problem.header(header::RETRY_AFTER, "1"),
             _ => problem,
         }

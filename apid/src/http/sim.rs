@@ -6,7 +6,7 @@ use super::playbacks::{PlayAnswer, audio_of};
 use super::problem::{Problem, ProblemBody};
 use super::{Accepted, State};
 use crate::control::PlaySource;
-use crate::view::{DialMethod, ScriptStep};
+use crate::view::{DialMethod, SayChoice, ScriptStep};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(super) struct SimFlashRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct SayRequest {
     /// Text.
-    pub say: String,
+    pub say: SayChoice,
 }
 
 /// Steps of a script.
@@ -110,13 +110,13 @@ async fn post_sim_flash(
     Ok(Accepted::response())
 }
 
-/// Speaks into the microphone: a WAV file. `{say}` is not built yet (501).
+/// Speaks into the microphone: a WAV file, or text.
 #[utoipa::path(
     tag = "simulated phone",
     request_body(content((SayRequest = "application/json"), (String = "audio/wav"))),
     responses(
         (status = 202, description = "It speaks", body = PlayAnswer),
-        (status = 501, description = "Speech synthesis is not built yet", body = ProblemBody,
+        (status = 501, description = "espeak-ng is not installed", body = ProblemBody,
             content_type = "application/problem+json"),
     )
 )]
@@ -127,15 +127,16 @@ async fn post_speak(
     id: Path<String>,
     body: AnyBody,
 ) -> Result<HttpResponse, Problem> {
-    if body.is_json() {
+    let source = if body.is_json() {
         let SayRequest { say } = parse(&body.octets)?;
-        let letters = say.chars().count();
-        return Err(Problem::not_built("speech synthesis").with("characters", letters));
-    }
-    let PlaySource::Wav(wav) = audio_of(&body)? else {
-        return Err(unsupported(&body.media_type, "audio/wav, application/json"));
+        PlaySource::Say(say.into())
+    } else {
+        match audio_of(&body)? {
+            PlaySource::Wav(wav) => PlaySource::Wav(wav),
+            _ => return Err(unsupported(&body.media_type, "audio/wav, application/json")),
+        }
     };
-    let playback_id = state.control.sim_speak(&who.0, &id, wav).await?;
+    let playback_id = state.control.sim_speak(&who.0, &id, source).await?;
     Ok(HttpResponse::Accepted().json(PlayAnswer { playback_id }))
 }
 

@@ -3,7 +3,7 @@
 use super::State;
 use super::access::Who;
 use super::metrics;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use crate::view::{Diagnostics, Readiness};
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get};
@@ -28,6 +28,38 @@ pub(super) struct Health {
 #[get("/v1/diagnostics")]
 async fn get_diagnostics(state: Data<State>, who: Who) -> Result<Json<Diagnostics>, Problem> {
     Ok(Json(state.control.diagnostics(&who.0)?))
+}
+
+/// Voices.
+#[derive(Debug, Serialize, ToSchema)]
+struct VoiceList {
+    /// In the order of `espeak-ng`.
+    voices: Vec<VoiceBody>,
+}
+
+/// A voice.
+#[derive(Debug, Serialize, ToSchema)]
+struct VoiceBody {
+    /// What `say` chooses it by: its language.
+    name: String,
+    /// For people.
+    title: String,
+}
+
+/// Voices that can speak.
+#[utoipa::path(
+    tag = "playbacks",
+    responses(
+        (status = 200, description = "Voices", body = VoiceList),
+        (status = 501, description = "espeak-ng is not installed", body = ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+#[get("/v1/voices")]
+async fn get_voices(state: Data<State>, who: Who) -> Result<Json<VoiceList>, Problem> {
+    let voices = state.control.voices(&who.0).await?;
+    let voices = voices.into_iter().map(|voice| VoiceBody { name: voice.name, title: voice.title });
+    Ok(Json(VoiceList { voices: voices.collect() }))
 }
 
 /// Whether the process is alive. Open to everybody.
@@ -90,6 +122,7 @@ async fn get_openapi(description: Data<Description>) -> HttpResponse {
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(get_diagnostics)
+        .service(get_voices)
         .service(get_healthz)
         .service(get_readyz)
         .service(get_metrics)

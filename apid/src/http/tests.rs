@@ -260,22 +260,15 @@ async fn audio_that_is_none_is_refused_with_the_reason() {
 }
 
 #[actix_web::test]
-async fn what_is_not_built_says_what_is_missing() {
-    let answer = asked(TestRequest::get().uri("/v1/recordings/7/audio")).await;
-    assert_eq!((answer.status.as_u16(), answer.kind()), (501, "not-built"));
-    assert_eq!(answer.body["missing"], "recordings");
-}
-
-#[actix_web::test]
 async fn a_page_from_elsewhere_cannot_use_an_open_server() {
     let get = || local(TestRequest::get().uri("/v1/recordings/7/audio"));
     let status = async |request| ask(HttpSettings::default(), request).await.status.as_u16();
-    assert_eq!(status(get()).await, 501);
+    assert_eq!(status(get()).await, 404);
     // A name that an attacker's DNS answers with our address.
     assert_eq!(status(get().insert_header(("host", "evil.example"))).await, 403);
     assert_eq!(status(get().insert_header(("host", "192.0.2.1:8000"))).await, 403);
-    assert_eq!(status(get().insert_header(("host", "[::1]:8000"))).await, 501);
-    assert_eq!(status(get().insert_header(("origin", "http://localhost:8000"))).await, 501);
+    assert_eq!(status(get().insert_header(("host", "[::1]:8000"))).await, 404);
+    assert_eq!(status(get().insert_header(("origin", "http://localhost:8000"))).await, 404);
     for origin in ["http://localhost:9999", "https://evil.example", "null"] {
         assert_eq!(status(get().insert_header(("origin", origin))).await, 403, "{origin}");
     }
@@ -288,7 +281,7 @@ async fn a_page_from_elsewhere_cannot_use_an_open_server() {
         .insert_header(("host", "phones.example:8000"))
         .insert_header(("origin", "https://console.example"));
     let answer = ask(settings, request).await;
-    assert_eq!(answer.status.as_u16(), 501);
+    assert_eq!(answer.status.as_u16(), 404);
     let allowed = answer.headers.get("access-control-allow-origin").unwrap();
     assert_eq!(allowed, "https://console.example");
 }
@@ -300,9 +293,9 @@ async fn nobody_comes_from_elsewhere_without_a_token() {
     assert_eq!((answer.status.as_u16(), answer.kind()), (401, "unauthorized"));
     let (settings, token) = with_token("elsewhere", Scopes::ALL);
     let bearer = get().insert_header(("authorization", format!("Bearer {token}")));
-    assert_eq!(ask(settings.clone(), bearer).await.status.as_u16(), 501);
+    assert_eq!(ask(settings.clone(), bearer).await.status.as_u16(), 404);
     let key = get().insert_header(("x-api-key", token.clone()));
-    assert_eq!(ask(settings.clone(), key).await.status.as_u16(), 501);
+    assert_eq!(ask(settings.clone(), key).await.status.as_u16(), 404);
     let wrong = get().insert_header(("x-api-key", "tpr_wrong"));
     assert_eq!(ask(settings.clone(), wrong).await.status.as_u16(), 401);
     // With tokens, this machine is no exception.
@@ -345,7 +338,7 @@ async fn older_clients_are_refused_in_their_form_and_invited_by_address() {
         compat_allow: vec!["192.0.2.0/24".parse().unwrap()],
         ..HttpSettings::default()
     };
-    assert_eq!(ask(invited(), post()).await.status.as_u16(), 501);
+    assert_eq!(ask(invited(), post()).await.status.as_u16(), 400);
     let rebound = post().insert_header(("host", "evil.example"));
     assert_eq!(ask(invited(), rebound).await.status.as_u16(), 403);
     let elsewhere = remote(TestRequest::get().uri("/v1/recordings/7/audio"));

@@ -1,7 +1,7 @@
 //! What can happen, as clients may hear of it. Text exists in one file per surface only.
 
 use crate::auth::Caller;
-use crate::view::{Call, CauseView, HookSource, Timestamp};
+use crate::view::{Call, CauseView, HookSource, Recording, Timestamp};
 use std::sync::Arc;
 
 /// Something happened.
@@ -283,6 +283,16 @@ pub enum NoticeBody {
         /// Which.
         stream_id: String,
     },
+    /// A recording began.
+    RecordingStarted {
+        /// As it is now.
+        recording: Recording,
+    },
+    /// A recording ended.
+    RecordingEnded {
+        /// As it is now.
+        recording: Recording,
+    },
     /// A SIP phone registered.
     Registered {
         /// Where it can be reached.
@@ -343,6 +353,8 @@ impl NoticeBody {
             Self::Mark { .. } => "mark",
             Self::AudioStart { .. } => "audio_start",
             Self::AudioStop { .. } => "audio_stop",
+            Self::RecordingStarted { .. } => "recording_started",
+            Self::RecordingEnded { .. } => "recording_ended",
             Self::Registered { .. } => "registered",
             Self::Unregistered => "unregistered",
             Self::Error { .. } => "error",
@@ -375,6 +387,8 @@ impl NoticeBody {
         "mark",
         "audio_start",
         "audio_stop",
+        "recording_started",
+        "recording_ended",
         "registered",
         "unregistered",
         "error",

@@ -1,6 +1,7 @@
 //! What clients send.
 
 use super::{AudioFormat, CallerIdView, TapDirection};
+use crate::speech::Utterance;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -86,6 +87,43 @@ pub struct ToneStep {
     pub duration_ms: u32,
     /// Modulates their amplitude by 90 %, 1 to 200; 0, or none, does not.
     pub modulation_hz: Option<u16>,
+}
+
+/// Text to be spoken, by itself or with the voice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SayChoice {
+    /// Text.
+    Text(String),
+    /// Text, and how to speak it.
+    Voiced(VoicedText),
+}
+
+/// Text, and how to speak it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoicedText {
+    /// 1 to 2000 characters.
+    pub text: String,
+    /// One of `GET /v1/voices`.
+    pub voice: Option<String>,
+    /// 80 to 450 words a minute.
+    #[schema(minimum = 80, maximum = 450)]
+    pub speed_wpm: Option<u16>,
+    /// 0 to 99.
+    #[schema(minimum = 0, maximum = 99)]
+    pub pitch: Option<u8>,
+}
+
+impl From<SayChoice> for Utterance {
+    fn from(choice: SayChoice) -> Self {
+        match choice {
+            SayChoice::Text(text) => Self { text, ..Self::default() },
+            SayChoice::Voiced(VoicedText { text, voice, speed_wpm, pitch }) => {
+                Self { text, voice, speed_wpm, pitch }
+            }
+        }
+    }
 }
 
 /// What silences a playback besides its own end.

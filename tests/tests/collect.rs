@@ -9,7 +9,11 @@ use tipring_tests::wait;
 /// Asks in the background.
 fn asked(rest: &Rest, body: &Value) -> std::thread::JoinHandle<Value> {
     let (rest, body) = (rest.clone(), body.clone());
-    std::thread::spawn(move || rest.post("/v1/lines/1/collect", &body).expect_json(200))
+    std::thread::spawn(move || {
+        // Whoever looks for somebody who waits waits a moment himself.
+        let free = || Some(rest.post("/v1/lines/1/collect", &body)).filter(|a| a.status != 409);
+        wait::until("an answer", wait::GENEROUS, free).expect_json(200)
+    })
 }
 
 /// Waits until somebody waits for digits of line 1: a second one is refused then.

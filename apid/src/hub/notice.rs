@@ -365,7 +365,7 @@ impl NoticeBody {
     }
 
     /// Every `type` there is.
-    pub const KINDS: [&'static str; 27] = [
+    pub const KINDS: [&'static str; 29] = [
         "off_hook",
         "on_hook",
         "flash",

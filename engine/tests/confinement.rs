@@ -105,15 +105,18 @@ fn threads_that_run_already_are_confined_too() {
     assert!(ended_by_the_kernel(status), "{status:?}");
 }
 
+/// Tries something; the error number, or 0.
+type Deed = fn() -> i32;
+
 #[test]
 fn a_frame_loop_keeps_devices_sockets_and_time_only() {
     // Opening is the supervisor's work; so are sockets, and terminals are nobody's.
-    let narrower: [(&str, fn() -> i32); 3] = [
+    let narrower: [(&str, Deed); 3] = [
         ("openat", || errno_of(libc::SYS_openat)),
         ("socket", || errno_of(libc::SYS_socket)),
         ("an ioctl that is not DAHDI's", || {
-            // SAFETY: standard input is a descriptor, and TCGETS would write into what is passed.
             let mut settings = [0_u8; 256];
+            // SAFETY: standard input is a descriptor, and TCGETS would write into what is passed.
             let result = unsafe { libc::ioctl(0, libc::TCGETS, settings.as_mut_ptr()) };
             if result == -1 {
                 std::io::Error::last_os_error().raw_os_error().unwrap_or(-1)
@@ -146,12 +149,12 @@ fn a_frame_loop_keeps_devices_sockets_and_time_only() {
             tipring_engine::realtime::sleep_until(tipring_engine::realtime::now());
             Ok(())
         };
+        let mut event = 0;
         // DAHDI_GETEVENT on what is no DAHDI node: asked, and ENOTTY.
         // SAFETY: the request writes an int at most.
-        let mut event = 0;
         let asked = unsafe { libc::ioctl(0, 0x8004_da08, &raw mut event) };
         let error = std::io::Error::last_os_error().raw_os_error();
-        if deeds().is_err() || (asked == -1 && error == Some(libc::EPERM)) { 1 } else { 0 }
+        i32::from(deeds().is_err() || (asked == -1 && error == Some(libc::EPERM)))
     });
     assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
 }

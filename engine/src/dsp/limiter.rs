@@ -91,9 +91,9 @@ mod tests {
     fn what_is_loud_comes_down_and_what_is_not_stays() {
         let mut limiter = Limiter::new();
         for frame in sine(23_000.0, 5) {
-            let mut limited = frame;
-            limiter.limit(&mut limited, true);
-            assert_eq!(limited, frame);
+            let mut heard = frame;
+            limiter.limit(&mut heard, true);
+            assert_eq!(heard, frame);
         }
         let peaks: Vec<u16> = sine(32_700.0, 20)
             .into_iter()
@@ -115,15 +115,15 @@ mod tests {
         let mut last: Option<i16> = None;
         let frames = sine(32_700.0, 60);
         for (index, frame) in frames.iter().enumerate() {
-            let mut limited = *frame;
-            limiter.limit(&mut limited, false);
-            for sample in limited {
+            let mut heard = *frame;
+            limiter.limit(&mut heard, false);
+            for sample in heard {
                 let step = last.map_or(0.0, |last| f32::from(sample) - f32::from(last));
                 assert!(step.abs() <= own, "{step}");
                 last = Some(sample);
             }
             if index > 20 {
-                assert_eq!(limited, *frame);
+                assert_eq!(heard, *frame);
             }
         }
     }

@@ -14,7 +14,7 @@ use tipring_shm_proto::units::{Endpoint, FRAME_NS, FRAME_SAMPLES, Nanos};
 
 const FRAMES: u32 = 200_000;
 const SOCKET_FRAMES: u32 = 20_000;
-const START: StreamStart = StreamStart { ssrc: 1, sequence: 1, timestamp: 1 };
+const START: StreamStart = StreamStart { ssrc: 1, sequence: 1, timestamp: 1, seed: [7; 12] };
 
 fn media(remote: Endpoint) -> RtpMedia {
     RtpMedia {
@@ -77,7 +77,7 @@ fn sockets() -> std::io::Result<()> {
     let local = socket.local_addr()?;
     let mut device = Rtp::new();
     let remote = phone.local_addr()?.into();
-    device.open(Nanos(0), socket, media(remote), START).expect("it is new");
+    device.open(Nanos(0), socket.into(), media(remote), START).expect("it is new");
     let mut frame = Companded { law: Law::Mu, octets: [0x22; FRAME_SAMPLES] };
     let (mut reading, mut writing) = (0, 0);
     let mut octets = [0; 256];

@@ -1,7 +1,8 @@
-//! The UDP ports of calls: even ones of the configured range (RFC 3550 §11), taken in turn so
-//! that a port is not used again while packets of its last call may still come.
+//! The UDP ports of calls: even ones of the configured range for RTP and the odd ones above for RTCP
+//! (RFC 3550 §11), taken in turn so that a port is not used again while packets of its last call may still come.
 
 use crate::config::PortRange;
+use crate::device::rtp::{CallSockets, StreamStart};
 use crate::frame_loop::orders::OpenedSocket;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::fs::File;
@@ -41,7 +42,14 @@ impl RtpPorts {
                 _ => first_even(self.range),
             };
             match UdpSocket::bind(SocketAddr::new(ip, port)) {
-                Ok(socket) => return Self::prepare(socket, port).ok_or(Refusal::NoPort),
+                Ok(socket) => {
+                    // RTCP has the next port (RFC 3550 §11); where that is taken, or beyond the
+                    // range, the call can do without.
+                    let above = (port < self.range.max).then_some(port + 1);
+                    let control = above.and_then(|port| UdpSocket::bind((ip, port)).ok());
+                    let sockets = CallSockets { rtp: socket, rtcp: control };
+                    return Self::prepare(sockets, port).ok_or(Refusal::NoPort);
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
                 Err(_) => return Err(Refusal::NoPort),
             }
@@ -49,20 +57,24 @@ impl RtpPorts {
         Err(Refusal::NoPort)
     }
 
-    fn prepare(socket: UdpSocket, port: u16) -> Option<OpenedSocket> {
-        socket.set_nonblocking(true).ok()?;
+    fn prepare(sockets: CallSockets, port: u16) -> Option<OpenedSocket> {
+        sockets.rtp.set_nonblocking(true).ok()?;
+        if let Some(rtcp) = &sockets.rtcp {
+            rtcp.set_nonblocking(true).ok()?;
+        }
         // A smaller buffer than asked for works too.
-        let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
-        let mut random = [0; 12];
+        let _ = setsockopt(&sockets.rtp, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        let mut random = [0; 24];
         File::open("/dev/urandom").ok()?.read_exact(&mut random).ok()?;
-        let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| random[at + i]));
-        Some(OpenedSocket {
-            socket,
-            port,
+        let (words, seed) = random.split_first_chunk::<12>()?;
+        let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| words[at + i]));
+        let start = StreamStart {
             ssrc: word(0),
             sequence: word(4) as u16,
             timestamp: word(8),
-        })
+            seed: *seed.first_chunk()?,
+        };
+        Some(OpenedSocket { sockets, port, start })
     }
 }
 
@@ -83,6 +95,8 @@ mod tests {
         let opened: Vec<_> = (0..3).map(|_| ports.open(LOOPBACK).unwrap()).collect();
         let numbers: Vec<_> = opened.iter().map(|o| o.port).collect();
         assert_eq!(numbers, [39_002, 39_004, 39_006]);
+        let has_control: Vec<_> = opened.iter().map(|o| o.sockets.rtcp.is_some()).collect();
+        assert_eq!(has_control, [true, true, false], "the last one would be beyond the range");
         assert_eq!(ports.open(LOOPBACK).unwrap_err(), Refusal::NoPort);
         drop(opened);
         assert_eq!(ports.open(LOOPBACK).unwrap().port, 39_002);

@@ -89,9 +89,9 @@ fn over_rtp(name: &'static str, local: &str) -> Rig {
         rtcp_mux: false,
         srtp: None,
     };
-    let start = StreamStart { ssrc: 1, sequence: 65_533, timestamp: u32::MAX - 500 };
+    let start = StreamStart { ssrc: 1, sequence: 65_533, timestamp: u32::MAX - 500, seed: [7; 12] };
     let mut device = Rtp::new();
-    device.open(Nanos(0), socket, media, start).unwrap();
+    device.open(Nanos(0), socket.into(), media, start).unwrap();
     let device = AnyDevice::Rtp(device);
     Rig { name, device, phone: Some(phone), now: Nanos(0), frame: 0 }
 }
@@ -192,7 +192,7 @@ impl Rig {
     fn end(&mut self) {
         match &mut self.device {
             AnyDevice::Simulated(device) => device.act(SimAction::Fail(true), self.now).unwrap(),
-            AnyDevice::Rtp(device) => drop(device.close().expect("it was open")),
+            AnyDevice::Rtp(device) => drop(device.close(Nanos(0)).expect("it was open")),
         }
     }
 
@@ -426,23 +426,23 @@ fn one_call_follows_another_on_the_same_device() {
         rtcp_mux: false,
         srtp: None,
     };
-    let start = StreamStart { ssrc: 2, sequence: 1, timestamp: 1 };
+    let start = StreamStart { ssrc: 2, sequence: 1, timestamp: 1, seed: [7; 12] };
     let socket = || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         socket
     };
     let (device, _) = rig.rtp();
-    assert!(device.open(Nanos(0), socket(), media, start).is_err(), "a call is open");
+    assert!(device.open(Nanos(0), socket().into(), media, start).is_err(), "a call is open");
     assert!(device.has_telephone_event());
-    assert!(device.close().is_some());
-    assert!(device.close().is_none());
+    assert!(device.close(Nanos(0)).is_some());
+    assert!(device.close(Nanos(0)).is_none());
     assert_eq!((device.stats(), device.remote(), device.is_open()), (None, None, false));
     assert!(!device.update(Nanos(0), media));
     assert!(!device.has_telephone_event());
     let next = socket();
     let port = next.local_addr().unwrap().port();
-    device.open(Nanos(0), next, media, start).unwrap();
+    device.open(Nanos(0), next.into(), media, start).unwrap();
     let row = device.stats().unwrap();
     assert_eq!((row.local_port, row.received, row.sent, row.remote), (port, 0, 0, None));
     assert_eq!((row.law, row.telephone_event), (Law::A, None));

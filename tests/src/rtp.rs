@@ -1,6 +1,7 @@
 //! The media of telephones whose signalling is somebody else's: sends PCMU on an exact 20 ms grid
 //! and notes what comes back and when. It shares no code with the engine.
 
+use crate::impairment::{Impairment, Way};
 use crate::signal::{mu_decode, mu_encode};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -35,7 +36,15 @@ pub struct Leg {
     /// When each packet left.
     pub sent_at: Vec<Instant>,
     ssrc: u32,
+    /// Sent one each two seconds as telephone-event of payload type 101, from the third second on.
+    pub digits: &'static [u8],
+    began: Instant,
+    up: Way<Vec<u8>>,
+    down: Way<Packet>,
 }
+
+/// Packets of a digit: 100 ms, and two repeats of its end (RFC 4733 §2.5.1.4).
+const DIGIT_PACKETS: u32 = 7;
 
 impl Leg {
     /// A telephone on a free even port of `host` that says this again and again.
@@ -48,7 +57,23 @@ impl Leg {
             .expect("a free port");
         socket.set_nonblocking(true).expect("non-blocking");
         let ssrc = u32::from(socket.local_addr().expect("bound").port()) | 0x5449_0000;
-        Self { socket, says, remote: None, packets: Vec::new(), sent_at: Vec::new(), ssrc }
+        let (packets, sent_at) = (Vec::new(), Vec::new());
+        let up = Way::new(Impairment::default(), 1);
+        let down = Way::new(Impairment::default(), 1);
+        let began = Instant::now();
+        Self { socket, says, remote: None, packets, sent_at, ssrc, digits: b"", began, up, down }
+    }
+
+    /// The same behind a bad network, in both directions.
+    #[must_use]
+    pub fn over(mut self, impairment: Impairment, seed: u64) -> Self {
+        self.up = Way::new(impairment, seed);
+        self.down = Way::new(impairment, seed + 1);
+        self
+    }
+
+    fn ms_since_beginning(&self) -> f64 {
+        self.began.elapsed().as_secs_f64() * 1000.0
     }
 
     /// Its port.
@@ -69,28 +94,60 @@ impl Leg {
             }
             self.remote = Some(from);
             let csrc = usize::from(header[0] & 0x0f) * 4;
-            self.packets.push(Packet {
+            let packet = Packet {
                 at,
                 sequence: u16::from_be_bytes([header[2], header[3]]),
                 timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
                 payload_type: header[1] & 0x7f,
                 payload: header.get(12 + csrc..).unwrap_or_default().to_vec(),
-            });
+            };
+            self.down.send(self.ms_since_beginning(), packet);
+        }
+        let now_ms = self.ms_since_beginning();
+        while let Some((at_ms, packet)) = self.down.arrived(now_ms) {
+            let at = self.began + Duration::from_secs_f64(at_ms / 1000.0);
+            self.packets.push(Packet { at: at.max(packet.at), ..packet });
+        }
+        if let Some(remote) = self.remote {
+            while let Some((_, packet)) = self.up.arrived(now_ms) {
+                let _ = self.socket.send_to(&packet, remote);
+            }
         }
     }
 
     fn send(&mut self) {
-        let Some(remote) = self.remote else { return };
+        if self.remote.is_none() {
+            return;
+        }
         let sent = self.sent_at.len() as u32;
         let from = sent as usize * 160 % (self.says.len() / 160 * 160);
+        let (digit, place) = ((sent / 100) as usize, sent % 100);
+        let event = (digit > 0 && place < DIGIT_PACKETS)
+            .then(|| self.digits.get(digit - 1))
+            .flatten()
+            .and_then(|digit| b"0123456789*#".iter().position(|known| known == digit));
+        let (payload_type, timestamp) = match event {
+            Some(_) => (101, digit as u32 * 16_000),
+            None => (0, sent * 160),
+        };
+        let marker = sent == 0 || (event.is_some() && place == 0);
         let mut packet = Vec::with_capacity(172);
-        packet.extend_from_slice(&[0x80, if sent == 0 { 0x80 } else { 0 }]);
+        packet.extend_from_slice(&[0x80, payload_type | if marker { 0x80 } else { 0 }]);
         packet.extend_from_slice(&(sent as u16).to_be_bytes());
-        packet.extend_from_slice(&(sent * 160).to_be_bytes());
+        packet.extend_from_slice(&timestamp.to_be_bytes());
         packet.extend_from_slice(&self.ssrc.to_be_bytes());
-        packet.extend(self.says[from..from + 160].iter().map(|&s| mu_encode(s)));
+        if let Some(event) = event {
+            packet.extend_from_slice(&[event as u8, if place >= 4 { 0x8A } else { 0x0A }]);
+            packet.extend_from_slice(&((place + 1).min(5) as u16 * 160).to_be_bytes());
+        } else {
+            packet.extend(self.says[from..from + 160].iter().map(|&s| mu_encode(s)));
+        }
         self.sent_at.push(Instant::now());
-        let _ = self.socket.send_to(&packet, remote);
+        self.up.send(self.ms_since_beginning(), packet);
+        let now_ms = self.ms_since_beginning();
+        while let (Some(remote), Some((_, packet))) = (self.remote, self.up.arrived(now_ms)) {
+            let _ = self.socket.send_to(&packet, remote);
+        }
     }
 
     /// Audio of all packets of payload type 0, in order of their timestamps; what never came is

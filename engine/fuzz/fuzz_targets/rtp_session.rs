@@ -25,7 +25,7 @@ fuzz_target!(|octets: &[u8]| {
         srtp: None,
     };
     let mut session = Session::new();
-    session.begin(Nanos(0), media, StreamStart { ssrc: 1, sequence: 0xFFFF, timestamp: u32::MAX });
+    session.begin(Nanos(0), media, StreamStart { ssrc: 1, sequence: 0xFFFF, timestamp: u32::MAX, seed: [7; 12] });
     let mut frame = Companded { law: Law::A, octets: [0; FRAME_SAMPLES] };
     let mut now = Nanos(0);
     let mut rest = octets;

@@ -4,8 +4,8 @@
 //! dropped: a frame loop neither allocates nor frees nor opens nor closes.
 
 use crate::crossing::CrossingEnd;
+use crate::device::rtp::{CallSockets, StreamStart};
 use crate::trace::Trace;
-use std::net::UdpSocket;
 use tipring_shm_proto::command::{Refusal, RtpMedia};
 use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
 use tipring_shm_proto::units::{CommandId, LineId};
@@ -38,7 +38,7 @@ pub enum Order {
         pending: Pending,
         /// As it was asked.
         media: RtpMedia,
-        /// A bound, non-blocking socket and its start values, or why there is none.
+        /// Bound, non-blocking sockets and start values, or why there is none.
         opened: Result<OpenedSocket, Refusal>,
     },
     /// One end of a bridge.
@@ -71,19 +71,15 @@ pub struct ApidRings {
     pub plays: Vec<[PlayReader; PLAYBACK_SLOTS]>,
 }
 
-/// A socket for one call.
+/// Sockets for one call.
 #[derive(Debug)]
 pub struct OpenedSocket {
     /// Bound and non-blocking.
-    pub socket: UdpSocket,
-    /// Its local port.
+    pub sockets: CallSockets,
+    /// The local port of RTP.
     pub port: u16,
     /// Random start values (RFC 3550 §5.1).
-    pub ssrc: u32,
-    /// First sequence number.
-    pub sequence: u16,
-    /// First timestamp.
-    pub timestamp: u32,
+    pub start: StreamStart,
 }
 
 /// From a frame loop to the supervisor.
@@ -134,8 +130,8 @@ pub enum Discard {
     Rings(Box<ApidRings>),
     /// Its event cursor.
     Cursor(EventCursor),
-    /// The socket of a call that ended.
-    Socket(UdpSocket),
+    /// The sockets of a call that ended.
+    Sockets(CallSockets),
     /// The end of a bridge.
     Crossing(CrossingEnd),
 }

@@ -223,6 +223,9 @@ impl Playout {
 }
 
 #[cfg(test)]
+mod impaired;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -11,7 +11,6 @@ use super::sources::PlayRings;
 use super::voices::{Ended, Stopped, Voices, ended, tell};
 use crate::codec::g711;
 use crate::crossing::{Crossed, CrossingEnd};
-use crate::device::rtp::StreamStart;
 use crate::device::{AnyDevice, Device};
 use crate::dsp::Listened;
 use crate::dsp::dtmf_detector::DtmfEvent;
@@ -340,6 +339,8 @@ impl Slot {
             outside.count(Counter::rtp_sent_total, u64::from(counts.sent));
             outside.count(Counter::rtp_lost_total, u64::from(counts.lost));
             outside.count(Counter::rtp_late_total, u64::from(counts.late));
+            outside.count(Counter::rtcp_received_total, u64::from(counts.control));
+            outside.count(Counter::rtcp_invalid_total, u64::from(counts.control_invalid));
             let invalid = [counts.malformed, counts.foreign, counts.payload_type];
             let invalid = invalid.map(u64::from).iter().sum();
             outside.count(Counter::rtp_invalid_total, invalid);
@@ -413,7 +414,7 @@ impl Slot {
                     return Err(Refusal::Rtp);
                 }
             }
-            Command::CloseRtp => self.close_rtp(outside),
+            Command::CloseRtp => self.close_rtp(now, outside),
             Command::Sim(action) => self.simulate(action, now)?,
             Command::LineSettings(settings) => self.set(settings)?,
             _ => {}
@@ -494,17 +495,16 @@ impl Slot {
         outside: &mut Outside,
     ) -> Outcome {
         self.row_changed = true;
-        let OpenedSocket { socket, port, ssrc, sequence, timestamp } = match opened {
+        let OpenedSocket { sockets, port, start } = match opened {
             Ok(opened) => opened,
             Err(refusal) => return Outcome::Refused(refusal),
         };
-        let start = StreamStart { ssrc, sequence, timestamp };
         let returned = match &mut self.device {
-            AnyDevice::Rtp(rtp) => rtp.open(now, socket, media, start).err(),
-            AnyDevice::Simulated(_) => Some(socket),
+            AnyDevice::Rtp(rtp) => rtp.open(now, sockets, media, start).err(),
+            AnyDevice::Simulated(_) => Some(sockets),
         };
-        if let Some(socket) = returned {
-            outside.discard(Discard::Socket(socket));
+        if let Some(sockets) = returned {
+            outside.discard(Discard::Sockets(sockets));
             return Outcome::Refused(Refusal::Rtp);
         }
         self.ears.begin_call();
@@ -516,11 +516,11 @@ impl Slot {
         Outcome::RtpOpened { port }
     }
 
-    fn close_rtp(&mut self, outside: &mut Outside) {
+    fn close_rtp(&mut self, now: Nanos, outside: &mut Outside) {
         if let AnyDevice::Rtp(rtp) = &mut self.device
-            && let Some(socket) = rtp.close()
+            && let Some(sockets) = rtp.close(now)
         {
-            outside.discard(Discard::Socket(socket));
+            outside.discard(Discard::Sockets(sockets));
         }
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Arrival {
 
 /// The same moment on both clocks.
 pub(super) struct Clock {
-    now: Nanos,
-    real_ns: u64,
+    pub(super) now: Nanos,
+    pub(super) real_ns: u64,
 }
 
 impl Clock {
@@ -33,6 +33,11 @@ impl Clock {
     pub(super) fn read(now: Nanos) -> Self {
         let real_ns = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, in_ns);
         Self { now, real_ns }
+    }
+
+    /// CLOCK_REALTIME at `at`, which is not later than now.
+    pub(super) fn real_at(&self, at: Nanos) -> u64 {
+        self.real_ns.saturating_sub(self.now.0.saturating_sub(at.0))
     }
 
     fn at(&self, stamp: TimeSpec) -> Nanos {

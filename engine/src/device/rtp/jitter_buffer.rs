@@ -32,7 +32,7 @@ const MAX_PAYLOAD_SAMPLES: usize = 1600;
 const START_NS: i64 = 40_000_000;
 /// Least and largest depth aimed at, ns.
 const LEAST_NS: i64 = 20_000_000;
-const MOST_NS: i64 = 300_000_000;
+const MOST_NS: i64 = MOST_DEPTH_MS as i64 * 1_000_000;
 /// Room above the target in which nothing is done, ns (NetEQ's window of 20 ms).
 const SLACK_NS: i64 = 20_000_000;
 /// Larger steps are another recording, samples: 500 ms.
@@ -44,6 +44,9 @@ const SAMPLE_NS: i64 = 125_000;
 /// Missing frames in a row before nothing is expected any more: 120 ms. Concealment has faded by
 /// then (ITU-T G.711 Appendix I fades over 60 ms).
 const STARVED_FRAMES: u32 = 6;
+
+/// Largest depth aimed at, ms.
+pub const MOST_DEPTH_MS: u16 = 300;
 
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

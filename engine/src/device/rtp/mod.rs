@@ -6,16 +6,22 @@
 //!
 //! `arrival` → `packet` → `source` (is it the phone?) → `reception` (order, loss, jitter) →
 //! `jitter_buffer`, which aims at what `delay` says, or `telephone_event`; `drift` and `quality` judge
-//! what came. All joined in `session`.
+//! what came, `faults` says why nothing came. All joined in `session`. Beside it, `rtcp` is what both
+//! ends tell each other of it and `reports` when.
 
 mod arrival;
 pub mod delay;
 pub mod drift;
+pub mod faults;
 pub mod jitter_buffer;
+mod outgoing;
 pub mod packet;
 pub mod quality;
 pub mod reception;
+pub mod reports;
+pub mod rtcp;
 pub mod session;
+mod signals;
 pub mod source;
 pub mod telephone_event;
 
@@ -23,8 +29,9 @@ use crate::device::Device;
 use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Drive, Driven, Signal};
 use arrival::Clock;
+pub use outgoing::StreamStart;
+pub use session::RtpCounts;
 use session::Session;
-pub use session::{RtpCounts, StreamStart};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
@@ -40,6 +47,10 @@ const MAX_DATAGRAM_OCTETS: usize = 2048;
 /// What a phone's own jitter buffer usually holds at most, samples: 100 ms. Nobody can tell from
 /// here.
 const FAR_END_SAMPLES: u32 = 800;
+/// The RTCP socket is looked at once in so many ticks.
+const CONTROL_EVERY: u8 = 8;
+/// RTCP packets taken from it then, at most.
+const MAX_CONTROLS: u32 = 4;
 
 /// The back end. Allocates once, in [`Rtp::new`].
 pub struct Rtp {
@@ -48,11 +59,30 @@ pub struct Rtp {
 }
 
 struct Call {
-    socket: UdpSocket,
+    sockets: CallSockets,
     local_port: u16,
     is_v6: bool,
     /// The tick whose packets were taken.
     received_at: Option<Nanos>,
+    /// Ticks until the RTCP socket is looked at.
+    control_in: u8,
+    /// RTCP goes by the socket of RTP (RFC 5761).
+    shares_port: bool,
+}
+
+/// Sockets of one call, bound and non-blocking.
+#[derive(Debug)]
+pub struct CallSockets {
+    /// For RTP, and for RTCP where they share a port.
+    pub rtp: UdpSocket,
+    /// For RTCP, one port above; without it RTCP needs the shared port.
+    pub rtcp: Option<UdpSocket>,
+}
+
+impl From<UdpSocket> for CallSockets {
+    fn from(rtp: UdpSocket) -> Self {
+        Self { rtp, rtcp: None }
+    }
 }
 
 impl Default for Rtp {
@@ -67,40 +97,49 @@ impl Rtp {
         Self { session: Session::new(), call: None }
     }
 
-    /// Begins a call on `socket`, which the supervisor has bound and made non-blocking; it must
+    /// Begins a call on `sockets`, which the supervisor has bound and made non-blocking; they must
     /// not be connected (a connected one answers ECONNREFUSED, and cannot be symmetric).
-    /// Does not allocate; two system calls.
+    /// Does not allocate; three system calls.
     ///
     /// # Errors
-    /// Gives the socket back if a call is open already.
+    /// Gives the sockets back if a call is open already.
     pub fn open(
         &mut self,
         now: Nanos,
-        socket: UdpSocket,
+        sockets: CallSockets,
         media: RtpMedia,
         start: StreamStart,
-    ) -> Result<(), UdpSocket> {
+    ) -> Result<(), CallSockets> {
         if self.call.is_some() {
-            return Err(socket);
+            return Err(sockets);
         }
-        let local = socket.local_addr().ok();
-        arrival::ask_for_stamps(&socket);
+        let local = sockets.rtp.local_addr().ok();
+        arrival::ask_for_stamps(&sockets.rtp);
+        sockets.rtcp.iter().for_each(arrival::ask_for_stamps);
         self.session.begin(now, media, start);
         self.call = Some(Call {
-            socket,
+            sockets,
             local_port: local.map_or(0, |address| address.port()),
             is_v6: local.is_some_and(|address| address.is_ipv6()),
             received_at: None,
+            control_in: 0,
+            shares_port: media.rtcp_mux,
         });
         Ok(())
     }
 
-    /// Ends the call. The socket goes back to the supervisor, which closes it: closing a
-    /// descriptor can take long. Signals that were not polled are dropped. `None` if no call is
-    /// open. Does not allocate.
-    #[must_use = "dropping the socket here would close it on the frame loop"]
-    pub fn close(&mut self) -> Option<UdpSocket> {
-        self.call.take().map(|call| call.socket)
+    /// Ends the call, and says so by RTCP. The sockets go back to the supervisor, which closes them:
+    /// closing a descriptor can take long. Signals that were not polled are dropped. `None` if no
+    /// call is open. Does not allocate; one system call.
+    #[must_use = "dropping the sockets here would close them on the frame loop"]
+    pub fn close(&mut self, now: Nanos) -> Option<CallSockets> {
+        let call = self.call.take()?;
+        let mut octets = [0; rtcp::LONGEST];
+        let goodbye = self.session.goodbye(now, Clock::read(now).real_ns, &mut octets);
+        if let Some((len, target)) = goodbye {
+            call.send_control(&octets[..len], target);
+        }
+        Some(call.sockets)
     }
 
     /// A call is open.
@@ -110,10 +149,10 @@ impl Rtp {
 
     /// What signalling agreed on, from the next frame on. `false` if no call is open.
     pub fn update(&mut self, now: Nanos, media: RtpMedia) -> bool {
-        if self.call.is_some() {
-            self.session.update(now, media);
-        }
-        self.call.is_some()
+        let Some(call) = &mut self.call else { return false };
+        call.shares_port = media.rtcp_mux;
+        self.session.update(now, media);
+        true
     }
 
     /// The law that was agreed on; `None` if no call is open.
@@ -147,6 +186,31 @@ impl Rtp {
     }
 }
 
+impl Rtp {
+    /// Takes RTCP now and then, and sends it when it is due.
+    fn exchange_control(&mut self, clock: &Clock) {
+        let Some(call) = &mut self.call else { return };
+        if call.control_in == 0 {
+            call.control_in = CONTROL_EVERY;
+            let mut octets = [0; MAX_DATAGRAM_OCTETS];
+            for _ in 0..MAX_CONTROLS {
+                let Some(socket) = &call.sockets.rtcp else { break };
+                let Some(arrival) = arrival::take(socket, clock, &mut octets) else { break };
+                let (at, octets) = (arrival.at, &octets[..arrival.len]);
+                self.session.handle_control(at, clock.real_at(at), arrival.from, octets);
+            }
+        }
+        call.control_in -= 1;
+        if self.session.is_control_due(clock.now) {
+            let mut octets = [0; rtcp::LONGEST];
+            let due = self.session.next_control(clock.now, clock.real_ns, &mut octets);
+            if let Some((len, target)) = due {
+                call.send_control(&octets[..len], target);
+            }
+        }
+    }
+}
+
 impl Device for Rtp {
     fn receive(&mut self, now: Nanos) {
         let Some(call) = &mut self.call else { return };
@@ -158,13 +222,21 @@ impl Device for Rtp {
         for _ in 0..MAX_DATAGRAMS {
             // Any error ends it: mostly there is nothing more, and what else there may be
             // (ENOMEM, an interrupt) is over by the next tick.
-            let Some(arrival) = arrival::take(&call.socket, &clock, &mut octets) else { break };
+            let Some(arrival) = arrival::take(&call.sockets.rtp, &clock, &mut octets) else {
+                break;
+            };
             let octets = &octets[..arrival.len];
+            if rtcp::is_control(octets) {
+                let real_ns = clock.real_at(arrival.at);
+                self.session.handle_shared_control(arrival.at, real_ns, arrival.from, octets);
+                continue;
+            }
             accepted += u32::from(self.session.handle_packet(arrival.at, arrival.from, octets));
             if accepted == MAX_PACKETS {
                 break;
             }
         }
+        self.exchange_control(&clock);
     }
 
     fn pace(&mut self, held: u32) -> Pace {
@@ -192,7 +264,7 @@ impl Device for Rtp {
     fn flush_out(&mut self, _now: Nanos) {
         let Some(call) = &self.call else { return };
         let Some((octets, target)) = self.session.outgoing() else { return };
-        let sent = call.socket.send_to(octets, call.address_of(target));
+        let sent = call.sockets.rtp.send_to(octets, call.address_of(target));
         self.session.handle_sent(sent.is_ok());
     }
 
@@ -227,6 +299,13 @@ impl Device for Rtp {
 }
 
 impl Call {
+    /// One that the kernel does not take is lost, as any may be.
+    fn send_control(&self, octets: &[u8], target: Endpoint) {
+        let socket = self.sockets.rtcp.as_ref().unwrap_or(&self.sockets.rtp);
+        let socket = if self.shares_port { &self.sockets.rtp } else { socket };
+        let _ = socket.send_to(octets, self.address_of(target));
+    }
+
     /// A socket of IPv6 reaches IPv4 at mapped addresses only (RFC 4291 §2.5.5.2).
     fn address_of(&self, target: Endpoint) -> SocketAddr {
         let address = SocketAddr::from(target);

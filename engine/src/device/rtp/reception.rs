@@ -39,6 +39,7 @@ struct Run {
     lowest: u64,
     highest: u64,
     received: u64,
+    duplicates: u64,
     /// Bit n: `highest - n` was received.
     seen: u128,
     /// After a stray packet: the number that would confirm it.
@@ -48,7 +49,14 @@ struct Run {
 impl Run {
     fn begin(sequence: u16) -> Self {
         let first = 0x1_0000 + u64::from(sequence);
-        Self { lowest: first, highest: first, received: 1, seen: 1, confirming: None }
+        Self {
+            lowest: first,
+            highest: first,
+            received: 1,
+            duplicates: 0,
+            seen: 1,
+            confirming: None,
+        }
     }
 
     fn lost(&self) -> u64 {
@@ -64,6 +72,7 @@ impl Run {
         } else if behind <= MAX_MISORDER {
             let bit = 1u128 << behind;
             if self.seen & bit != 0 {
+                self.duplicates += 1;
                 return Order::Duplicate;
             }
             self.seen |= bit;
@@ -114,6 +123,19 @@ impl Reception {
         self.run = None;
         self.transit = None;
         self.jitter_sixteenths = 0;
+    }
+
+    /// For a report block (RFC 3550 §6.4.1) on the source that is heard now: highest sequence number
+    /// with its cycles, packets expected, packets received with duplicates (A.3).
+    pub fn for_report(&self) -> Option<(u32, u64, u64)> {
+        let run = self.run?;
+        let highest = run.highest.wrapping_sub(0x1_0000) as u32;
+        Some((highest, run.highest - run.lowest + 1, run.received + run.duplicates))
+    }
+
+    /// Interarrival jitter, timestamp units.
+    pub fn jitter_units(&self) -> u32 {
+        self.jitter_sixteenths >> 4
     }
 
     /// Packets received, each counted once.

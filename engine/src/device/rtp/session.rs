@@ -5,10 +5,15 @@
 //! length.
 
 use super::drift::Drift;
+use super::faults::{FaultWatch, Seen};
 use super::jitter_buffer::{Inserted, JitterBuffer};
+use super::outgoing::{Outgoing, StreamStart};
 use super::packet::{self, HEADER_OCTETS, Header, Packet};
 use super::quality::Judge;
 use super::reception::{Order, Reception};
+use super::reports::{Received, Reports, Sending};
+use super::rtcp;
+use super::signals::Signals;
 use super::source::{Source, Verdict};
 use super::telephone_event::{EventPayload, EventReceiver, EventSender, NotQueued, PAYLOAD_OCTETS};
 use crate::frame::{Companded, Heard, Pace};
@@ -27,22 +32,6 @@ pub const COMFORT_NOISE: u8 = 13;
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 /// Silence that is told, and told again, ms.
 const SILENT_MS: u32 = 5000;
-/// Signals waiting for the line.
-const SIGNALS: usize = 16;
-/// Longest packet sent.
-const PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES;
-
-/// First values of an outgoing stream; all three random (RFC 3550 §5.1), made by the supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamStart {
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// Sequence number of the first packet.
-    pub sequence: u16,
-    /// Timestamp of the first frame.
-    pub timestamp: u32,
-}
-
 /// What happened to packets, each since the last [`Session::take_counts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RtpCounts {
@@ -63,6 +52,10 @@ pub struct RtpCounts {
     pub foreign: u32,
     /// A payload type that was not agreed on.
     pub payload_type: u32,
+    /// RTCP packets that were used.
+    pub control: u32,
+    /// No RTCP, or not from the phone.
+    pub control_invalid: u32,
     /// Packets that the kernel did not take, or that nobody flushed.
     pub unsent: u32,
     /// Times the jitter buffer began anew, the first of a source left out.
@@ -80,6 +73,11 @@ pub struct Session {
     drift: Drift,
     judge: Judge,
     duplicates: u32,
+    reports: Reports,
+    /// Where the phone's RTCP comes from, if not from RTP's port.
+    control_from: Option<Endpoint>,
+    watch: FaultWatch,
+    seen: Seen,
     events_in: EventReceiver,
     heard: Nanos,
     silent_told_ms: u32,
@@ -89,46 +87,6 @@ pub struct Session {
     signals: Signals,
     counts: RtpCounts,
     lost_counted: u64,
-}
-
-/// The stream we send.
-struct Outgoing {
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
-    /// Nothing was sent for the frame before this one.
-    after_silence: bool,
-    sent: u64,
-    octets: [u8; PACKET_OCTETS],
-    /// Octets that wait in `octets`; 0 is none.
-    ready: usize,
-}
-
-/// A bounded queue; an overflow drops the newest.
-struct Signals {
-    waiting: [Option<Signal>; SIGNALS],
-    first: usize,
-    len: usize,
-}
-
-impl Signals {
-    const EMPTY: Self = Self { waiting: [None; SIGNALS], first: 0, len: 0 };
-
-    fn push(&mut self, signal: Signal) -> bool {
-        if self.len == SIGNALS {
-            return false;
-        }
-        self.waiting[(self.first + self.len) % SIGNALS] = Some(signal);
-        self.len += 1;
-        true
-    }
-
-    fn pop(&mut self) -> Option<Signal> {
-        let signal = self.waiting[self.first].take()?;
-        self.first = (self.first + 1) % SIGNALS;
-        self.len -= 1;
-        Some(signal)
-    }
 }
 
 impl Session {
@@ -150,11 +108,20 @@ impl Session {
             drift: Drift::default(),
             judge: Judge::default(),
             duplicates: 0,
+            reports: Reports::new(Nanos(0), [0; 12]),
+            control_from: None,
+            watch: FaultWatch::default(),
+            seen: Seen::default(),
             events_in: EventReceiver::default(),
             heard: Nanos(0),
             silent_told_ms: 0,
             late: 0,
-            outgoing: Outgoing::of(StreamStart { ssrc: 0, sequence: 0, timestamp: 0 }),
+            outgoing: Outgoing::of(StreamStart {
+                ssrc: 0,
+                sequence: 0,
+                timestamp: 0,
+                seed: [0; 12],
+            }),
             events_out: EventSender::default(),
             signals: Signals::EMPTY,
             counts: RtpCounts::default(),
@@ -171,6 +138,10 @@ impl Session {
         self.drift = Drift::default();
         self.judge = Judge::default();
         self.duplicates = 0;
+        self.reports = Reports::new(now, start.seed);
+        self.control_from = None;
+        self.watch = FaultWatch::default();
+        self.seen = Seen::default();
         self.events_in = EventReceiver::default();
         self.heard = now;
         self.silent_told_ms = 0;
@@ -229,11 +200,13 @@ impl Session {
                 self.reception.handle_sequence(sequence);
             }
             self.counts.payload_type += 1;
+            self.seen.payload_type += 1;
             return false;
         }
         match self.source.judge(now, from, ssrc, sequence) {
             Verdict::Foreign | Verdict::Unproven => {
                 self.counts.foreign += 1;
+                self.seen.foreign += 1;
                 return false;
             }
             Verdict::New => {
@@ -268,11 +241,81 @@ impl Session {
         true
     }
 
+    /// Takes RTCP that reached this machine where RTP does; nothing of it is used unless that was
+    /// agreed on (RFC 5761).
+    pub fn handle_shared_control(
+        &mut self,
+        now: Nanos,
+        real_ns: u64,
+        from: Endpoint,
+        octets: &[u8],
+    ) {
+        if self.media.rtcp_mux {
+            self.handle_control(now, real_ns, from, octets);
+        } else {
+            self.counts.control_invalid += 1;
+        }
+    }
+
+    /// Takes RTCP that reached this machine at `now`, which was `real_ns` by CLOCK_REALTIME. It has to
+    /// come from the phone's IP address.
+    pub fn handle_control(&mut self, now: Nanos, real_ns: u64, from: Endpoint, octets: &[u8]) {
+        let is_phone = self.source.target().is_some_and(|phone| phone.ip == from.ip);
+        let (ours, theirs) = (self.outgoing.ssrc, self.source.ssrc());
+        let taken =
+            is_phone && self.reports.handle_packet(now, real_ns, octets, ours, theirs).is_ok();
+        if taken {
+            self.counts.control += 1;
+            self.control_from = Some(from);
+        } else {
+            self.counts.control_invalid += 1;
+        }
+    }
+
+    /// A report has to be sent now.
+    pub fn is_control_due(&self, now: Nanos) -> bool {
+        self.reports.is_due(now)
+    }
+
+    /// The report that is due: its length, and where it goes.
+    pub fn next_control(
+        &mut self,
+        now: Nanos,
+        real_ns: u64,
+        octets: &mut [u8; rtcp::LONGEST],
+    ) -> Option<(usize, Endpoint)> {
+        let (sending, received) = (self.sending(), self.received());
+        let len = self.reports.next_packet(
+            now,
+            real_ns,
+            &sending,
+            received.as_ref(),
+            &self.judge,
+            octets,
+        )?;
+        Some((len, self.control_target()?))
+    }
+
+    /// The last report: its length, and where it goes.
+    pub fn goodbye(
+        &mut self,
+        now: Nanos,
+        real_ns: u64,
+        octets: &mut [u8; rtcp::LONGEST],
+    ) -> Option<(usize, Endpoint)> {
+        let (sending, received) = (self.sending(), self.received());
+        let target = self.control_target()?;
+        let len =
+            self.reports.goodbye(now, real_ns, &sending, received.as_ref(), &self.judge, octets);
+        Some((len, target))
+    }
+
     /// Takes the next 20 ms of what the phone says, after the packets of this tick.
     pub fn take_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
         let ended = self.events_in.handle_time(now);
         ended.for_each(|signal| self.signal(signal));
         self.tell_silence(now);
+        self.tell_fault(now);
         let heard = match self.buffer.take(into) {
             _ if !self.media.receive => Heard::Nothing,
             Heard::Missing if self.events_in.is_lasting() => Heard::Nothing,
@@ -323,12 +366,14 @@ impl Session {
     /// The packet that waited was sent, or the kernel did not take it: then it is lost, and its
     /// sequence number is the next packet's.
     pub fn handle_sent(&mut self, taken: bool) {
-        if std::mem::take(&mut self.outgoing.ready) == 0 {
+        let ready = std::mem::take(&mut self.outgoing.ready);
+        if ready == 0 {
             return;
         }
         if taken {
             self.outgoing.sequence = self.outgoing.sequence.wrapping_add(1);
             self.outgoing.sent += 1;
+            self.outgoing.sent_octets += (ready - HEADER_OCTETS) as u64;
             self.counts.sent += 1;
         } else {
             self.outgoing.after_silence = true;
@@ -381,8 +426,8 @@ impl Session {
             stretched_ms: 0,
             shortened_ms: 0,
             drift_ppm: self.drift.ppm().map(|ppm| ppm.round() as i16),
-            round_trip_us: None,
-            far_end: None,
+            round_trip_us: self.reports.round_trip_us(),
+            far_end: self.reports.far_end(),
             quality: self.judge.quality(self.delay_ms()),
             srtp: false,
         }
@@ -418,6 +463,7 @@ impl Session {
             PCMA => Law::A,
             _ => return self.buffer.handle_quiet(header.timestamp),
         };
+        self.seen.silent = is_digital_silence(payload);
         self.reception.handle_timestamp(in_timestamp_units(now), header.timestamp);
         let (inserted, transit) = self.buffer.insert(now, header.timestamp, law, payload);
         self.drift.note(now, transit);
@@ -435,6 +481,7 @@ impl Session {
     fn begin_source(&mut self) {
         if self.reception.received() > 0 {
             self.reception.begin_anew();
+            self.reports.begin_source();
             self.begin_buffer();
         }
         self.end_event();
@@ -451,9 +498,51 @@ impl Session {
         ended.for_each(|signal| self.signal(signal));
     }
 
-    /// From mouth to ear, as far as it is known here: packet and jitter buffer.
+    /// From mouth to ear, as far as it is known here: packet, half the round trip and jitter buffer.
     fn delay_ms(&self) -> u32 {
-        u32::from(self.buffer.depth_ms()) + FRAME_MS
+        let way_ms = self.reports.round_trip_us().map_or(0, |us| us / 2000);
+        u32::from(self.buffer.depth_ms()) + FRAME_MS + way_ms
+    }
+
+    fn control_target(&self) -> Option<Endpoint> {
+        let phone = self.source.target()?;
+        if self.media.rtcp_mux {
+            return Some(phone);
+        }
+        let above = Endpoint { port: phone.port.checked_add(1)?, ..phone };
+        Some(self.control_from.filter(|from| from.ip == phone.ip).unwrap_or(above))
+    }
+
+    fn sending(&self) -> Sending {
+        let Outgoing { ssrc, timestamp, sent, sent_octets, .. } = self.outgoing;
+        Sending { ssrc, timestamp, packets: sent, octets: sent_octets }
+    }
+
+    fn received(&self) -> Option<Received> {
+        let (highest, expected, received) = self.reception.for_report()?;
+        Some(Received {
+            ssrc: self.source.ssrc()?,
+            highest,
+            expected,
+            received,
+            jitter: self.reception.jitter_units(),
+            late: self.late,
+            depth_ms: self.buffer.depth_ms(),
+            most_depth_ms: super::jitter_buffer::MOST_DEPTH_MS,
+        })
+    }
+
+    fn tell_fault(&mut self, now: Nanos) {
+        if !self.watch.is_due(now) {
+            return;
+        }
+        self.seen.expected = self.media.receive;
+        self.seen.received = self.reception.received();
+        self.seen.left = self.reports.has_left();
+        self.seen.unheard = self.media.send && self.reports.is_unheard();
+        if let Some(change) = self.watch.look(now, self.seen) {
+            self.signal(Signal::Media(change));
+        }
     }
 
     fn tell_silence(&mut self, now: Nanos) {
@@ -491,33 +580,18 @@ impl Default for Session {
     }
 }
 
-impl Outgoing {
-    const fn of(start: StreamStart) -> Self {
-        Self {
-            ssrc: start.ssrc,
-            sequence: start.sequence,
-            timestamp: start.timestamp,
-            after_silence: true,
-            sent: 0,
-            octets: [0; PACKET_OCTETS],
-            ready: 0,
-        }
-    }
-
-    fn prepare(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8]) {
-        let header =
-            Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
-        self.octets[..HEADER_OCTETS].copy_from_slice(&header.octets());
-        self.octets[HEADER_OCTETS..HEADER_OCTETS + payload.len()].copy_from_slice(payload);
-        self.ready = HEADER_OCTETS + payload.len();
-    }
-}
-
 /// A payload type that is not dynamic (RFC 3551 §6) would be taken for audio or RTCP: then there
 /// are no telephone-events.
 fn checked(media: RtpMedia) -> RtpMedia {
     let telephone_event = media.telephone_event.filter(|event| DYNAMIC.contains(event));
     RtpMedia { telephone_event, ..media }
+}
+
+/// The same octet throughout, and that of the smallest value in either law and of either sign.
+fn is_digital_silence(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|first| {
+        matches!(first, 0xFF | 0x7F | 0xD5 | 0x55) && payload.iter().all(|octet| octet == first)
+    })
 }
 
 /// 1/8000 s, wrapping as timestamps do.

@@ -96,6 +96,11 @@ impl Source {
         self.latched.map(|latched| latched.from).or(self.signalled)
     }
 
+    /// The source that is latched.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.latched.map(|latched| latched.ssrc)
+    }
+
     /// Judges a packet with a payload type that was agreed on.
     pub fn judge(&mut self, now: Nanos, from: Endpoint, ssrc: u32, sequence: u16) -> Verdict {
         if let Some(latched) = &mut self.latched

@@ -1,10 +1,12 @@
 //! Rules of the module above, in virtual time.
 
 use super::*;
+use crate::device::rtp::signals::SIGNALS;
 use crate::device::rtp::telephone_event::EventPayload;
-use tipring_shm_proto::event::DigitSource;
+use tipring_shm_proto::event::{DigitSource, MediaFault};
 
-const START: StreamStart = StreamStart { ssrc: 0x11, sequence: 0xFFFF, timestamp: 0xFFFF_FFF0 };
+const START: StreamStart =
+    StreamStart { ssrc: 0x11, sequence: 0xFFFF, timestamp: 0xFFFF_FFF0, seed: [7; 12] };
 const EVENT: u8 = 101;
 
 fn phone() -> Endpoint {
@@ -236,7 +238,8 @@ fn silence_is_told_each_5_s_and_its_end_too() {
         call.take();
     }
     let silent = |silent_ms| Signal::RtpSilent { silent_ms };
-    assert_eq!(call.signals(), [silent(5000), silent(10_000), silent(15_000)]);
+    let ceased = Signal::Media(Some(MediaFault::Ceased));
+    assert_eq!(call.signals(), [silent(5000), ceased, silent(10_000), silent(15_000)]);
     call.speak(PCMU);
     call.speak(PCMU);
     assert_eq!(call.signals(), [Signal::RtpHeard { remote: phone() }]);
@@ -245,12 +248,65 @@ fn silence_is_told_each_5_s_and_its_end_too() {
     for _ in 0..760 {
         assert_eq!(call.take(), Heard::Nothing);
     }
-    assert_eq!(call.signals(), []);
+    assert_eq!(call.signals(), [Signal::Media(None)]);
     call.session.update(call.now(), media());
     for _ in 0..251 {
         call.take();
     }
-    assert_eq!(call.signals().len(), 1);
+    assert_eq!(call.signals(), [silent(5000)]);
+}
+
+/// What the far end would report of our stream, and its BYE.
+fn report(ssrc: u32, goodbye: bool) -> Vec<u8> {
+    let block = rtcp::Block { ssrc: START.ssrc, fraction_lost: 64, ..rtcp::Block::default() };
+    let (cname, block) = (b"0123456789abcdef", Some(block));
+    let mut octets = [0; rtcp::LONGEST];
+    let len = rtcp::Compound { ssrc, sent: None, block, cname, metrics: None, goodbye }
+        .write(&mut octets);
+    octets[..len].to_vec()
+}
+
+#[test]
+fn reports_of_the_phone_are_believed_and_those_of_others_are_not() {
+    let mut call = Call::new(media());
+    call.speak(PCMU);
+    let control = Endpoint { port: 4001, ..phone() };
+    let stranger = Endpoint { ip: [9; 16], port: 4001 };
+    call.session.handle_control(Nanos(0), 0, stranger, &report(5, false));
+    call.session.handle_shared_control(Nanos(0), 0, phone(), &report(5, false));
+    call.session.handle_control(Nanos(0), 0, control, b"no RTCP");
+    assert_eq!(call.session.stats(0).far_end, None);
+    call.session.handle_control(Nanos(0), 0, control, &report(5, false));
+    assert_eq!(call.session.stats(0).far_end.unwrap().fraction_lost, 64);
+    let counts = call.session.take_counts();
+    assert_eq!((counts.control, counts.control_invalid), (1, 3));
+}
+
+#[test]
+fn reports_go_above_the_phones_port_or_share_it() {
+    let mut octets = [0; rtcp::LONGEST];
+    let mut call = Call::new(media());
+    call.speak(PCMU);
+    assert!(!call.session.is_control_due(Nanos(0)));
+    let later = Nanos(10_000_000_000);
+    assert!(call.session.is_control_due(later));
+    let (len, target) = call.session.next_control(later, 0, &mut octets).unwrap();
+    assert_eq!(target, Endpoint { port: 4001, ..phone() });
+    assert!(rtcp::parse(&octets[..len], |_| {}).is_ok());
+    call.session.update(later, RtpMedia { rtcp_mux: true, ..media() });
+    call.session.handle_shared_control(later, 0, phone(), &report(5, true));
+    let (_, target) = call.session.goodbye(later, 0, &mut octets).unwrap();
+    assert_eq!(target, phone());
+    // The phone has said that it leaves: that is the reason of its silence.
+    call.signals();
+    call.tick = 500;
+    let told: Vec<_> = (0..400)
+        .flat_map(|_| {
+            call.take();
+            call.signals()
+        })
+        .collect();
+    assert!(told.contains(&Signal::Media(Some(MediaFault::Ended))), "{told:?}");
 }
 
 #[test]

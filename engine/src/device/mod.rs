@@ -7,12 +7,14 @@
 //! only system calls are the device's own non-blocking reads and writes, bounded in number a
 //! call. Devices speak companded octets (ITU-T G.711) and know neither codec nor line.
 
+pub mod dahdi;
 mod queue;
 pub mod rtp;
 pub mod simulated;
 
 use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Drive, Driven, Signal};
+use dahdi::Dahdi;
 use rtp::Rtp;
 use simulated::Simulated;
 use tipring_shm_proto::units::Nanos;
@@ -71,6 +73,8 @@ pub trait Device {
 /// The back ends. A match and not `dyn`, so that a reader and the compiler see every callee.
 #[expect(clippy::large_enum_variant, reason = "a line has one for life, made at the start")]
 pub enum AnyDevice {
+    /// A port of a card.
+    Dahdi(Dahdi),
     /// RTP, signalled by apid.
     Rtp(Rtp),
     /// A telephone nobody has to buy.
@@ -101,6 +105,7 @@ impl Device for AnyDevice {
 
     fn read_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
         match self {
+            Self::Dahdi(device) => device.read_frame(now, into),
             Self::Rtp(device) => device.read_frame(now, into),
             Self::Simulated(device) => device.read_frame(now, into),
         }
@@ -108,6 +113,7 @@ impl Device for AnyDevice {
 
     fn write_frame(&mut self, now: Nanos, frame: &Companded) {
         match self {
+            Self::Dahdi(device) => device.write_frame(now, frame),
             Self::Rtp(device) => device.write_frame(now, frame),
             Self::Simulated(device) => device.write_frame(now, frame),
         }
@@ -115,6 +121,7 @@ impl Device for AnyDevice {
 
     fn flush_out(&mut self, now: Nanos) {
         match self {
+            Self::Dahdi(device) => device.flush_out(now),
             Self::Rtp(device) => device.flush_out(now),
             Self::Simulated(device) => device.flush_out(now),
         }
@@ -122,6 +129,7 @@ impl Device for AnyDevice {
 
     fn drive(&mut self, now: Nanos, order: Drive) -> Driven {
         match self {
+            Self::Dahdi(device) => device.drive(now, order),
             Self::Rtp(device) => device.drive(now, order),
             Self::Simulated(device) => device.drive(now, order),
         }
@@ -129,6 +137,7 @@ impl Device for AnyDevice {
 
     fn poll_signal(&mut self, now: Nanos) -> Option<Signal> {
         match self {
+            Self::Dahdi(device) => device.poll_signal(now),
             Self::Rtp(device) => device.poll_signal(now),
             Self::Simulated(device) => device.poll_signal(now),
         }
@@ -136,6 +145,7 @@ impl Device for AnyDevice {
 
     fn reserve_samples(&self) -> u32 {
         match self {
+            Self::Dahdi(device) => device.reserve_samples(),
             Self::Rtp(device) => device.reserve_samples(),
             Self::Simulated(device) => device.reserve_samples(),
         }

@@ -1,13 +1,17 @@
 //! What a configuration means in lines, frame loops and shared memory.
 
+use crate::cards::{self, CardLine, Cards, Kernel};
 use crate::config::Config;
 use crate::device::AnyDevice;
+use crate::device::dahdi;
+use crate::device::dahdi::open::Setup;
 use crate::device::rtp::Rtp;
 use crate::device::simulated::Simulated;
 use crate::dsp::tone_plan;
-use crate::frame_loop::FrameLoop;
 use crate::frame_loop::orders::{self, Order, Report};
 use crate::frame_loop::slot::Slot;
+use crate::frame_loop::{FrameLoop, Pacing};
+use crate::line::LineConfig;
 use crate::supervisor::LoopEnd;
 use rtrb::RingBuffer;
 use std::time::SystemTime;
@@ -24,6 +28,8 @@ pub struct Assembly {
     pub ends: Vec<LoopEnd>,
     /// The loops.
     pub frame_loops: Vec<FrameLoop>,
+    /// Lines on cards, whose channels are not open yet.
+    pub cards: Cards,
 }
 
 /// Makes everything; allocates all that the frame loops will ever use.
@@ -31,31 +37,54 @@ pub struct Assembly {
 /// # Errors
 /// The shared memory cannot be made.
 pub fn assemble(config: &Config) -> std::io::Result<Assembly> {
-    let plan = plan_lines(config);
-    let loops = 1 + usize::from(config.rtp_loops);
+    let kernel = Kernel::default();
+    let on_cards = cards::plan(&config.dahdi, &kernel);
+    let plan = plan_lines(config, &on_cards);
+    let card_loops = on_cards.iter().map(|line| line.card + 1).max().unwrap_or(0);
+    let timed_loops = 1 + usize::from(config.rtp_loops);
+    let loops = timed_loops + card_loops;
     let dimensions = Dimensions { loops: loops as u8, lines: plan.len() as u16 };
     let uplink = Uplink::create(dimensions, generation())?;
     let tones = tone_plan::of_country(&config.country).expect("checked with the configuration");
     let law = Law::from(config.companding);
+    let hook = config.dahdi.hook(&config.country);
     let ends_and_loops = (0..loops).map(|index| {
         let id = LoopId(index as u8);
         let own: Vec<&Planned> = plan.iter().filter(|p| p.frame_loop == index).collect();
         let slots = own.iter().map(|p| {
             let device = match p.kind {
                 LineKind::Sim => AnyDevice::Simulated(Simulated::new(law)),
-                LineKind::Dahdi | LineKind::Rtp => AnyDevice::Rtp(Rtp::new()),
+                LineKind::Rtp => AnyDevice::Rtp(Rtp::new()),
+                LineKind::Dahdi => AnyDevice::Dahdi(dahdi::Dahdi::new()),
             };
-            Slot::new(p.id, p.label, id, p.kind, device, tones, law, &uplink)
+            let rules = match p.kind {
+                LineKind::Sim | LineKind::Rtp => LineConfig::default(),
+                LineKind::Dahdi => LineConfig { hook, ..LineConfig::default() },
+            };
+            Slot::new(p.id, p.label, id, p.kind, rules, device, tones, law, &uplink)
         });
         let slots = slots.collect();
         let (orders_in, orders_out) = RingBuffer::<Order>::new(orders::CAPACITY);
         let (reports_in, reports_out) = RingBuffer::<Report>::new(orders::CAPACITY);
         let lines = own.iter().map(|p| p.id).collect();
         let end = LoopEnd { orders: orders_in, reports: reports_out, lines };
-        (end, FrameLoop::new(id, slots, &uplink, orders_out, reports_in))
+        let pacing = if index < timed_loops { Pacing::Timer } else { Pacing::Card };
+        (end, FrameLoop::new(id, pacing, slots, &uplink, orders_out, reports_in))
     });
     let (ends, frame_loops) = ends_and_loops.unzip();
-    Ok(Assembly { uplink, ends, frame_loops })
+    let first = plan.len() - on_cards.len();
+    let ids = plan[first..].iter().map(|planned| planned.id);
+    let cards = Cards::new(kernel, card_setup(config), ids.zip(on_cards).collect());
+    Ok(Assembly { uplink, ends, frame_loops, cards })
+}
+
+fn card_setup(config: &Config) -> Setup {
+    let tenths = |db: f32| (db * 10.0).round() as i16;
+    Setup {
+        buffers: config.dahdi.buffers,
+        flash_ms: config.dahdi.hook(&config.country).flash_max_ms as u16,
+        gains: config.dahdi.gain_db.map(|g| [tenths(g.from_phone), tenths(g.to_phone)]),
+    }
 }
 
 /// One line to be.
@@ -67,16 +96,22 @@ struct Planned {
     frame_loop: usize,
 }
 
-/// Simulated lines first, on the first loop; RTP lines dealt out to the others.
-fn plan_lines(config: &Config) -> Vec<Planned> {
-    let simulated = (0..config.simulated_lines).map(|i| (i, LineKind::Sim, 0));
-    let loops = usize::from(config.rtp_loops);
-    let rtp = (0..config.rtp_lines).map(|i| (i, LineKind::Rtp, 1 + usize::from(i) % loops));
-    let all = simulated.chain(rtp).enumerate();
-    all.map(|(index, (i, kind, frame_loop))| {
-        let family = if kind == LineKind::Sim { "sim" } else { "rtp" };
-        let label = Text32::new(&format!("{family}/{}", i + 1));
-        Planned { id: LineId(index as u16), label, kind, frame_loop }
+/// Simulated lines first, on the first loop; RTP lines dealt out to the others; then lines on
+/// cards, each card on a loop of its own.
+fn plan_lines(config: &Config, on_cards: &[CardLine]) -> Vec<Planned> {
+    let numbered = |family: &str, i: u16| Text32::new(&format!("{family}/{}", i + 1));
+    let simulated = (0..config.simulated_lines).map(|i| (numbered("sim", i), LineKind::Sim, 0));
+    let rtp_loops = usize::from(config.rtp_loops);
+    let rtp = (0..config.rtp_lines)
+        .map(|i| (numbered("rtp", i), LineKind::Rtp, 1 + usize::from(i) % rtp_loops));
+    let cards =
+        on_cards.iter().map(|line| (line.label, LineKind::Dahdi, 1 + rtp_loops + line.card));
+    let all = simulated.chain(rtp).chain(cards).enumerate();
+    all.map(|(index, (label, kind, frame_loop))| Planned {
+        id: LineId(index as u16),
+        label,
+        kind,
+        frame_loop,
     })
     .collect()
 }

@@ -1,5 +1,7 @@
 //! `engine.yml` and the environment: what the engine is to be, checked before anything starts.
 
+use crate::device::dahdi::inventory::Address;
+use crate::line::HookTiming;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tipring_logging::Logging;
@@ -30,11 +32,160 @@ pub struct Config {
     pub companding: Companding,
     /// Scheduling of the frame loops.
     pub realtime: Realtime,
+    /// Lines on DAHDI cards. None without a file; every one that is there where a file does not
+    /// say otherwise.
+    #[serde(default = "every_port")]
+    pub dahdi: Dahdi,
     /// The engine's own log lines.
     pub logging: Logging,
-    /// What `DAHDI_DEVICE` names. No DAHDI card is driven yet: the start says so.
-    #[serde(skip)]
-    pub dahdi_device: Option<String>,
+}
+
+/// Lines on DAHDI cards.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dahdi {
+    /// Every channel that is signalled as `fxoks` is a line.
+    #[serde(default = "yes")]
+    pub auto: bool,
+    /// Lines of `auto` where there is no card yet when the engine starts, 0 to 64: for channels 1
+    /// and up.
+    pub spare_lines: u16,
+    /// Lines by their channel, besides those of `auto`; at most 64.
+    pub lines: Vec<DahdiLine>,
+    /// Blocks of 20 ms that a card holds each way, 2 to 32.
+    pub buffers: u8,
+    /// Longest flash, 250 to 2000 ms; `None` is the country's. A hang-up is known so much later.
+    pub flash_max_ms: Option<u16>,
+    /// Telephones dial with pulses; else a single pulse is a recall.
+    pub pulse_dialling: bool,
+    /// Gains in the card, −20 to +12 dB; `None` leaves them as the driver has them.
+    pub gain_db: Option<CardGain>,
+}
+
+/// One line on a card: a channel by its number, or a port by its card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DahdiLine {
+    /// Number of the channel, 1 to 1023.
+    pub channel: Option<u16>,
+    /// Hardware id of the card, or `@` and its location.
+    pub card: Option<String>,
+    /// Port of that card, from 1.
+    pub port: Option<u16>,
+}
+
+/// Gains in the card, dB.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardGain {
+    /// Of what the phone says.
+    pub from_phone: f32,
+    /// Of what it hears.
+    pub to_phone: f32,
+}
+
+fn every_port() -> Dahdi {
+    Dahdi { auto: true, ..Dahdi::default() }
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Dahdi {
+    fn default() -> Self {
+        Self {
+            auto: false,
+            spare_lines: 32,
+            lines: Vec::new(),
+            buffers: 2,
+            flash_max_ms: None,
+            pulse_dialling: true,
+            gain_db: None,
+        }
+    }
+}
+
+impl Dahdi {
+    /// `DAHDI_DEVICE`: `auto`, or a channel as `3` or `/dev/dahdi/3`.
+    fn name(&mut self, device: &str) -> Result<(), ConfigError> {
+        if device == "auto" {
+            self.auto = true;
+            return Ok(());
+        }
+        let number = device.strip_prefix("/dev/dahdi/").unwrap_or(device);
+        let channel = number.parse().map_err(|_| {
+            ConfigError(format!("DAHDI_DEVICE={device}: auto, /dev/dahdi/N or N is allowed"))
+        })?;
+        let line = DahdiLine { channel: Some(channel), ..DahdiLine::default() };
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
+        }
+        Ok(())
+    }
+
+    /// There may be lines on cards.
+    pub fn is_used(&self) -> bool {
+        self.auto || !self.lines.is_empty()
+    }
+
+    /// How the loops of telephones of `country` are understood.
+    pub fn hook(&self, country: &str) -> HookTiming {
+        let usual = HookTiming::of_country(country);
+        HookTiming {
+            pulse_dialling: self.pulse_dialling,
+            flash_max_ms: self.flash_max_ms.map_or(usual.flash_max_ms, u32::from),
+            ..usual
+        }
+    }
+
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if self.spare_lines > 64 {
+            return Err(("dahdi.spare_lines", "0 to 64"));
+        }
+        if self.lines.len() > 64 {
+            return Err(("dahdi.lines", "64 lines"));
+        }
+        for line in &self.lines {
+            let named = match (line.channel, &line.card, line.port) {
+                (Some(channel), None, None) => (1..=1023).contains(&channel),
+                (None, Some(card), Some(port)) => !card.is_empty() && port > 0,
+                _ => false,
+            };
+            if !named {
+                return Err(("dahdi.lines", "{channel: 1 to 1023} or {card: ID, port: N}"));
+            }
+        }
+        if !(2..=32).contains(&self.buffers) {
+            return Err(("dahdi.buffers", "2 to 32"));
+        }
+        if self.flash_max_ms.is_some_and(|ms| !(250..=2000).contains(&ms)) {
+            return Err(("dahdi.flash_max_ms", "250 to 2000"));
+        }
+        let sane = |db: f32| (-20.0..=12.0).contains(&db);
+        if self.gain_db.is_some_and(|gain| !sane(gain.from_phone) || !sane(gain.to_phone)) {
+            return Err(("dahdi.gain_db", "-20 to 12"));
+        }
+        Ok(())
+    }
+}
+
+impl DahdiLine {
+    /// The engine's name for it.
+    pub fn label(&self) -> String {
+        match (&self.card, self.port, self.channel) {
+            (Some(card), Some(port), _) => format!("dahdi/{card}/{port}"),
+            (_, _, channel) => format!("dahdi/{}", channel.unwrap_or(0)),
+        }
+    }
+
+    /// Its channel.
+    pub fn address(&self) -> Address {
+        match (&self.card, self.port) {
+            (Some(card), Some(port)) => Address::Port { card: card.clone(), port },
+            _ => Address::Channel(self.channel.unwrap_or(0)),
+        }
+    }
 }
 
 /// An inclusive range of UDP ports.
@@ -89,8 +240,8 @@ impl Default for Config {
             country: "us".into(),
             companding: Companding::Mu,
             realtime: Realtime::default(),
+            dahdi: Dahdi::default(),
             logging: Logging::default(),
-            dahdi_device: None,
         }
     }
 }
@@ -131,7 +282,7 @@ impl Config {
                 text = std::fs::read_to_string(path)
                     .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
                 if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
-                    Self { simulated_lines: 0, ..Self::default() }
+                    Self { simulated_lines: 0, dahdi: every_port(), ..Self::default() }
                 } else {
                     serde_saphyr::from_str(&text)
                         .map_err(|e| ConfigError(format!("{}: {e}", path.display())))?
@@ -157,7 +308,7 @@ impl Config {
         port("RTP_PORT_MIN", &mut self.rtp_ports.min)?;
         port("RTP_PORT_MAX", &mut self.rtp_ports.max)?;
         if let Some(device) = variable("DAHDI_DEVICE") {
-            self.dahdi_device = Some(device);
+            self.dahdi.name(&device)?;
         }
         if let Some(text) = variable("LOG_LEVEL") {
             self.logging.level =
@@ -182,8 +333,11 @@ impl Config {
         if self.rtp_lines > 960 {
             return refuse("rtp_lines", "0 to 960");
         }
-        if self.simulated_lines + self.rtp_lines == 0 {
-            return refuse("simulated_lines + rtp_lines", "1 or more");
+        if self.simulated_lines + self.rtp_lines == 0 && !self.dahdi.is_used() {
+            return refuse("simulated_lines + rtp_lines", "1 or more, or lines of dahdi,");
+        }
+        if let Err((key, allowed)) = self.dahdi.check() {
+            return refuse(key, allowed);
         }
         if !(1..=8).contains(&self.rtp_loops) {
             return refuse("rtp_loops", "1 to 8");
@@ -279,6 +433,35 @@ mod tests {
     }
 
     #[test]
+    fn lines_on_cards_are_named_by_channel_or_by_port() {
+        let config = from_text(
+            "country: de\ndahdi:\n  lines: [{channel: 3}, {card: \"x-1\", port: 2}]\n  \
+             gain_db: {from_phone: -3, to_phone: 1.5}\n",
+        )
+        .unwrap();
+        let labels: Vec<String> = config.dahdi.lines.iter().map(DahdiLine::label).collect();
+        assert_eq!(labels, ["dahdi/3", "dahdi/x-1/2"]);
+        assert_eq!(config.dahdi.hook(&config.country).flash_max_ms, 300);
+        assert!(config.dahdi.auto && from_text("# nothing\n").unwrap().dahdi.auto);
+        assert!(!from_text("dahdi: {auto: false}\n").unwrap().dahdi.auto);
+        for (wrong, allowed) in [
+            ("lines: [{channel: 0}]", "1 to 1023"),
+            ("lines: [{card: x}]", "port: N"),
+            ("buffers: 1", "2 to 32"),
+            ("flash_max_ms: 200", "250 to 2000"),
+            ("gain_db: {from_phone: 13, to_phone: 0}", "-20 to 12"),
+        ] {
+            let error = from_text(&format!("dahdi:\n  {wrong}\n")).unwrap_err().0;
+            assert!(error.contains(allowed) && error.contains("line 2"), "{error}");
+        }
+        let device = |value: &'static str| {
+            Config::load(None, move |n| (n == "DAHDI_DEVICE").then(|| value.to_owned()))
+        };
+        assert!(device("auto").unwrap().dahdi.auto);
+        assert!(device("card").unwrap_err().0.contains("DAHDI_DEVICE=card"));
+    }
+
+    #[test]
     fn the_environment_wins_over_the_file() {
         let variable = |name: &str| match name {
             "RTP_PORT_MIN" => Some("12000".to_owned()),
@@ -290,7 +473,7 @@ mod tests {
         let config = Config::load(None, variable).unwrap();
         assert_eq!(config.rtp_ports, PortRange { min: 12_000, max: 12_010 });
         assert_eq!(config.logging.level, tipring_logging::Level::Debug);
-        assert_eq!(config.dahdi_device.as_deref(), Some("/dev/dahdi/1"));
+        assert_eq!(config.dahdi.lines[0].address(), Address::Channel(1));
         let wrong = |name: &str| (name == "RTP_PORT_MIN").then(|| "x".to_owned());
         assert!(Config::load(None, wrong).unwrap_err().0.contains("RTP_PORT_MIN=x"));
     }

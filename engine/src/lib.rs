@@ -15,6 +15,7 @@ pub mod frame_loop;
 pub mod trace;
 
 pub mod assembly;
+pub mod cards;
 pub mod config;
 pub mod confinement;
 pub mod journal;

@@ -54,15 +54,10 @@ fn run_attached(
     listener: UnixListener,
     signals: &SignalFd,
 ) -> Result<(), StartError> {
-    if let Some(device) = &config.dahdi_device {
-        let text =
-            format!("DAHDI_DEVICE={device}: no DAHDI card is driven yet; it has no line here");
-        journal.write(Level::Warn, text);
-    }
     if let Err(shortfall) = realtime::lock_memory() {
         journal.write(Level::Warn, shortfall.0);
     }
-    let Assembly { uplink, ends, frame_loops } = assembly::assemble(config)
+    let Assembly { uplink, ends, frame_loops, cards } = assembly::assemble(config)
         .map_err(|e| StartError(format!("shared memory cannot be made: {e}")))?;
     let lines = uplink.dimensions().lines;
     if let Err(unconfined) = confinement::confine_process() {
@@ -78,8 +73,15 @@ fn run_attached(
         ),
     );
     let ports = RtpPorts::new(config.rtp_ports);
-    let supervisor =
-        Supervisor::new(uplink, ends, ports, journal.clone(), listener, config.attach_uids.clone());
+    let supervisor = Supervisor::new(
+        uplink,
+        ends,
+        ports,
+        cards,
+        journal.clone(),
+        listener,
+        config.attach_uids.clone(),
+    );
     match supervisor.run(signals) {
         End::Asked => {
             for thread in threads {

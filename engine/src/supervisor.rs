@@ -4,8 +4,9 @@
 //! It looks at the loops' reports every few milliseconds: a frame loop makes no system call to wake
 //! it.
 
+use crate::cards::{Cards, Work};
 use crate::crossing::{CrossingEnd, pair};
-use crate::frame_loop::orders::{ApidRings, Order, Pending, Report};
+use crate::frame_loop::orders::{ApidRings, Discard, Order, Pending, Report};
 use crate::journal::Journal;
 use crate::realtime::now;
 use crate::rtp_ports::RtpPorts;
@@ -61,6 +62,7 @@ pub struct Supervisor {
     loops: Vec<LoopEnd>,
     owner: HashMap<LineId, usize>,
     ports: RtpPorts,
+    cards: Cards,
     journal: Journal,
     listener: UnixListener,
     attach_uids: Vec<u32>,
@@ -85,6 +87,7 @@ impl Supervisor {
         uplink: Uplink,
         loops: Vec<LoopEnd>,
         ports: RtpPorts,
+        cards: Cards,
         journal: Journal,
         listener: UnixListener,
         attach_uids: Vec<u32>,
@@ -99,6 +102,7 @@ impl Supervisor {
             loops,
             owner,
             ports,
+            cards,
             journal,
             listener,
             attach_uids,
@@ -162,7 +166,20 @@ impl Supervisor {
             self.admit();
         }
         self.serve_reports();
+        self.look_after_cards();
         false
+    }
+
+    fn look_after_cards(&mut self) {
+        for work in self.cards.work(now()) {
+            match work {
+                Work::Order(line, order) => self.order(self.owner[&line], order),
+                Work::Say(wrong, text) => {
+                    let level = if wrong { Level::Warn } else { Level::Info };
+                    self.journal.write(level, text);
+                }
+            }
+        }
     }
 
     fn admit(&mut self) {
@@ -269,6 +286,7 @@ impl Supervisor {
             }
             Report::Bridge { line, peer, pending } => self.begin_bridge(line, peer, pending),
             Report::Joined { ticket, refused } => self.finish_bridge(ticket, refused),
+            Report::Discard(Discard::Channel(line, channel)) => self.cards.close(line, channel),
             Report::PeerFault { attachment } if attachment == self.attachment => {
                 self.detach("apid wrote what cannot be; it is detached");
             }

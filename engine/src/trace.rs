@@ -19,13 +19,23 @@ pub enum Trace {
     DeviceBack(LineId),
     /// The loop woke so late that whole phases were skipped.
     PhasesMissed(u32),
+    /// New channels of a card began their blocks together.
+    ChannelsAligned {
+        /// How many.
+        channels: u16,
+        /// From the first to the last, µs: as far as their blocks may lie apart.
+        took_us: u32,
+    },
 }
 
 impl Trace {
     /// How much it matters.
     pub fn level(self) -> Level {
         match self {
-            Self::LoopStarted | Self::Overloaded(false) | Self::DeviceBack(_) => Level::Info,
+            Self::LoopStarted
+            | Self::Overloaded(false)
+            | Self::DeviceBack(_)
+            | Self::ChannelsAligned { .. } => Level::Info,
             _ => Level::Warn,
         }
     }
@@ -42,6 +52,9 @@ impl Trace {
             Self::Overloaded(false) => format!("frame loop {n} has time again"),
             Self::DeviceLost(line) => format!("line {} has lost its device", line.0),
             Self::DeviceBack(line) => format!("line {} has its device back", line.0),
+            Self::ChannelsAligned { channels, took_us } => {
+                format!("frame loop {n}: {channels} channels begin within {took_us} us")
+            }
             Self::PhasesMissed(phases) => {
                 format!("frame loop {n} was not run for {} ms", u64::from(phases) * 5 / 2)
             }

@@ -146,7 +146,9 @@ impl Rig {
         match (&mut self.device, &mut self.phone) {
             (AnyDevice::Simulated(device), _) => device.speak(&companded(octet)),
             (_, Some(phone)) => phone.send(0, self.frame * 160, &[octet; FRAME_SAMPLES]),
-            (AnyDevice::Rtp(_), None) => unreachable!("every RTP rig has a phone"),
+            (AnyDevice::Rtp(_) | AnyDevice::Dahdi(_), None) => {
+                unreachable!("every RTP rig has a phone, and none here has a card")
+            }
         }
     }
 
@@ -177,7 +179,9 @@ impl Rig {
         match (&self.device, &self.phone) {
             (AnyDevice::Simulated(device), _) => device.earpiece().octets[0],
             (_, Some(phone)) => phone.hear().1[0],
-            (AnyDevice::Rtp(_), None) => unreachable!("every RTP rig has a phone"),
+            (AnyDevice::Rtp(_) | AnyDevice::Dahdi(_), None) => {
+                unreachable!("every RTP rig has a phone, and none here has a card")
+            }
         }
     }
 
@@ -193,6 +197,7 @@ impl Rig {
         match &mut self.device {
             AnyDevice::Simulated(device) => device.act(SimAction::Fail(true), self.now).unwrap(),
             AnyDevice::Rtp(device) => drop(device.close(Nanos(0)).expect("it was open")),
+            AnyDevice::Dahdi(_) => unreachable!("no rig here has a card"),
         }
     }
 

@@ -345,11 +345,17 @@ fn the_bell_and_its_timeout_begin_together_when_the_card_is_busy() {
 #[test]
 fn a_card_that_stays_busy_is_given_up() {
     let mut story = Story::simulated();
-    story.play(0, &[(0, Busy(25)), (0, ring(&[2000, 4000], 60_000))], 3000);
+    story.play(0, &[(0, Busy(60)), (0, ring(&[2000, 4000], 60_000))], 3000);
     let told: Vec<_> = story.told.iter().filter(|line| !line.contains("RingOn")).collect();
     assert_eq!(
         told,
-        ["0 RingStarted", "0 = Ringing", "480 RingStopped Device", "480 = OnHook", "500 > RingOff"]
+        [
+            "0 RingStarted",
+            "0 = Ringing",
+            "1180 RingStopped Device",
+            "1180 = OnHook",
+            "1200 > RingOff"
+        ]
     );
     assert_eq!(story.phone.bursts(), 0);
 }

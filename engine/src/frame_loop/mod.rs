@@ -1,7 +1,8 @@
 //! The engine's table of contents: what happens in every tick, in this order.
 //!
 //! # Real-time contract
-//! [`FrameLoop::tick`] runs on a SCHED_FIFO thread every 2.5 ms. It does not allocate, free,
+//! [`FrameLoop::tick`] runs on a SCHED_FIFO thread every 2.5 ms, or for each block of a card. It
+//! does not allocate, free,
 //! lock, wait, format or log; its only system calls are its devices' non-blocking I/O and, while
 //! apid is parked, one futex wake. Everything it takes in one tick is bounded: commands, orders,
 //! packets, signals. What does not fit is dropped and counted.
@@ -14,6 +15,7 @@ mod ears;
 mod load;
 pub mod orders;
 mod outside;
+mod pace;
 mod playout;
 mod sources;
 mod voices;
@@ -24,6 +26,8 @@ use crate::trace::Trace;
 use load::Load;
 use orders::{ApidRings, Discard, Order, Pending, Report};
 use outside::Outside;
+pub use pace::Pacing;
+use pace::{Clock, Pacer, Wake, Woken};
 use rtrb::{Consumer, Producer};
 use slot::{Carried, Slot};
 use sources::PlayRings;
@@ -62,6 +66,8 @@ impl Schedule {
 #[derive(Debug)]
 pub struct FrameLoop {
     slots: Vec<Slot>,
+    pacing: Pacing,
+    pacer: Pacer,
     /// Position in `slots` by line id; `NOT_HERE` for lines of other loops.
     positions: Vec<u16>,
     phase: usize,
@@ -89,6 +95,7 @@ impl FrameLoop {
     /// Over lines that it owns for life. Allocates.
     pub fn new(
         id: LoopId,
+        pacing: Pacing,
         slots: Vec<Slot>,
         uplink: &Uplink,
         orders: Consumer<Order>,
@@ -99,6 +106,8 @@ impl FrameLoop {
             positions[usize::from(slot.id().0)] = position as u16;
         }
         Self {
+            pacing,
+            pacer: Pacer::new(pacing, slots.len()),
             slots,
             positions,
             phase: 0,
@@ -107,46 +116,82 @@ impl FrameLoop {
             apid: None,
             faulted: false,
             outside: Outside::new(id, uplink, reports),
-            load: Load::default(),
+            load: Load::new(pacing),
         }
     }
 
-    /// Ticks on the grid that starts at `begin`, until told to stop.
+    /// Ticks on the grid that starts at `begin`, or as its card has blocks, until told to stop.
     pub fn run(mut self, begin: Nanos) {
-        let mut due = begin;
+        self.pacer.begin(begin);
         self.outside.trace(Trace::LoopStarted);
         loop {
-            realtime::sleep_until(due);
-            let woken = realtime::now();
-            let behind = woken.0.saturating_sub(due.0);
-            if behind > Schedule::PHASE_NS {
-                self.outside.count(Counter::ticks_late_total, 1);
+            match self.pacer.wait(&self.slots) {
+                Wake::Events => self.serve_events(realtime::now()),
+                Wake::Tick(woken) => {
+                    self.note_wake(woken);
+                    if self.tick(woken.at) == Going::Stop {
+                        return;
+                    }
+                    self.note_work(woken.at);
+                }
             }
-            if behind > Schedule::LATE_NS {
-                self.outside.count(Counter::frames_late_total, self.frames_due());
-            }
-            if behind > Schedule::HOPELESS_NS {
-                let missed = behind / Schedule::PHASE_NS;
-                due = Nanos(due.0 + missed * Schedule::PHASE_NS);
-                self.outside.count(Counter::ticks_missed_total, missed);
-                self.outside.trace(Trace::PhasesMissed(missed as u32));
-            }
-            if self.tick(woken) == Going::Stop {
-                return;
-            }
-            let busy = realtime::now().0.saturating_sub(woken.0);
-            self.outside.count(Counter::tick_ns_sum, busy);
-            self.outside.raise(Counter::tick_ns_max, busy);
-            if let Some(overloaded) = self.load.note(busy) {
-                self.shed(overloaded, woken);
-            }
-            due = Nanos(due.0 + Schedule::PHASE_NS);
+        }
+    }
+
+    fn note_wake(&mut self, woken: Woken) {
+        if woken.late_ns > Schedule::PHASE_NS {
+            self.outside.count(Counter::ticks_late_total, 1);
+        }
+        if woken.late_ns > Schedule::LATE_NS {
+            self.outside.count(Counter::frames_late_total, self.frames_due());
+        }
+        if woken.missed > 0 {
+            self.outside.count(Counter::ticks_missed_total, woken.missed);
+            self.outside.trace(Trace::PhasesMissed(woken.missed as u32));
+        }
+        let changes = self.pacer.take_changes();
+        if changes > 0 {
+            self.outside.count(Counter::card_pacer_changes_total, changes);
+        }
+        match woken.clock {
+            Clock::Quiet => {}
+            Clock::Stalled => self.outside.count(Counter::card_stalls_total, 1),
+            Clock::Ran => self.note_reserve(woken.late_ns),
+        }
+    }
+
+    /// What the card still has to play is what it holds, but for the block that it has just
+    /// played and what it played while the loop was late.
+    fn note_reserve(&mut self, late_ns: u64) {
+        let held = self.slots.iter().filter_map(Slot::card_reserve_ns).min();
+        if let Some(held) = held {
+            self.outside.lower(Counter::card_reserve_ns_min, held.saturating_sub(late_ns));
+        }
+    }
+
+    fn note_work(&mut self, since: Nanos) {
+        let busy = realtime::now().0.saturating_sub(since.0);
+        self.outside.count(Counter::tick_ns_sum, busy);
+        self.outside.raise(Counter::tick_ns_max, busy);
+        if let Some(overloaded) = self.load.note(busy) {
+            self.shed(overloaded, since);
+        }
+    }
+
+    /// What a card has to tell does not wait for the next frame: a lifted handset silences its
+    /// bell now.
+    pub fn serve_events(&mut self, now: Nanos) {
+        for slot in &mut self.slots {
+            slot.take_signals(now, &mut self.outside);
+        }
+        if self.outside.finish().is_err() {
+            self.report_peer_fault();
         }
     }
 
     /// Frames that the next tick writes to phones that hear.
     fn frames_due(&self) -> u64 {
-        let due = self.slots.iter().skip(self.phase).step_by(PHASES);
+        let due = self.slots.iter().skip(self.phase).step_by(self.pacing.phases());
         due.filter(|slot| slot.is_in_use()).count() as u64
     }
 
@@ -161,7 +206,7 @@ impl FrameLoop {
         if self.outside.finish().is_err() {
             self.report_peer_fault();
         }
-        self.phase = (self.phase + 1) % PHASES;
+        self.phase = (self.phase + 1) % self.pacing.phases();
         self.outside.count(Counter::ticks_total, 1);
         self.outside.tell_counts();
         Going::On
@@ -169,8 +214,8 @@ impl FrameLoop {
 
     /// What the lines of the last phase prepared leaves first.
     fn send_prepared(&mut self, now: Nanos) {
-        let last = (self.phase + PHASES - 1) % PHASES;
-        for slot in self.slots.iter_mut().skip(last).step_by(PHASES) {
+        let last = (self.phase + self.pacing.phases() - 1) % self.pacing.phases();
+        for slot in self.slots.iter_mut().skip(last).step_by(self.pacing.phases()) {
             slot.flush_out(now);
         }
     }
@@ -178,9 +223,9 @@ impl FrameLoop {
     fn serve_lines(&mut self, now: Nanos) {
         let readable = if self.faulted { None } else { self.apid.as_mut() };
         let plays = readable.map_or(&mut [][..], |apid| apid.plays.as_mut_slice());
-        let mut plays = plays.iter_mut().skip(self.phase).step_by(PHASES);
+        let mut plays = plays.iter_mut().skip(self.phase).step_by(self.pacing.phases());
         let mut faulted = false;
-        for slot in self.slots.iter_mut().skip(self.phase).step_by(PHASES) {
+        for slot in self.slots.iter_mut().skip(self.phase).step_by(self.pacing.phases()) {
             let mut rings = PlayRings::new(plays.next());
             slot.tick(now, &mut rings, &mut self.outside);
             faulted |= rings.faulted();
@@ -251,6 +296,7 @@ impl FrameLoop {
     }
 
     fn take_orders(&mut self, now: Nanos) -> Going {
+        let mut adopted = 0;
         for _ in 0..ORDERS_PER_TICK {
             if !self.outside.has_room(ROOM_FOR_REPORTS) {
                 break;
@@ -265,6 +311,16 @@ impl FrameLoop {
                     let outcome =
                         self.slots[position].take_socket(opened, media, now, &mut self.outside);
                     self.outside.answer(now, pending, outcome);
+                }
+                Ok(Order::Channel { line, opened, row }) => {
+                    let Some(position) = self.position(line) else { continue };
+                    self.slots[position].take_channel(opened, row, &mut self.outside);
+                    adopted += 1;
+                }
+                Ok(Order::Describe { line, row }) => {
+                    if let Some(position) = self.position(line) {
+                        self.slots[position].describe(row, now, &mut self.outside);
+                    }
                 }
                 Ok(Order::Join { line, peer, ticket, pending, end }) => {
                     let Some(position) = self.position(line) else { continue };
@@ -281,7 +337,20 @@ impl FrameLoop {
                 }
             }
         }
+        if adopted > 0 {
+            self.align(adopted);
+        }
         Going::On
+    }
+
+    /// New channels begin their blocks together, one call after the other.
+    fn align(&mut self, channels: u16) {
+        let began = realtime::now();
+        for slot in &mut self.slots {
+            slot.align();
+        }
+        let took_us = (realtime::now().0 - began.0) / 1000;
+        self.outside.trace(Trace::ChannelsAligned { channels, took_us: took_us as u32 });
     }
 
     fn attach(&mut self, mut apid: Box<ApidRings>, now: Nanos) {

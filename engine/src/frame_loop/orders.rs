@@ -4,10 +4,12 @@
 //! dropped: a frame loop neither allocates nor frees nor opens nor closes.
 
 use crate::crossing::CrossingEnd;
+use crate::device::dahdi::Opened;
+use crate::device::dahdi::ioctl::Channel;
 use crate::device::rtp::{CallSockets, StreamStart};
 use crate::trace::Trace;
 use tipring_shm_proto::command::{Refusal, RtpMedia};
-use tipring_shm_proto::line_table::PLAYBACK_SLOTS;
+use tipring_shm_proto::line_table::{DahdiRow, PLAYBACK_SLOTS};
 use tipring_shm_proto::units::{CommandId, LineId};
 use tipring_shm_proto::{Attachment, CommandReader, EventCursor, PlayReader, Reservation};
 
@@ -40,6 +42,22 @@ pub enum Order {
         media: RtpMedia,
         /// Bound, non-blocking sockets and start values, or why there is none.
         opened: Result<OpenedSocket, Refusal>,
+    },
+    /// A channel of a card, opened.
+    Channel {
+        /// For this line.
+        line: LineId,
+        /// The channel.
+        opened: Opened,
+        /// What is known of it.
+        row: DahdiRow,
+    },
+    /// What is known of a line's channel, or why it has none.
+    Describe {
+        /// Which line.
+        line: LineId,
+        /// For its row.
+        row: DahdiRow,
     },
     /// One end of a bridge.
     Join {
@@ -134,4 +152,6 @@ pub enum Discard {
     Sockets(CallSockets),
     /// The end of a bridge.
     Crossing(CrossingEnd),
+    /// The channel of this line: it is gone, or to be opened anew.
+    Channel(LineId, Channel),
 }

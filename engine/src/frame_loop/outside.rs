@@ -55,6 +55,14 @@ impl Outside {
         self.counters.raise(counter, value);
     }
 
+    /// Keeps the lowest value; 0 is none yet.
+    pub(super) fn lower(&self, counter: Counter, value: u64) {
+        let was = self.counters.get(counter);
+        if was == 0 || value < was {
+            self.counters.set(counter, value.max(1));
+        }
+    }
+
     /// Tells apid; dropped and counted when its ring is full.
     pub(super) fn publish(&mut self, at: Nanos, event: Event) {
         if self.events.publish(&Stamped { at, event }) == Published::Dropped {

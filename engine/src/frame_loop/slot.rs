@@ -11,6 +11,7 @@ use super::sources::PlayRings;
 use super::voices::{Ended, Stopped, Voices, ended, tell};
 use crate::codec::g711;
 use crate::crossing::{Crossed, CrossingEnd};
+use crate::device::dahdi::Opened;
 use crate::device::{AnyDevice, Device};
 use crate::dsp::Listened;
 use crate::dsp::dtmf_detector::DtmfEvent;
@@ -20,14 +21,17 @@ use crate::line::{Action, Actions, Line, LineConfig};
 use crate::mixer::{Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
+use std::os::fd::RawFd;
 use tipring_shm_proto::command::{
     Command, Law, LineKind, LineState, Outcome, Refusal, RtpMedia, SimAction,
 };
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
-use tipring_shm_proto::line_table::{LineRow, RtpRow};
+use tipring_shm_proto::line_table::{DahdiRow, LineRow, RtpRow};
 use tipring_shm_proto::settings::LineSettings;
-use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
+use tipring_shm_proto::units::{
+    FRAME_NS, FRAME_SAMPLES, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32,
+};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
 
 /// Signals taken from a device in one tick, at most.
@@ -87,13 +91,14 @@ impl Slot {
         label: Text32,
         frame_loop: LoopId,
         kind: LineKind,
+        config: LineConfig,
         device: AnyDevice,
         tones: &'static TonePlan,
         law: Law,
         uplink: &Uplink,
     ) -> Self {
         let now = crate::realtime::now();
-        let line = Line::new(kind, LineConfig::default(), now);
+        let line = Line::new(kind, config, now);
         let mut row = LineRow::at_rest(label, kind, frame_loop, now);
         row.settings = settings_at_first(kind, tones);
         line.fill_row(&mut row);
@@ -201,7 +206,7 @@ impl Slot {
     fn listen(&mut self, heard: Heard, now: Nanos, outside: &mut Outside) -> Option<Listened> {
         let in_band = match &self.device {
             AnyDevice::Rtp(rtp) => !rtp.has_telephone_event(),
-            AnyDevice::Simulated(_) => true,
+            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => true,
         };
         self.ears.set_in_band_digits(in_band);
         // What it hears of itself would be taken for its own echo.
@@ -228,15 +233,27 @@ impl Slot {
         Some(listened)
     }
 
-    fn take_signals(&mut self, now: Nanos, outside: &mut Outside) {
+    /// What the device noticed, at once.
+    pub fn take_signals(&mut self, now: Nanos, outside: &mut Outside) {
         for _ in 0..SIGNALS_PER_TICK {
-            let Some(signal) = self.device.poll_signal(now) else { return };
+            let Some(signal) = self.device.poll_signal(now) else { break };
             match signal {
                 Signal::Lost => outside.trace(Trace::DeviceLost(self.id)),
                 Signal::Back => outside.trace(Trace::DeviceBack(self.id)),
                 _ => {}
             }
             self.signal(signal, now, outside);
+        }
+        self.give_up_channel(outside);
+    }
+
+    /// A channel that is gone is closed elsewhere.
+    fn give_up_channel(&mut self, outside: &mut Outside) {
+        if let AnyDevice::Dahdi(dahdi) = &mut self.device
+            && let Some(channel) = dahdi.take_gone()
+        {
+            self.row_changed = true;
+            outside.discard(Discard::Channel(self.id, channel));
         }
     }
 
@@ -298,6 +315,7 @@ impl Slot {
                 // Nobody is there to hear it.
                 None => return,
             },
+            AnyDevice::Dahdi(dahdi) => dahdi.law(),
             AnyDevice::Simulated(_) => self.law,
         };
         let mut spoken = QUIET;
@@ -345,6 +363,14 @@ impl Slot {
             let invalid = invalid.map(u64::from).iter().sum();
             outside.count(Counter::rtp_invalid_total, invalid);
         }
+        if let AnyDevice::Dahdi(dahdi) = &mut self.device {
+            let counts = dahdi.take_counts();
+            outside.count(Counter::card_overruns_total, u64::from(counts.overruns));
+            outside.count(Counter::card_underruns_total, u64::from(counts.underruns));
+            outside.count(Counter::card_blocks_missing_total, u64::from(counts.missing));
+            outside.count(Counter::card_errors_total, u64::from(counts.errors));
+            outside.count(Counter::signals_dropped_total, u64::from(counts.events_dropped));
+        }
         if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
             self.write_row(now);
         }
@@ -362,7 +388,11 @@ impl Slot {
                     ..row
                 }
             }),
-            AnyDevice::Simulated(_) => None,
+            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => None,
+        };
+        self.row.dahdi = match &self.device {
+            AnyDevice::Dahdi(dahdi) => Some(dahdi.row()),
+            AnyDevice::Rtp(_) | AnyDevice::Simulated(_) => None,
         };
         self.row.playbacks = self.voices.rows();
         self.row.written_at = now;
@@ -415,6 +445,11 @@ impl Slot {
                 }
             }
             Command::CloseRtp => self.close_rtp(now, outside),
+            Command::Reset => {
+                self.apply(now, outside)?;
+                self.actions.clear();
+                self.reopen(now, outside);
+            }
             Command::Sim(action) => self.simulate(action, now)?,
             Command::LineSettings(settings) => self.set(settings)?,
             _ => {}
@@ -501,7 +536,7 @@ impl Slot {
         };
         let returned = match &mut self.device {
             AnyDevice::Rtp(rtp) => rtp.open(now, sockets, media, start).err(),
-            AnyDevice::Simulated(_) => Some(sockets),
+            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => Some(sockets),
         };
         if let Some(sockets) = returned {
             outside.discard(Discard::Sockets(sockets));
@@ -514,6 +549,73 @@ impl Slot {
         let _ = self.apply(now, outside);
         self.write_row(now);
         Outcome::RtpOpened { port }
+    }
+
+    /// The supervisor has opened a channel for this line.
+    pub fn take_channel(&mut self, opened: Opened, row: DahdiRow, outside: &mut Outside) {
+        let returned = match &mut self.device {
+            AnyDevice::Dahdi(dahdi) => {
+                let before = dahdi.adopt(opened);
+                dahdi.describe(row);
+                before
+            }
+            AnyDevice::Rtp(_) | AnyDevice::Simulated(_) => Some(opened.port),
+        };
+        if let Some(channel) = returned {
+            outside.discard(Discard::Channel(self.id, channel));
+        }
+        self.row_changed = true;
+    }
+
+    /// The supervisor has looked at the line's channel.
+    pub fn describe(&mut self, row: DahdiRow, now: Nanos, outside: &mut Outside) {
+        let AnyDevice::Dahdi(dahdi) = &mut self.device else { return };
+        dahdi.describe(row);
+        self.row_changed = true;
+        if let Some(volts) = row.volts {
+            self.signal(Signal::Voltage(volts.ring - volts.tip), now, outside);
+        }
+    }
+
+    /// Gives the channel back, for the supervisor to open it anew.
+    fn reopen(&mut self, now: Nanos, outside: &mut Outside) {
+        if let AnyDevice::Dahdi(dahdi) = &mut self.device
+            && let Some(channel) = dahdi.release()
+        {
+            outside.discard(Discard::Channel(self.id, channel));
+            self.take_signals(now, outside);
+        }
+    }
+
+    /// A new channel begins its blocks now.
+    pub fn align(&mut self) {
+        let in_use = self.is_in_use();
+        if let AnyDevice::Dahdi(dahdi) = &mut self.device
+            && !dahdi.is_aligned()
+            && !in_use
+        {
+            dahdi.align();
+        }
+    }
+
+    /// Its channel's, to wait on.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        match &self.device {
+            AnyDevice::Dahdi(dahdi) => dahdi.descriptor(),
+            AnyDevice::Rtp(_) | AnyDevice::Simulated(_) => None,
+        }
+    }
+
+    /// Its channel's blocks begin with those of the card's other ones.
+    pub fn is_aligned(&self) -> bool {
+        matches!(&self.device, AnyDevice::Dahdi(dahdi) if dahdi.is_aligned())
+    }
+
+    /// What its card still has to play when a block was read in time, ns.
+    pub fn card_reserve_ns(&self) -> Option<u64> {
+        self.descriptor()?;
+        let blocks = u64::from(self.device.reserve_samples()) / FRAME_SAMPLES as u64;
+        Some(blocks.saturating_sub(1) * FRAME_NS)
     }
 
     fn close_rtp(&mut self, now: Nanos, outside: &mut Outside) {

@@ -118,9 +118,11 @@ impl Line {
         if !self.on_a_loop() {
             ringing.begin(now);
         }
+        let ring =
+            if self.rings_by_itself() { Drive::Ring(ringing.cadence()) } else { Drive::RingOn };
         actions.say(LineEvent::RingStarted);
         self.enter(State::Ringing(ringing), now, actions);
-        self.order(Drive::RingOn, actions);
+        self.order(ring, actions);
     }
 
     /// The bell ends, and nobody answered.

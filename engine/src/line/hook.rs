@@ -61,6 +61,15 @@ pub enum TimingFault {
 }
 
 impl HookTiming {
+    /// As telephones of a country are made: where a recall is a timed break of 50 to 130 ms (ETSI
+    /// ES 201 187, BS 6305), a hang-up need not wait for the second that North American flashes
+    /// may take (TIA-470).
+    pub fn of_country(code: &str) -> Self {
+        let long_flashes = matches!(code, "us" | "ca" | "mx" | "tw" | "jp" | "ph");
+        let flash_max_ms = if long_flashes { 1000 } else { 300 };
+        Self { flash_max_ms, ..Self::default() }
+    }
+
     /// Whether the times can tell things apart.
     ///
     /// # Errors
@@ -461,6 +470,14 @@ mod tests {
             said += u32::from(switch.next(Nanos(0).after_ms(ms)).is_some());
         }
         assert_eq!(said, 10);
+    }
+
+    #[test]
+    fn every_country_has_times_that_agree() {
+        for code in ["us", "gb", "de", "fr", "xx"] {
+            assert_eq!(HookTiming::of_country(code).check(), Ok(()), "{code}");
+        }
+        assert!(HookTiming::of_country("de").flash_max_ms < 500);
     }
 
     #[test]

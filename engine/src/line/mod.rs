@@ -100,12 +100,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line at rest, of whose handset nothing is known.
+    /// A line at rest, of whose handset nothing is known; one on a card is offline until its
+    /// device is there.
     pub fn new(kind: LineKind, config: LineConfig, now: Nanos) -> Self {
         Self {
             kind,
             config,
-            state: State::OnHook,
+            // A card is found, or found again, by its device.
+            state: if kind == LineKind::Dahdi { State::Offline } else { State::OnHook },
             since: now,
             handset: Handset {
                 hook: Since { value: Hook::Unknown, at: now },
@@ -154,6 +156,12 @@ impl Line {
             Signal::OffHook => self.kernel_judged(true, now, actions),
             Signal::OnHook => self.kernel_judged(false, now, actions),
             Signal::Flash => self.flashed(0, actions),
+            // Where nobody dials with pulses, one pulse is a timed-break recall, which the kernel
+            // does not know (dahdi-base.c leaves SHORT_FLASH_TIME out).
+            Signal::PulseDigit(b'1') if !self.config.hook.pulse_dialling => {
+                self.flashed(0, actions);
+            }
+            Signal::PulseBegin | Signal::PulseDigit(_) if !self.config.hook.pulse_dialling => {}
             Signal::PulseDigit(digit) => {
                 self.digit_began(actions);
                 self.dialled(digit, 0, now, actions);
@@ -239,7 +247,9 @@ impl Line {
         let refusal = match driven {
             Driven::Done => {
                 self.orders.done(order);
-                if let (Drive::RingOn, State::Ringing(ringing)) = (order, &mut self.state) {
+                if let (Drive::RingOn | Drive::Ring(_), State::Ringing(ringing)) =
+                    (order, &mut self.state)
+                {
                     ringing.begin(now);
                 }
                 return Ok(());
@@ -254,7 +264,7 @@ impl Line {
             }
         };
         match order {
-            Drive::RingOn if matches!(self.state, State::Ringing(_)) => {
+            Drive::RingOn | Drive::Ring(_) if matches!(self.state, State::Ringing(_)) => {
                 self.orders.give_later(Drive::RingOff, now);
                 actions.say(LineEvent::RingStopped { cause: RingStop::Device });
                 self.enter(State::OnHook, now, actions);
@@ -313,6 +323,7 @@ impl Line {
         let State::Ringing(ringing) = &mut self.state else { return };
         match ringing.handle_time(now) {
             Some(Stroke::Timeout) => self.stop_ringing(RingStop::Timeout, now, actions),
+            Some(_) if self.rings_by_itself() => {}
             Some(Stroke::On) => self.order(Drive::RingOn, actions),
             Some(Stroke::Off) => self.order(Drive::RingOff, actions),
             None => {}
@@ -346,6 +357,11 @@ impl Line {
             None => return false,
         }
         true
+    }
+
+    /// The device rings whole cadences, by its own clock.
+    fn rings_by_itself(&self) -> bool {
+        self.kind == LineKind::Dahdi
     }
 
     /// The device has a bell, a battery and a loop.

@@ -4,8 +4,9 @@ use super::actions::{Action, Actions};
 use crate::signal::Drive;
 use tipring_shm_proto::units::Nanos;
 
-/// Ticks for which an order is repeated, one each: half a second.
-pub const MAX_TRIES: u8 = 25;
+/// Ticks for which an order is repeated, one each: 1.2 s. After a battery drop a card is busy for
+/// 800 ms (dahdi/kernel.h DAHDI_KEWLTIME and DAHDI_AFTERKEWLTIME).
+pub const MAX_TRIES: u8 = 60;
 /// Pause between tries of an order that must not be given up, ms.
 const PATIENT_MS: u32 = 1000;
 
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_device_is_asked_again_for_half_a_second() {
+    fn a_busy_device_is_asked_again_for_a_while() {
         let mut orders = Orders::default();
         let mut now = Nanos(0);
         for tries in 1..=MAX_TRIES {

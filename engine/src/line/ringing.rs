@@ -87,6 +87,11 @@ impl Ringing {
         Ok(Self { rhythm: Rhythm::checked(cadence)?, timeout_ms, bell: Bell::Ordered })
     }
 
+    /// As it was asked for.
+    pub(super) fn cadence(&self) -> Cadence {
+        self.rhythm.cadence
+    }
+
     /// The bell sounds for the first time.
     pub(super) fn begin(&mut self, now: Nanos) {
         if self.bell == Bell::Ordered {

@@ -63,14 +63,14 @@ impl Rig {
             rtp_ports: PortRange { min: first_port, max: first_port + 18 },
             ..Config::default()
         };
-        let Assembly { uplink, ends, frame_loops } = assemble(&config).unwrap();
+        let Assembly { uplink, ends, frame_loops, cards } = assemble(&config).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         listener.set_nonblocking(true).unwrap();
         let logging = Logging { level: Level::Error, ..Logging::default() };
         let (journal, _) = Journal::start(&logging).expect("standard error is there");
         let ports = RtpPorts::new(config.rtp_ports);
         uplink.set_ready();
-        let supervisor = Supervisor::new(uplink, ends, ports, journal, listener, Vec::new());
+        let supervisor = Supervisor::new(uplink, ends, ports, cards, journal, listener, Vec::new());
         let signals = SignalFd::with_flags(&SigSet::empty(), SfdFlags::SFD_NONBLOCK).unwrap();
         let mut rig = Self {
             supervisor,

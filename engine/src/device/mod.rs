@@ -84,6 +84,7 @@ pub enum AnyDevice {
 impl Device for AnyDevice {
     fn receive(&mut self, now: Nanos) {
         match self {
+            Self::Dahdi(device) => device.receive(now),
             Self::Rtp(device) => device.receive(now),
             Self::Simulated(device) => device.receive(now),
         }
@@ -91,6 +92,7 @@ impl Device for AnyDevice {
 
     fn pace(&mut self, held: u32) -> Pace {
         match self {
+            Self::Dahdi(device) => device.pace(held),
             Self::Rtp(device) => device.pace(held),
             Self::Simulated(device) => device.pace(held),
         }
@@ -98,6 +100,7 @@ impl Device for AnyDevice {
 
     fn drift_ppm(&self) -> Option<f64> {
         match self {
+            Self::Dahdi(device) => device.drift_ppm(),
             Self::Rtp(device) => device.drift_ppm(),
             Self::Simulated(device) => device.drift_ppm(),
         }

@@ -136,8 +136,11 @@ fn text(folder: &Path, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// Hardware id, location, and for each span its first channel and how many it has.
+    type Card<'a> = (&'a str, &'a str, &'a [(u16, u16)]);
+
     /// Cards as sysfs shows them: a folder each, their spans in it, links to those elsewhere.
-    fn machine(name: &str, cards: &[(&str, &str, &[(u16, u16)])]) -> PathBuf {
+    fn machine(name: &str, cards: &[Card]) -> PathBuf {
         let root = std::env::temp_dir().join(format!("tipring-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&root);
         let links = root.join("spans");

@@ -492,7 +492,9 @@ pub fn wait(entries: &mut [libc::pollfd], ms: u16) {
         unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, ms.into()) };
     if ready < 0 {
         // Nothing may be read from what a failed call left.
-        entries.iter_mut().for_each(|entry| entry.revents = 0);
+        for entry in entries {
+            entry.revents = 0;
+        }
     }
 }
 

@@ -54,7 +54,15 @@ struct Look {
     lay: bool,
 }
 
-/// A channel in use.
+/// What the kernel was told of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineUse {
+    Idle,
+    Rings,
+    InUse,
+}
+
+/// A channel that is there.
 #[derive(Debug)]
 struct Seat<P> {
     port: P,
@@ -64,10 +72,7 @@ struct Seat<P> {
     flash_ms: u16,
     /// The phone is lifted, as the kernel last said.
     lifted: bool,
-    /// We ring it.
-    ringing: bool,
-    /// The kernel was told that the line is in use.
-    in_use: bool,
+    line: LineUse,
     /// The battery was dropped then.
     dropped_at: Option<Nanos>,
     look: Option<Look>,
@@ -131,8 +136,7 @@ impl<P: Port> Dahdi<P> {
             buffers,
             flash_ms,
             lifted,
-            ringing: false,
-            in_use: false,
+            line: LineUse::Idle,
             dropped_at: None,
             look: None,
             behind: 0,
@@ -386,13 +390,13 @@ impl<P: Port> Dahdi<P> {
             Driven::Done => self.hook(HookOrder::Ring),
             refused => refused,
         };
-        self.note(driven, |seat| seat.ringing = true)
+        self.note(driven, |seat| seat.line = LineUse::Rings)
     }
 
     /// The line is idle, or loses its battery because the phone is still lifted. The kernel
     /// empties its buffers at that, and begins new blocks.
     fn hang_up(&mut self, now: Nanos) -> Driven {
-        if self.seat.as_ref().is_some_and(|seat| seat.in_use) {
+        if self.seat.as_ref().is_some_and(|seat| seat.line == LineUse::InUse) {
             match self.hook(HookOrder::OnHook) {
                 Driven::Done => self.fill(),
                 refused => return refused,
@@ -401,8 +405,9 @@ impl<P: Port> Dahdi<P> {
         let look = Look { at: now.after_ms(DROP_MS), lay: false };
         self.note(Driven::Done, |seat| {
             (seat.look, seat.behind) = (Some(look), 0);
-            seat.aligned &= !seat.in_use;
-            seat.in_use = false;
+            if seat.line == LineUse::InUse {
+                (seat.line, seat.aligned) = (LineUse::Idle, false);
+            }
         })
     }
 
@@ -416,7 +421,7 @@ impl<P: Port> Dahdi<P> {
         match seat.port.is_off_hook() {
             Ok(true) => {
                 let driven = self.hook(HookOrder::OffHook);
-                self.note(driven, |seat| seat.in_use = true)
+                self.note(driven, |seat| seat.line = LineUse::InUse)
             }
             Ok(false) => {
                 seat.look = Some(Look { at: now, lay: true });
@@ -487,16 +492,16 @@ impl<P: Port> Device for Dahdi<P> {
         match order {
             Drive::Ring(cadence) => self.ring(&cadence),
             Drive::RingOff => {
-                if !self.seat.as_ref().is_some_and(|seat| seat.ringing) {
+                if !self.seat.as_ref().is_some_and(|seat| seat.line == LineUse::Rings) {
                     // To a line that does not ring the kernel would take away what it does.
                     return if self.seat.is_some() { Driven::Done } else { Driven::Busy };
                 }
                 let driven = self.hook(HookOrder::RingOff);
-                self.note(driven, |seat| seat.ringing = false)
+                self.note(driven, |seat| seat.line = LineUse::Idle)
             }
             Drive::OffHook => {
                 let driven = self.hook(HookOrder::OffHook);
-                self.note(driven, |seat| seat.in_use = true)
+                self.note(driven, |seat| seat.line = LineUse::InUse)
             }
             Drive::OnHook => {
                 if self.seat.is_none() {

@@ -6,10 +6,11 @@ use tipring_engine::dsp::caller_id::fsk::{FskSender, Modem};
 use tipring_engine::dsp::caller_id::message::{self, Message};
 use tipring_engine::dsp::caller_id::{Announcement, CallTime, FskReceiver, Told, digits};
 use tipring_engine::dsp::dtmf_detector::{DtmfDetector, DtmfEvent};
+use tipring_engine::dsp::dtmf_limits::DtmfLimits;
 use tipring_engine::dsp::level;
 use tipring_engine::frame::{Companded, Linear};
 use tipring_shm_proto::command::{CallerId, Law};
-use tipring_shm_proto::settings::CallerIdType;
+use tipring_shm_proto::settings::{CallerIdType, LineSettings};
 use tipring_shm_proto::units::{TenthDbm0, Text32};
 
 const TIME: CallTime = CallTime { month: 11, day: 21, hour: 15, minute: 30 };
@@ -70,7 +71,7 @@ fn every_standard_that_has_digits_is_received_again() {
     for (kind, expected) in
         [(Dtmf, "A5551234567C"), (DtmfLineReversal, "D5551234567C"), (DtmfHash, "5551234567#")]
     {
-        let mut detector = DtmfDetector::new();
+        let mut detector = DtmfDetector::new(DtmfLimits::of(LineSettings::of_country(*b"us").dtmf));
         let mut keys = String::new();
         for frame in frames(&sent(Announcement::call(kind, &john(), None).unwrap())) {
             for event in detector.hear(&frame) {

@@ -89,14 +89,14 @@ impl Rig {
             logging: Logging { level: Level::Error, ..Logging::default() },
             ..Config::default()
         };
-        let Assembly { uplink, ends, frame_loops } = assemble(&config).expect("memory");
+        let Assembly { uplink, ends, frame_loops, cards } = assemble(&config).expect("memory");
         let listener = UnixListener::bind(&socket).expect("a socket");
         listener.set_nonblocking(true).expect("any socket can be");
         let (journal, _) = Journal::start(&config.logging).expect("standard error is there");
         let ports = RtpPorts::new(config.rtp_ports);
         uplink.set_ready();
         let mut rig = Self {
-            supervisor: Supervisor::new(uplink, ends, ports, journal, listener, Vec::new()),
+            supervisor: Supervisor::new(uplink, ends, ports, cards, journal, listener, Vec::new()),
             signals: SignalFd::with_flags(&SigSet::empty(), SfdFlags::SFD_NONBLOCK)
                 .expect("a descriptor"),
             loops: frame_loops,

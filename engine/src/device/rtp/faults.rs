@@ -119,10 +119,13 @@ mod tests {
             .collect()
     }
 
+    /// What is seen after some seconds of a story.
+    type Story = fn(Seen, u64) -> Seen;
+
     #[test]
     fn each_reason_is_told_once_and_so_is_its_end() {
         let expected = Seen { expected: true, ..Seen::default() };
-        let table: [(&str, fn(Seen, u64) -> Seen, MediaFault); 6] = [
+        let table: [(&str, Story, MediaFault); 6] = [
             ("nothing", |seen, _| seen, MediaFault::NeverHeard),
             ("strangers", |seen, s| Seen { foreign: s * 50, ..seen }, MediaFault::Foreign),
             ("G.729", |seen, s| Seen { payload_type: s * 50, ..seen }, MediaFault::Codec),

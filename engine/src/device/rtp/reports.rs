@@ -335,7 +335,7 @@ mod tests {
         let mut ends = [Reports::new(at(0), SEED), Reports::new(at(0), [9; 12])];
         let mut under_way: Vec<(u64, usize, Vec<u8>)> = Vec::new();
         for ms in (0..seconds * 1000).step_by(10) {
-            for from in 0..2 {
+            for (from, end) in ends.iter_mut().enumerate() {
                 let (ssrc, other) = (from as u32 + 1, 2 - from as u32);
                 let sending = Sending { ssrc, timestamp: 0, packets: ms / 20, octets: ms * 8 };
                 // Of each hundred packets ninety come.
@@ -348,7 +348,6 @@ mod tests {
                     ..Received::default()
                 };
                 let (mut octets, judge) = ([0; LONGEST], Judge::default());
-                let end = &mut ends[from];
                 let len = end.next_packet(
                     at(ms),
                     real(ms),

@@ -215,13 +215,14 @@ fn sweep(
     asked: &Asked,
     make: fn(Signal, u8, f64) -> Signal,
 ) -> Sweep {
-    let seed = name.bytes().fold(0u64, |seed, byte| seed * 31 + u64::from(byte));
+    let seed =
+        name.bytes().fold(0u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let step = |(index, &value): (usize, &f64)| Step {
         value,
         wanted: asked.of(value),
         times: 1,
         make,
-        seed: seed + ((index as u64) << 16),
+        seed: seed ^ ((index as u64) << 16),
     };
     Sweep { name, title, clause, steps: values.iter().enumerate().map(step).collect() }
 }

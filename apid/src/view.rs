@@ -395,8 +395,14 @@ pub struct Stream {
 /// Tip-ring voltage of a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Voltage {
-    /// Volts; null where the driver tells none.
+    /// Ring wire against tip wire, V; null where the driver tells none.
     pub voltage: Option<f64>,
+    /// Tip wire against ground, V, where a card tells it.
+    pub tip_voltage: Option<f64>,
+    /// Ring wire against ground, V, where a card tells it.
+    pub ring_voltage: Option<f64>,
+    /// Battery that feeds the loop, V, where a card tells it.
+    pub battery_voltage: Option<f64>,
     /// Why it is null.
     pub reason: Option<String>,
     /// When it was read.

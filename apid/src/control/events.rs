@@ -37,6 +37,9 @@ impl Control {
             LinkNote::Detached { reason } => self.engine_detached(&reason),
             LinkNote::Resync { rows } => self.resync(&rows),
             LinkNote::Line { line, at, event } => {
+                if event == LineEvent::DeviceBack {
+                    self.learn_line(line);
+                }
                 let id = self.directory().of_engine(line).map(|entry| entry.id.clone());
                 if let Some(id) = id {
                     self.line_event(&id, at, event);
@@ -86,6 +89,20 @@ impl Control {
         self.0.runtime.spawn(async move { signalling.adopt(&keep).await });
         self.restore_line_settings(rows);
         self.hardware(None, HardwareState::EngineAttached, None);
+    }
+
+    /// A card was plugged in: its lines may not be known yet.
+    fn learn_line(&self, line: LineId) {
+        let Some(row) = self.0.link.row(line) else { return };
+        let new = self
+            .0
+            .lines
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .learn(line, &row);
+        if let Some(entry) = new {
+            super::add_to_switch(&mut lock(&self.0.switch), &entry);
+        }
     }
 
     /// RTP that an earlier apid opened is described by the line's row.

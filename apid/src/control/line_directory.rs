@@ -3,7 +3,7 @@
 use crate::config::{Account, Codec, Config};
 use std::collections::{BTreeMap, HashMap};
 use tipring_shm_proto::command::{Law, LineKind};
-use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::line_table::{DahdiFault, LineRow};
 use tipring_shm_proto::units::LineId;
 
 /// One line.
@@ -81,34 +81,39 @@ impl LineDirectory {
     /// Learns the engine's lines; gives those that are new.
     pub fn attach(&mut self, rows: &[(LineId, LineRow)]) -> Vec<LineEntry> {
         self.detach();
-        let mut new = Vec::new();
-        for (line, row) in rows {
-            let label = row.label.as_str();
-            if let Some(index) = self.entries.iter().position(|entry| entry.label == label) {
-                self.entries[index].engine = Some(*line);
-                self.by_engine.insert(*line, index);
-            } else if row.kind != LineKind::Rtp {
-                let number = label.rsplit('/').next().unwrap_or(label);
-                let id = if self.by_id.contains_key(number) {
-                    label.replace('/', "-")
-                } else {
-                    number.to_owned()
-                };
-                self.by_engine.insert(*line, self.entries.len());
-                let entry = LineEntry {
-                    name: format!("Line {id}"),
-                    id,
-                    label: label.to_owned(),
-                    sip: false,
-                    extension: None,
-                    laws: Vec::new(),
-                    engine: Some(*line),
-                };
-                new.push(entry.clone());
-                self.add(entry);
-            }
+        let there = rows.iter().filter(|(_, row)| !is_spare(row));
+        there.filter_map(|(line, row)| self.learn(*line, row)).collect()
+    }
+
+    /// Learns one line of the engine; gives it if it is new.
+    pub fn learn(&mut self, line: LineId, row: &LineRow) -> Option<LineEntry> {
+        let label = row.label.as_str();
+        if let Some(index) = self.entries.iter().position(|entry| entry.label == label) {
+            self.entries[index].engine = Some(line);
+            self.by_engine.insert(line, index);
+            return None;
         }
-        new
+        if row.kind == LineKind::Rtp {
+            return None;
+        }
+        let number = label.rsplit('/').next().unwrap_or(label);
+        let id = if self.by_id.contains_key(number) {
+            label.replace('/', "-")
+        } else {
+            number.to_owned()
+        };
+        self.by_engine.insert(line, self.entries.len());
+        let entry = LineEntry {
+            name: format!("Line {id}"),
+            id,
+            label: label.to_owned(),
+            sip: false,
+            extension: None,
+            laws: Vec::new(),
+            engine: Some(line),
+        };
+        self.add(entry.clone());
+        Some(entry)
     }
 
     /// The engine is gone.
@@ -118,6 +123,13 @@ impl LineDirectory {
             entry.engine = None;
         }
     }
+}
+
+/// A line that the engine keeps for a channel that was never there: to clients there is none, until
+/// its card is plugged in.
+fn is_spare(row: &LineRow) -> bool {
+    let fault = row.dahdi.and_then(|dahdi| dahdi.fault);
+    matches!(fault, Some(DahdiFault::NoChannel | DahdiFault::NoDriver))
 }
 
 fn sip_entry(account: &Account, rtp_lines: &mut BTreeMap<String, u16>) -> LineEntry {
@@ -146,6 +158,23 @@ fn sip_entry(account: &Account, rtp_lines: &mut BTreeMap<String, u16>) -> LineEn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tipring_shm_proto::line_table::DahdiRow;
+    use tipring_shm_proto::units::{LoopId, Nanos, Text32};
+
+    #[test]
+    fn a_line_without_a_card_is_none_until_the_card_is_there() {
+        let label = Text32::new("dahdi/3");
+        let mut row = LineRow::at_rest(label, LineKind::Dahdi, LoopId(2), Nanos(0));
+        row.dahdi = Some(DahdiRow::without(DahdiFault::NoChannel));
+        let mut directory = LineDirectory::default();
+        assert!(directory.attach(&[(LineId(9), row)]).is_empty());
+        assert!(directory.of_engine(LineId(9)).is_none());
+        row.dahdi = Some(DahdiRow::without(DahdiFault::NotConfigured));
+        assert_eq!(directory.learn(LineId(9), &row).unwrap().id, "3");
+        assert!(directory.learn(LineId(9), &row).is_none(), "known by now");
+        assert_eq!(directory.attach(&[(LineId(9), row)]).len(), 0);
+        assert!(directory.of_engine(LineId(9)).is_some());
+    }
 
     #[test]
     fn an_account_keeps_its_rtp_line_when_others_come_and_go() {

@@ -302,7 +302,15 @@ impl Control {
             }
             _ => "the driver tells no voltage".to_owned(),
         });
-        Ok(Voltage { voltage, reason, timestamp: wall(at.row.written_at) })
+        let card = at.row.dahdi.as_ref().map(super::card::diagnostics);
+        Ok(Voltage {
+            voltage,
+            tip_voltage: card.as_ref().and_then(|card| card.tip_voltage),
+            ring_voltage: card.as_ref().and_then(|card| card.ring_voltage),
+            battery_voltage: card.as_ref().and_then(|card| card.battery_voltage),
+            reason,
+            timestamp: wall(at.row.written_at),
+        })
     }
 
     /// What is known of the line's inside. Needs `read`.
@@ -349,6 +357,7 @@ impl Control {
             jitter_buffer_ms: rtp.map(|rtp| rtp.depth_ms),
             rtp_port: rtp.map(|rtp| rtp.local_port),
             registration: self.signalling().registration(&entry.id),
+            dahdi: row.and_then(|row| row.dahdi).as_ref().map(super::card::diagnostics),
         }
     }
 }

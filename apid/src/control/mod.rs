@@ -8,6 +8,7 @@
 mod access;
 mod audio;
 mod calls;
+mod card;
 mod collect;
 mod diagnostics;
 mod events;

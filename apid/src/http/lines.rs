@@ -189,6 +189,56 @@ async fn patch_settings(
     Ok(Json(state.control.set_line(&who.0, &id, &body.0).await?))
 }
 
+/// Which way round the battery is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolarityRequest {
+    /// Tip and ring are exchanged.
+    pub reversed: bool,
+}
+
+/// Messages that wait for the person.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessagesRequest {
+    /// How many; 0 puts the lamp out.
+    pub messages: u16,
+}
+
+/// Exchanges tip and ring of a line on a card, or puts them back.
+#[utoipa::path(
+    tag = "lines",
+    request_body = PolarityRequest,
+    responses((status = 202, description = "Done", body = Accepted))
+)]
+#[post("/v1/lines/{id}/polarity")]
+async fn post_polarity(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<PolarityRequest>,
+) -> Result<HttpResponse, Problem> {
+    state.control.set_polarity(&who.0, &id, body.0.reversed).await?;
+    Ok(Accepted::response())
+}
+
+/// Lights the message lamp of a telephone on a card, or puts it out.
+#[utoipa::path(
+    tag = "lines",
+    request_body = MessagesRequest,
+    responses((status = 202, description = "Done", body = Accepted))
+)]
+#[post("/v1/lines/{id}/message_waiting")]
+async fn post_message_waiting(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<MessagesRequest>,
+) -> Result<HttpResponse, Problem> {
+    state.control.set_messages_waiting(&who.0, &id, body.0.messages).await?;
+    Ok(Accepted::response())
+}
+
 /// Tip-ring voltage; null with a reason where the driver tells none.
 #[utoipa::path(tag = "lines", responses((status = 200, description = "Voltage", body = Voltage)))]
 #[get("/v1/lines/{id}/voltage")]
@@ -228,6 +278,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_flash)
         .service(get_settings)
         .service(patch_settings)
+        .service(post_polarity)
+        .service(post_message_waiting)
         .service(get_voltage)
         .service(get_line_diagnostics);
 }

@@ -13,6 +13,35 @@ pub struct Playback {
     pub played_ms: u64,
 }
 
+/// The channel of a line on a DAHDI card, as `dahdi_scan` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DahdiDiagnostics {
+    /// Number of the channel; null while there is none.
+    pub channel: Option<u16>,
+    /// Number of its span.
+    pub span: Option<u16>,
+    /// Position in the span, from 1.
+    pub position: Option<u16>,
+    /// Name of the span, as its driver gives it.
+    pub span_name: Option<String>,
+    /// The card.
+    pub card: Option<String>,
+    /// `fxoks`, or the number of another signalling.
+    pub signalling: Option<String>,
+    /// Alarms of the span: `red`, `yellow`, `blue`, `recover`, `loopback`, `not_open`.
+    pub span_alarms: Vec<String>,
+    /// Alarms of the channel.
+    pub channel_alarms: Vec<String>,
+    /// Tip wire against ground, V; null where the driver does not tell.
+    pub tip_voltage: Option<f64>,
+    /// Ring wire against ground, V.
+    pub ring_voltage: Option<f64>,
+    /// Battery that feeds the loop, V.
+    pub battery_voltage: Option<f64>,
+    /// Why there is no channel, and what mends it.
+    pub fault: Option<String>,
+}
+
 /// What is known of one line's inside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LineDiagnostics {
@@ -44,6 +73,8 @@ pub struct LineDiagnostics {
     pub rtp_port: Option<u16>,
     /// SIP registration, where that applies.
     pub registration: Option<Registration>,
+    /// Its channel, where it is on a card.
+    pub dahdi: Option<DahdiDiagnostics>,
 }
 
 /// Registration of a SIP account.

@@ -6,9 +6,11 @@
 pub mod card;
 pub mod installed;
 pub mod machine;
+pub mod running;
 pub mod telephone;
 
 pub use card::Card;
 pub use installed::Installed;
 pub use machine::Machine;
+pub use running::Running;
 pub use telephone::Telephone;

@@ -397,4 +397,6 @@ impl Talk {
 }
 
 #[cfg(test)]
+mod card_tests;
+#[cfg(test)]
 mod properties;

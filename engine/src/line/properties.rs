@@ -164,7 +164,7 @@ impl Witness {
             assert!(matches!(order, Drive::Digit { .. } | Drive::Flash), "{order:?}");
         }
         match order {
-            Drive::RingOn => assert!(self.rings, "rings after its end"),
+            Drive::RingOn | Drive::Ring(_) => assert!(self.rings, "rings after its end"),
             Drive::Battery(fed) => self.battery = fed,
             _ => {}
         }
@@ -210,7 +210,7 @@ fn survive(kind: LineKind, steps: &[Step]) {
         kind,
         hook: Hook::Unknown,
         rings: false,
-        state: (LineState::OnHook, None),
+        state: (line.state(), None),
         battery: true,
         tone: None,
         echo: false,
@@ -282,6 +282,13 @@ proptest! {
         steps in proptest::collection::vec((input(), any::<u8>()), 1..200)
     ) {
         survive(LineKind::Sim, &steps);
+    }
+
+    #[test]
+    fn a_line_on_a_card_keeps_its_promises(
+        steps in proptest::collection::vec((input(), any::<u8>()), 1..200)
+    ) {
+        survive(LineKind::Dahdi, &steps);
     }
 
     #[test]

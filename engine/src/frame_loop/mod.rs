@@ -156,7 +156,18 @@ impl FrameLoop {
         match woken.clock {
             Clock::Quiet => {}
             Clock::Stalled => self.outside.count(Counter::card_stalls_total, 1),
-            Clock::Ran => self.note_reserve(woken.late_ns),
+            Clock::Ran => {
+                self.note_reserve(woken.late_ns);
+                self.align_idle();
+            }
+        }
+    }
+
+    /// A channel that was hung up begins new blocks when it likes: while it is idle they are
+    /// brought back to where the pacer's begin, which is now.
+    fn align_idle(&mut self) {
+        for slot in &mut self.slots {
+            slot.align();
         }
     }
 
@@ -346,9 +357,7 @@ impl FrameLoop {
     /// New channels begin their blocks together, one call after the other.
     fn align(&mut self, channels: u16) {
         let began = realtime::now();
-        for slot in &mut self.slots {
-            slot.align();
-        }
+        self.align_idle();
         let took_us = (realtime::now().0 - began.0) / 1000;
         self.outside.trace(Trace::ChannelsAligned { channels, took_us: took_us as u32 });
     }

@@ -17,25 +17,33 @@ impl<'a> Card<'a> {
     /// channels assigned and configured, tone zone loaded, telephones on hook.
     #[track_caller]
     pub fn plug(machine: &'a Machine, ports: u16) -> Self {
-        let card = Self::load(machine, ports, "1", "");
+        let card = Self::load(machine, ports, "1");
         machine.run("dahdi_cfg");
         card
     }
 
-    /// The kernel's part only, as on Debian: the driver is loaded and the card is there, but has
-    /// no channels until somebody assigns its span (`auto_assign_spans=0`). The telephones are
-    /// ready. `options` are more parameters of the module, as `echo=25`.
+    /// A card that is not there yet, where Debian's driver and the telephones are ready: after
+    /// `command("plug")` its span has no number and its channels no signalling until somebody gives
+    /// them (`auto_assign_spans=0`).
     #[track_caller]
-    pub fn appear(machine: &'a Machine, ports: u16, options: &str) -> Self {
-        Self::load(machine, ports, "0", options)
+    pub fn away(machine: &'a Machine, ports: u16) -> Self {
+        let card = Self::load(machine, ports, "0");
+        // It was there once, so that the telephones have the numbers after its own.
+        let devices = "/sys/bus/dahdi_devices/devices/platform:";
+        machine.run(&format!(
+            "dahdi_span_assignments auto {devices}fakefxs.0 && \
+             dahdi_span_assignments auto {devices}fakephones.0 && dahdi_cfg && \
+             echo unplug >/dev/fakefxs && udevadm settle"
+        ));
+        card
     }
 
     #[track_caller]
-    fn load(machine: &'a Machine, ports: u16, auto_assign: &str, options: &str) -> Self {
+    fn load(machine: &'a Machine, ports: u16, auto_assign: &str) -> Self {
         machine.write("/etc/dahdi/system.conf", &system_conf(ports));
         machine.run(&format!(
             "modprobe dahdi auto_assign_spans={auto_assign} && \
-             modprobe fakefxs ports={ports} {options} && udevadm settle"
+             modprobe fakefxs ports={ports} && udevadm settle"
         ));
         telephone::serve(machine);
         Self { machine, ports }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tipring_tests::rest::Rest;
+use tipring_tests::socket::Socket;
 use tipring_tests::system::repository;
 
 /// How long a unit may take to start under emulation.
@@ -56,22 +57,13 @@ impl<'a> Installed<'a> {
         self.machine.run(&format!("chmod 644 /etc/tipring/{name}"));
     }
 
-    /// Starts apid where the host can reach it, and gives a client that may do everything. The
-    /// machine must forward [`HTTP_PORT`].
+    /// Starts apid where the host can reach it, with `more` of `apid.yml`. The machine must forward
+    /// [`HTTP_PORT`].
     ///
     /// # Panics
     /// If no token is printed.
     #[track_caller]
-    pub fn api(&self) -> Rest {
-        self.api_with("")
-    }
-
-    /// Like [`Self::api`], with more of `apid.yml`.
-    ///
-    /// # Panics
-    /// As there.
-    #[track_caller]
-    pub fn api_with(&self, more: &str) -> Rest {
+    pub fn api(&self, more: &str) -> Api {
         self.configure("apid.yml", &format!("api: {{host: {GUEST}}}\n{more}"));
         let token = self.machine.run(
             "setpriv --reuid tipring-apid --regid tipring-apid --clear-groups \
@@ -80,7 +72,8 @@ impl<'a> Installed<'a> {
         );
         let token = token.split_whitespace().last().expect("a token").to_owned();
         self.start("tipring-apid.service");
-        Rest::new(&self.machine.address(HTTP_PORT), Some(&token))
+        let address = self.machine.address(HTTP_PORT);
+        Api { rest: Rest::new(&address, Some(&token)), address, token }
     }
 
     /// Starts a unit and waits until it says that it is ready.
@@ -112,6 +105,23 @@ impl<'a> Installed<'a> {
     #[track_caller]
     pub fn uninstall(self) {
         self.machine.run("make -C /host uninstall");
+    }
+}
+
+/// The API of an installed Tipring, with a token that may do everything.
+#[derive(Debug)]
+pub struct Api {
+    /// Its REST.
+    pub rest: Rest,
+    address: String,
+    token: String,
+}
+
+impl Api {
+    /// One of its WebSockets.
+    #[track_caller]
+    pub fn socket(&self, path: &str) -> Socket {
+        Socket::open(&self.address, path, Some(&self.token))
     }
 }
 

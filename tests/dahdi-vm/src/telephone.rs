@@ -124,16 +124,18 @@ impl Telephone {
         self.command("flash", &[]);
     }
 
-    /// Turns the dial: pulses of 50 ms at 10 a second. Silent until it is done.
+    /// Turns the dial, pulses of 50 ms at 10 a second, until all of it is sent.
     #[track_caller]
     pub fn dial_pulses(&mut self, digits: &str) {
         self.command(&format!("dial P{digits}"), &[]);
+        self.expect(Noticed::Dialled);
     }
 
-    /// Presses keys: DTMF of 100 ms, with pauses of 100 ms, as the kernel sends it.
+    /// Presses keys, DTMF of 100 ms with pauses of 100 ms, until all of it is sent.
     #[track_caller]
     pub fn press(&mut self, digits: &str) {
         self.command(&format!("dial T{digits}"), &[]);
+        self.expect(Noticed::Dialled);
     }
 
     /// Says this after what is being said. Returns at once.

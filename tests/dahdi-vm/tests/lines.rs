@@ -36,7 +36,7 @@ fn a_telephone_is_rung_answers_speaks_and_dials() {
         Noticed::RingBegins,
         Noticed::RingEnds,
     ]
-    .map(|edge| phone.expect(edge) - first)
+    .map(|edge| phone.expect(edge).saturating_sub(first))
     .to_vec();
     println!("edges after the first: {edges:?}");
     // A telephone on an FXO port takes 50 ms without current for the end of a burst

@@ -42,7 +42,7 @@ fn is_port(id: &str) -> bool {
 fn all_become(api: &Api, ports: u16, state: &str) {
     until_true(&format!("lines {state}"), 3 * GENEROUS, || {
         let Some(answer) = api.rest.try_get("/v1/lines") else { return false };
-        let ours = |line: &Value| line["id"].as_str().is_some_and(|id| is_port(id));
+        let ours = |line: &Value| line["id"].as_str().is_some_and(is_port);
         answer.status == 200
             && answer.json()["lines"].as_array().is_some_and(|lines| {
                 let ours: Vec<_> = lines.iter().filter(|line| ours(line)).collect();

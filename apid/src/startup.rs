@@ -2,7 +2,7 @@
 
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
-use crate::config::{Account, Algorithm, Auth, Config, Secret};
+use crate::config::{Account, Algorithm, Auth, Config, Defence, Secret};
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits,
     Signalling,
@@ -13,11 +13,15 @@ use crate::http::{self, HttpSettings};
 use crate::journal::{self, Journal};
 use crate::recording::Shelf;
 use crate::sip::Sip;
+use crate::sip::bans::BanRule;
+use crate::sip::defence::DefenceSettings;
 use crate::sip::digest;
+use crate::sip::gate::Share;
 use crate::sip::message::Transport;
 use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::speech::Speech;
 use crate::store::Store;
+use crate::sip::usage::Allowance;
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -134,6 +138,7 @@ async fn open_sip(config: &Config, state_dir: &Path) -> Result<Option<Sip>, Stri
     let mut settings = SipSettings::new(listen, state_dir.to_owned());
     settings.realm.clone_from(&config.sip.realm);
     settings.accounts = config.sip.accounts.iter().map(account).collect();
+    settings.defence = defence(&config.sip.defence);
     let opened = Sip::open(&settings).await;
     opened.map(Some).map_err(|error| format!("SIP cannot listen on {listen}: {error}"))
 }
@@ -162,7 +167,27 @@ fn account(account: &Account) -> AccountSettings {
             hashes.map_or_else(|| Password::Plain(password.unwrap_or_default()), Password::Hashes);
         AccountKind::Registered { password, algorithms }
     };
-    AccountSettings { id, kind }
+    let allowance = Allowance {
+        numbers: account.may_call.clone(),
+        calls_per_day: account.calls_per_day.map(|calls| calls.get() as u32),
+        minutes_per_day: account.minutes_per_day.map(|minutes| minutes.get() as u32),
+    };
+    AccountSettings { id, kind, allowance, trace: account.trace }
+}
+
+fn defence(defence: &Defence) -> DefenceSettings {
+    DefenceSettings {
+        strangers: Share {
+            per_s: defence.requests_per_s.get() as u32,
+            burst: defence.burst.get() as u32,
+        },
+        bans: BanRule {
+            failures: defence.ban_after.get() as u32,
+            within_s: defence.ban_window_s.get() as u32,
+            lasts_s: defence.ban_s.get() as u32,
+        },
+        trusted: defence.trusted_sources.clone(),
+    }
 }
 
 const fn digest_algorithm(algorithm: Algorithm) -> digest::Algorithm {

@@ -5,11 +5,13 @@ mod diagnostics;
 mod recordings;
 mod requests;
 mod settings;
+mod sip;
 
 pub use diagnostics::*;
 pub use recordings::*;
 pub use requests::*;
 pub use settings::*;
+pub use sip::*;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::{Duration, SystemTime};

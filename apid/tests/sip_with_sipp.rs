@@ -15,6 +15,7 @@ use tipring_apid::control::{
 };
 use tipring_apid::sip::digest::Algorithm;
 use tipring_apid::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
+use tipring_apid::sip::usage::Allowance;
 use tipring_apid::sip::{Exchange, Sip};
 use tipring_apid::view::CallerIdView;
 use tipring_shm_proto::command::Law;
@@ -136,6 +137,8 @@ async fn start(folder: &Path, algorithms: &[Algorithm]) -> (Sip, Arc<Desk>) {
                 password: Password::Plain("secret".into()),
                 algorithms: algorithms.to_vec(),
             },
+            allowance: Allowance::default(),
+            trace: false,
         })
         .collect();
     let sip = Sip::open(&settings).await.unwrap();

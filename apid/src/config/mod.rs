@@ -126,6 +126,8 @@ pub struct Sip {
     pub realm: String,
     /// One line each.
     pub accounts: Vec<Account>,
+    /// What strangers meet.
+    pub defence: Defence,
 }
 
 impl Default for Sip {
@@ -135,6 +137,38 @@ impl Default for Sip {
             port: Port::of(5060),
             realm: "tipring".to_owned(),
             accounts: Vec::new(),
+            defence: Defence::default(),
+        }
+    }
+}
+
+/// `sip.defence`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defence {
+    /// Requests a second that prove nothing, of one address, in the long run.
+    pub requests_per_s: Bounded<1, 100_000>,
+    /// The same at once.
+    pub burst: Bounded<1, 100_000>,
+    /// Wrong passwords that ban an address, within `ban_window_s`.
+    pub ban_after: Bounded<1, 10_000>,
+    /// In seconds.
+    pub ban_window_s: Bounded<1, 86_400>,
+    /// How long a ban lasts, s.
+    pub ban_s: Bounded<1, 2_592_000>,
+    /// Sources that are neither counted nor banned.
+    pub trusted_sources: Vec<Cidr>,
+}
+
+impl Default for Defence {
+    fn default() -> Self {
+        Self {
+            requests_per_s: Bounded::of(20),
+            burst: Bounded::of(60),
+            ban_after: Bounded::of(10),
+            ban_window_s: Bounded::of(600),
+            ban_s: Bounded::of(3600),
+            trusted_sources: Vec::new(),
         }
     }
 }
@@ -173,6 +207,19 @@ pub struct Account {
     /// In order of preference.
     #[serde(default = "default_codecs")]
     pub codecs: Vec<Codec>,
+    /// Numbers it may call, and beginnings of numbers that end in a full stop; all where none is
+    /// given.
+    #[serde(default)]
+    pub may_call: Option<Vec<String>>,
+    /// Calls that it may begin in a day (UTC).
+    #[serde(default)]
+    pub calls_per_day: Option<Bounded<0, 1_000_000>>,
+    /// Minutes of such calls in a day (UTC).
+    #[serde(default)]
+    pub minutes_per_day: Option<Bounded<0, 100_000>>,
+    /// Log its SIP messages, secrets masked.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 const fn default_sip_port() -> Port {

@@ -32,6 +32,7 @@ impl Control {
             clients,
             calls,
             last_event_seq: self.0.hub.last_seq(),
+            sip: self.0.signalling.diagnostics().filter(|_| caller.lines.is_none()),
         })
     }
 

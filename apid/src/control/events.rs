@@ -1,7 +1,7 @@
 //! What the engine tells: first to whoever listens, then to calls.
 
 use super::{Control, TapEnd, lock};
-use crate::call::{Input, LineNow};
+use crate::call::{DigitWay, Input, LineNow};
 use crate::engine_link::{LinkNote, wall};
 use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, NoticeBody, PlaybackEnd, RingStopCause,
@@ -117,6 +117,7 @@ impl Control {
                         port: rtp.local_port,
                         law: rtp.law,
                         telephone_event: rtp.telephone_event,
+                        digits: crate::call::DigitTruth::default(),
                     },
                 );
             }
@@ -183,6 +184,15 @@ impl Control {
             }
             _ => {}
         }
+        if let LineEvent::Digit { digit, source, .. } = event {
+            let way = match source {
+                event::DigitSource::TelephoneEvent => DigitWay::TelephoneEvent,
+                _ => DigitWay::Audio,
+            };
+            if !self.is_new_digit(line, char::from(digit), way) {
+                return;
+            }
+        }
         // Who acts on what he hears finds calls that have heard of it too.
         let mut switch = lock(&self.0.switch);
         let call = switch.call_of(line).map(|call| call.to_string());
@@ -190,6 +200,13 @@ impl Control {
         let input = Input::Line { line: line.to_owned(), event };
         let actions = switch.handle(input, super::moment(&self.0));
         self.apply(&mut switch, actions);
+    }
+
+    /// Whether a digit is one more: a SIP phone may send one press by several ways.
+    pub(super) fn is_new_digit(&self, line: &str, digit: char, way: DigitWay) -> bool {
+        let now_ms = super::moment(&self.0).ms;
+        let mut media = lock(&self.0.media);
+        media.get_mut(line).is_none_or(|media| media.digits.accepts(digit, way, now_ms))
     }
 
     fn publish_event(&self, line: &str, call: Option<&str>, at: Timestamp, event: LineEvent) {

@@ -356,6 +356,7 @@ impl Control {
             media: rtp.as_ref().map(super::media::statistics),
             jitter_buffer_ms: rtp.map(|rtp| rtp.depth_ms),
             rtp_port: rtp.map(|rtp| rtp.local_port),
+            digits_ignored: super::lock(&self.0.media).get(&entry.id).map(|m| m.digits.ignored),
             registration: self.signalling().registration(&entry.id),
             dahdi: row.and_then(|row| row.dahdi).as_ref().map(super::card::diagnostics),
         }

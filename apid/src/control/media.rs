@@ -1,6 +1,7 @@
 //! RTP of SIP lines: what was opened, what was agreed on, how it is doing.
 
 use super::{MediaAnswer, RemoteMedia};
+use crate::call::DigitTruth;
 use crate::view::MediaStatistics;
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
@@ -15,6 +16,8 @@ pub(super) struct LineMedia {
     pub(super) port: u16,
     pub(super) law: Law,
     pub(super) telephone_event: Option<u8>,
+    /// How the phone sends digits in this call.
+    pub(super) digits: DigitTruth,
 }
 
 impl LineMedia {

@@ -27,6 +27,7 @@ mod refused;
 mod signalling;
 mod sim;
 mod sources;
+mod sip;
 mod streams;
 mod tones;
 mod without_engine;

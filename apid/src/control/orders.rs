@@ -2,7 +2,7 @@
 
 use super::media::{LineMedia, TELEPHONE_EVENT, common_law, rtp};
 use super::{Cause, Control, MediaOffer, Refused, RemoteMedia, SignallingError, lock};
-use crate::call::{CallNumber, Input, Order};
+use crate::call::{CallNumber, DigitTruth, Input, Order};
 use crate::engine_link::LinkError;
 use crate::hub::NoticeBody;
 use crate::view::CallerIdView;
@@ -252,7 +252,8 @@ impl Control {
         match opened {
             Ok(Outcome::RtpOpened { port }) => {
                 let (law, telephone_event) = (media.law, media.telephone_event);
-                let media = LineMedia { port, law, telephone_event };
+                let digits = DigitTruth::default();
+                let media = LineMedia { port, law, telephone_event, digits };
                 lock(&self.0.media).insert(line.to_owned(), media);
                 Ok(port)
             }

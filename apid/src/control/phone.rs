@@ -5,7 +5,7 @@
 
 use super::media::{common_law, rtp};
 use super::{Cause, Control, RegistrationChange, RemoteMedia, TransferTo, lock, moment};
-use crate::call::Input;
+use crate::call::{DigitWay, Input};
 use crate::hub::{DigitSource, NoticeBody};
 use crate::view::CallerIdView;
 use tipring_shm_proto::command::{Command, Phase};
@@ -120,6 +120,9 @@ impl Control {
 
     /// A digit by SIP INFO.
     pub async fn phone_digit(&self, line: &str, digit: char, duration_ms: u16) {
+        if !self.is_new_digit(line, digit, DigitWay::Info) {
+            return;
+        }
         let call = lock(&self.0.switch).call_of(line).map(|call| call.to_string());
         let source = DigitSource::Info;
         let body = NoticeBody::Dtmf {

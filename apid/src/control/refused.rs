@@ -18,6 +18,8 @@ pub enum Refused {
     NoSuchStream,
     /// Nothing has that number.
     NoSuchExtension,
+    /// That address is not banned.
+    NoSuchBan,
     /// There is no prompt of that name.
     NoSuchPrompt,
     /// The token lacks a scope.
@@ -77,6 +79,7 @@ impl std::fmt::Display for Refused {
             Self::NoSuchRecording => f.write_str("there is no such recording"),
             Self::NoSuchStream => f.write_str("there is no such stream"),
             Self::NoSuchExtension => f.write_str("nothing has this number"),
+            Self::NoSuchBan => f.write_str("this address is not banned"),
             Self::NoSuchPrompt => f.write_str("there is no prompt of this name"),
             Self::Forbidden { scope } => write!(f, "the token lacks the scope `{}`", scope.name()),
             Self::LineBusy { state } => write!(f, "the line is busy ({})", state.name()),

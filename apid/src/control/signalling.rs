@@ -2,9 +2,9 @@
 //! `startup` wires it, and what phones do comes back through [`super::Control`]'s `phone_*`.
 
 use crate::call::{Cause, MediaAnswer, MediaOffer};
-use crate::view::{CallerIdView, Registration};
+use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics};
 use async_trait::async_trait;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Why signalling could not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,12 @@ pub trait Signalling: Send + Sync {
     async fn messages(&self, line: &str, counts: MessagesWaiting);
     /// What is known of the account's registration; `None` for a line that has no account.
     fn registration(&self, line: &str) -> Option<Registration>;
+    /// Addresses that get no answer now, the newest first.
+    fn bans(&self) -> Vec<Ban>;
+    /// Ends a ban early; whether there was one.
+    async fn lift_ban(&self, address: IpAddr) -> bool;
+    /// How signalling is doing; `None` where there is none.
+    fn diagnostics(&self) -> Option<SipDiagnostics>;
     /// Lines whose confirmed dialogs outlived the last apid, or live now.
     fn live_dialogs(&self) -> Vec<String>;
     /// Ends every dialog whose line is not in `keep`: their calls are gone.
@@ -110,6 +116,15 @@ impl Signalling for NoSignalling {
     async fn transferred(&self, _line: &str, _status: u16) {}
     async fn messages(&self, _line: &str, _counts: MessagesWaiting) {}
     fn registration(&self, _line: &str) -> Option<Registration> {
+        None
+    }
+    fn bans(&self) -> Vec<Ban> {
+        Vec::new()
+    }
+    async fn lift_ban(&self, _address: IpAddr) -> bool {
+        false
+    }
+    fn diagnostics(&self) -> Option<SipDiagnostics> {
         None
     }
     fn live_dialogs(&self) -> Vec<String> {

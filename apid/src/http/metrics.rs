@@ -23,6 +23,16 @@ pub(super) fn of(diagnostics: &Diagnostics) -> String {
     let missed: u64 = diagnostics.clients.iter().map(|client| client.missed).sum();
     page.gauge("tipring_websocket_missed", "Messages present clients missed", missed);
 
+    if let Some(sip) = &diagnostics.sip {
+        page.gauge("tipring_sip_bans", "Addresses banned now", sip.bans);
+        page.gauge("tipring_sip_transactions", "Requests not answered for good", sip.transactions);
+        page.gauge("tipring_sip_connections", "Streams that are open", sip.connections);
+        page.head("tipring_sip_turned_away_total", "SIP requests without service", "counter");
+        for (cause, count) in &sip.turned_away {
+            page.sample("tipring_sip_turned_away_total", &format!("{{cause=\"{cause}\"}}"), count);
+        }
+    }
+
     let mut names: Vec<&String> =
         engine.frame_loops.iter().flat_map(|frame_loop| frame_loop.counters.keys()).collect();
     names.sort();

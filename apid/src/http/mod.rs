@@ -27,6 +27,7 @@ mod routes;
 mod server;
 mod settings;
 mod sim;
+mod sip;
 mod socket;
 mod streams;
 mod system;

@@ -4,7 +4,7 @@ use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
     audio_socket, call_records, calls, collect, compat, compat_status, event_socket, lines,
-    playbacks, recordings, sim, streams, system, tickets,
+    playbacks, recordings, sim, sip, streams, system, tickets,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -38,6 +38,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     call_records::configure(config);
     streams::configure(config);
     sim::configure(config);
+    sip::configure(config);
     system::configure(config);
     tickets::configure(config);
     compat::configure(config);

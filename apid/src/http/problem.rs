@@ -37,6 +37,8 @@ pub(super) enum Kind {
     NoSuchStream,
     /// No such extension.
     NoSuchExtension,
+    /// No such ban.
+    NoSuchBan,
     /// No such prompt.
     NoSuchPrompt,
     /// The route knows other methods.
@@ -91,6 +93,7 @@ impl Kind {
             Self::NoSuchCall => ("no-such-call", 404, "No such call"),
             Self::NoSuchPlayback => ("no-such-playback", 404, "No such playback"),
             Self::NoSuchRecording => ("no-such-recording", 404, "No such recording"),
+            Self::NoSuchBan => ("no-such-ban", 404, "No such ban"),
             Self::NoSuchStream => ("no-such-stream", 404, "No such stream"),
             Self::NoSuchExtension => ("no-such-extension", 404, "No such extension"),
             Self::NoSuchPrompt => ("no-such-prompt", 404, "No such prompt"),
@@ -281,6 +284,7 @@ impl From<Refused> for Problem {
             Refused::NoSuchRecording => Kind::NoSuchRecording,
             Refused::NoSuchStream => Kind::NoSuchStream,
             Refused::NoSuchExtension => Kind::NoSuchExtension,
+            Refused::NoSuchBan => Kind::NoSuchBan,
             Refused::NoSuchPrompt => Kind::NoSuchPrompt,
             Refused::Forbidden { .. } => Kind::Forbidden,
             Refused::LineBusy { .. } => Kind::LineBusy,

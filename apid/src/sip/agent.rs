@@ -8,14 +8,15 @@ use super::action::{Action, Actions, MAX_ACTIONS, Notice};
 use super::address::{NameAddr, Uri, escape_user};
 use super::authority::over_share;
 use super::call::{Call, Established, Faded, TxId};
+use super::defence::Defence;
 use super::digest::Authenticator;
-use super::gate::{Gate, is_scanner};
 use super::message::{Peer, Request, Response, Transport};
 use super::message_waiting::MessageWaiting;
 use super::reason::reason;
 use super::registrar::{Change, Registrar};
 use super::saved::{Ringing, Saved, Waiting};
 use super::settings::{Account, SipSettings};
+use super::usage::Meter;
 use crate::control::{Cause, RegistrationChange};
 use crate::log::Refusal;
 use std::collections::{BTreeMap, HashMap};
@@ -73,7 +74,8 @@ pub struct Agent {
     left_ringing: Vec<Ringing>,
     left_waiting: Vec<Waiting>,
     pub(super) authenticator: Authenticator,
-    pub(super) gate: Gate,
+    pub(super) defence: Defence,
+    pub(super) meter: Meter,
     pub(super) around: Surroundings,
 }
 
@@ -104,7 +106,8 @@ impl Agent {
             purposes: HashMap::new(),
             message_waiting: MessageWaiting::default(),
             authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
-            gate: Gate::new(settings.strangers),
+            defence: Defence::new(&settings.defence),
+            meter: saved.calls.meter,
             around,
         }
     }
@@ -131,19 +134,21 @@ impl Agent {
         now_ms: u64,
         out: &mut Actions,
     ) {
-        let known =
-            self.registrar.knows(source.address.ip(), now_ms) || self.fixed_at(source).is_some();
-        if request.headers.get("User-Agent").is_some_and(is_scanner) {
+        let ip = source.address.ip();
+        let known = self.knows(source, now_ms);
+        if self.defence.ignores(ip, known, request.headers.get("User-Agent"), now_ms) {
             return out.push(Action::Drop { tx });
         }
         let belongs = self.line_of_dialog(request);
         let in_dialog = belongs.clone().filter(|line| self.is_at_home(line, source, now_ms));
         let claims = request.headers.get("Authorization").is_some();
-        if in_dialog.is_none()
-            && !claims
-            && !self.gate.admits(source.address.ip(), known, 1, now_ms)
-        {
+        if in_dialog.is_none() && !claims && !self.defence.admits(ip, known, now_ms) {
             return out.push(over_share(tx, request, source));
+        }
+        if !known && matches!(&*request.method, "OPTIONS" | "NOTIFY") {
+            // Whoever looks for telephones is not told that here is one.
+            self.defence.note_curious();
+            return out.push(Action::Drop { tx });
         }
         if let Some(mut refusal) = unacceptable(request) {
             refusal.headers.push("Server", PRODUCT);
@@ -241,6 +246,11 @@ impl Agent {
             .with("Server", PRODUCT)
     }
 
+    /// What strangers meet; bans are lifted there.
+    pub const fn defence_mut(&mut self) -> &mut Defence {
+        &mut self.defence
+    }
+
     /// What time brings: expired registrations, session timers.
     pub fn handle_time(&mut self, now_ms: u64, out: &mut Actions) {
         let mut gone = self.registrar.handle_time(now_ms);
@@ -253,6 +263,8 @@ impl Agent {
             out.push(Action::SaveBindings);
         }
         self.message_waiting.handle_time(now_ms);
+        self.defence.handle_time(now_ms);
+        self.handle_used_up(now_ms, out);
         self.handle_call_timers(now_ms, out);
         self.handle_unpracked(now_ms, out);
     }
@@ -263,6 +275,8 @@ impl Agent {
             self.registrar.next_expiry_ms(),
             self.message_waiting.next_expiry_ms(),
             self.next_call_timer_ms(),
+            self.defence.bans().next_end_ms(),
+            self.meter.next_end_ms(),
         ];
         of.into_iter().flatten().min()
     }

@@ -8,9 +8,6 @@ use super::message::{Peer, Request, Transport};
 use super::settings::Account;
 use crate::control::RegistrationChange;
 
-/// What a wrong password costs at the gate; a plain unproven request costs 1.
-const WRONG_PASSWORD_COST: u32 = 5;
-
 impl Agent {
     /// The account that a request proves to come from. `None`: it has been answered.
     pub(super) fn authenticate(
@@ -46,7 +43,9 @@ impl Agent {
                 (Verdict::Stale, Some(_)) => stale = true,
                 _ => {
                     let ip = source.address.ip();
-                    if !self.gate.admits(ip, false, WRONG_PASSWORD_COST, now_ms) {
+                    let there = self.authenticator.made(&credentials.nonce, ip);
+                    let known = self.knows(source, now_ms);
+                    if !self.defence.admits_wrong_password(ip, known, there, now_ms) {
                         out.push(over_share(tx, request, source));
                         return None;
                     }
@@ -101,6 +100,16 @@ impl Agent {
         let all = secrets.iter().map(|(_, secret)| *secret);
         let chosen = super::digest::index_for_nobody(all, user, secrets.len());
         secrets.swap_remove(chosen).1.algorithms().collect()
+    }
+
+    /// Whether a source is no stranger.
+    pub(super) fn knows(&self, source: Peer, now_ms: u64) -> bool {
+        let ip = source.address.ip();
+        let talks = |call: &Call| matches!(call, Call::Established(call) if call.dialog.source().address.ip() == ip);
+        self.defence.trusts(ip)
+            || self.fixed_at(source).is_some()
+            || self.registrar.knows(ip, now_ms)
+            || self.calls.values().any(talks)
     }
 
     pub(super) fn fixed_at(&self, source: Peer) -> Option<&Account> {

@@ -89,6 +89,9 @@ pub struct Established {
     /// The phone takes UPDATE (RFC 3311): a refresh needs no offer.
     #[serde(default)]
     pub(super) takes_update: bool,
+    /// The phone began it.
+    #[serde(default)]
+    pub(super) placed: bool,
     #[serde(skip)]
     pub(super) open: Open,
 }

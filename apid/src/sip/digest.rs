@@ -264,6 +264,11 @@ impl Authenticator {
         bool::from(ours.as_bytes().ct_eq(nonce.as_bytes())).then_some(made_ms)
     }
 
+    /// Whether a nonce is one of ours for this source: whoever answers with it has received it.
+    pub fn made(&self, nonce: &str, source: IpAddr) -> bool {
+        self.made_ms(nonce, source).is_some()
+    }
+
     /// Checks credentials for a request. `secret` is the claimed user's, if there is one.
     pub fn check(
         &mut self,

@@ -8,6 +8,7 @@ use super::message::{Peer, Request};
 use super::reason::cause_of;
 use super::sdp::{Description, LocalAudio};
 use super::session_timer::{MIN_SE_S, SessionTimer};
+use super::usage::Allowance;
 use crate::control::{Cause, MediaAnswer};
 use tracing::{debug, info};
 
@@ -228,6 +229,33 @@ impl Agent {
             self.end(line, *call, cause, out);
             out.push(Action::SaveDialogs);
         }
+    }
+
+    /// To be called after each input: follows what accounts use of what they may.
+    pub fn follow_usage(&mut self, now_ms: u64, out: &mut Actions) {
+        let accounts = &self.accounts;
+        let placed = self.calls.iter().filter_map(|(line, call)| match call {
+            Call::Established(call) if call.placed => {
+                let allowance = &accounts.get(line)?.allowance;
+                let limited = *allowance != Allowance::default();
+                limited.then_some((line.as_str(), allowance, call.dialog.call_id.as_str()))
+            }
+            _ => None,
+        });
+        if self.meter.follow(placed, now_ms) {
+            out.push(Action::SaveDialogs);
+        }
+    }
+
+    /// Ends calls whose account has used its minutes up.
+    pub(super) fn handle_used_up(&mut self, now_ms: u64, out: &mut Actions) {
+        let over: Vec<String> = self.meter.over(now_ms).take(4).map(str::to_owned).collect();
+        for line in over {
+            info!(line, "the account has used its minutes up");
+            out.tell(&line, Notice::HangsUp(Cause::CallRejected));
+            self.finish(&line, Cause::CallRejected, out);
+        }
+        self.follow_usage(now_ms, out);
     }
 
     /// Lines with a confirmed dialog.

@@ -66,7 +66,7 @@ impl Agent {
     }
 
     fn admit_invite(
-        &self,
+        &mut self,
         line: &str,
         tx: TxId,
         request: &Request,
@@ -85,6 +85,13 @@ impl Agent {
         }
         if self.calls.contains_key(line) {
             return no(486);
+        }
+        let allowance = &self.accounts[line].allowance;
+        if !allowance.permits(&number) || !self.meter.permits(line, allowance, now_ms) {
+            info!(line, number, "the account may not call there, or not any more today");
+            self.defence.note_not_allowed();
+            let refusal = request.response(403, Some(tag));
+            return Err(refusal.with("Reason", reason(Cause::CallRejected)));
         }
         let timer = SessionTimer::asked(request, now_ms).map_err(|TooShort| {
             request.response(422, Some(tag)).with("Min-SE", MIN_SE_S.to_string())
@@ -152,7 +159,8 @@ impl Agent {
         let remote = offered.map(SavedRemote::of);
         let takes_update = takes_update(&call.invite.headers);
         let (dialog, timer) = (call.dialog, call.timer);
-        let established = Established { dialog, local, remote, timer, takes_update, open };
+        let placed = true;
+        let established = Established { dialog, local, remote, timer, takes_update, placed, open };
         self.calls.insert(line.to_owned(), Call::Established(Box::new(established)));
         out.respond(call.tx, ok);
         out.push(Action::SaveDialogs);

@@ -8,16 +8,21 @@ pub mod settings;
 
 // The network, and what joins it with the rules.
 mod screen;
+mod exchange;
 mod service;
 mod stack;
 mod store;
+mod trace;
 
 // Who asks.
 pub mod action;
 pub mod agent;
 mod authority;
 pub mod digest;
+pub mod bans;
+pub mod defence;
 pub mod gate;
+pub mod usage;
 pub mod registrar;
 
 // Calls.
@@ -42,7 +47,8 @@ pub mod dialog;
 pub mod message;
 pub mod sdp;
 
-pub use service::{Exchange, Sip};
+pub use exchange::Exchange;
+pub use service::Sip;
 
 #[cfg(test)]
 mod tests;

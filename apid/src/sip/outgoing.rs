@@ -152,7 +152,8 @@ impl Agent {
         let Ok(description) = Description::parse(&response.body) else {
             info!(line, call_id = invite.call_id(), "phone answered without usable media");
             let (remote, timer, open) = Default::default();
-            let call = Established { dialog, local, remote, timer, takes_update, open };
+            let placed = false;
+            let call = Established { dialog, local, remote, timer, takes_update, placed, open };
             self.end(line, call, Cause::BearerCapability, out);
             return out.tell(line, Notice::Refuses(Cause::BearerCapability));
         };
@@ -164,6 +165,7 @@ impl Agent {
             remote: Some(SavedRemote::of(&audio)),
             timer: SessionTimer::granted(response, now_ms),
             takes_update,
+            placed: false,
             open: Open::default(),
         };
         self.calls.insert(line.to_owned(), Call::Established(Box::new(call)));

@@ -4,6 +4,7 @@ use super::agent::{Agent, Purpose};
 use super::call::{Call, Established};
 use super::message::{Peer, Request, Response};
 use super::registrar::Binding;
+use super::usage::Meter;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,9 @@ pub struct SavedCalls {
     /// phones would wait for ever.
     #[serde(default)]
     pub waiting: Vec<Waiting>,
+    /// What accounts have used.
+    #[serde(default)]
+    pub meter: Meter,
 }
 
 /// An INVITE of ours that can be taken back.
@@ -100,7 +104,9 @@ impl Agent {
             dialogs: BTreeMap<&'a str, &'a Established>,
             ringing: Vec<Ringing>,
             waiting: Vec<Waiting>,
+            meter: &'a Meter,
         }
-        Calls { dialogs: self.dialogs(), ringing: self.ringing(), waiting: self.waiting() }
+        let (ringing, waiting) = (self.ringing(), self.waiting());
+        Calls { dialogs: self.dialogs(), ringing, waiting, meter: &self.meter }
     }
 }

@@ -3,18 +3,20 @@
 
 use super::action::{Action, Actions, Notice};
 use super::agent::{Agent, Surroundings};
-use super::message::Peer;
+use super::defence::Turned;
+use super::exchange::Exchange;
+use super::message::{Headers, Peer};
 use super::settings::SipSettings;
 use super::stack::{Arrival, Stack};
 use super::store::Store;
+use super::trace::Trace;
 use crate::control::{
-    Cause, Control, MediaAnswer, MediaOffer, MessagesWaiting, RegistrationChange, RemoteMedia,
-    Signalling, SignallingError, TransferTo,
+    Cause, MediaAnswer, MediaOffer, MessagesWaiting, Signalling, SignallingError,
 };
-use crate::view::{CallerIdView, Registration, Timestamp};
+use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics, Timestamp};
 use async_trait::async_trait;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
@@ -25,76 +27,6 @@ use tracing::warn;
 const NOTICES: usize = 256;
 /// Digits are dropped rather than fill the last part of that: what ends a call must get through.
 const NOTICES_RESERVED: usize = 64;
-
-/// What phones do, as control hears it; see [`Control`] for each.
-#[async_trait]
-pub trait Exchange: Send + Sync + 'static {
-    /// The phone calls a number.
-    async fn invites(&self, line: &str, to: &str, caller: Option<CallerIdView>, media: RemoteMedia);
-    /// The phone rings.
-    async fn rings(&self, line: &str);
-    /// The phone was lifted.
-    async fn answers(&self, line: &str, media: RemoteMedia);
-    /// The phone refused.
-    async fn refuses(&self, line: &str, cause: Cause);
-    /// The phone hung up.
-    async fn hangs_up(&self, line: &str, cause: Cause);
-    /// The phone took its call back.
-    async fn cancels(&self, line: &str);
-    /// The phone wants other media, or has answered our offer.
-    async fn media_changes(&self, line: &str, media: RemoteMedia) -> Option<MediaAnswer>;
-    /// The phone came, went, or was refused.
-    async fn registration(&self, line: &str, change: RegistrationChange);
-    /// A digit by INFO.
-    async fn digit(&self, line: &str, digit: char, duration_ms: u16);
-    /// A flash by INFO.
-    async fn flash(&self, line: &str);
-    /// The phone hands its call over.
-    async fn transfers(&self, line: &str, to: TransferTo);
-}
-
-#[async_trait]
-impl Exchange for Control {
-    async fn invites(
-        &self,
-        line: &str,
-        to: &str,
-        caller: Option<CallerIdView>,
-        media: RemoteMedia,
-    ) {
-        self.phone_invites(line, to, caller, media).await;
-    }
-    async fn rings(&self, line: &str) {
-        self.phone_rings(line).await;
-    }
-    async fn answers(&self, line: &str, media: RemoteMedia) {
-        self.phone_answers(line, media).await;
-    }
-    async fn refuses(&self, line: &str, cause: Cause) {
-        self.phone_refuses(line, cause).await;
-    }
-    async fn hangs_up(&self, line: &str, cause: Cause) {
-        self.phone_hangs_up(line, cause).await;
-    }
-    async fn cancels(&self, line: &str) {
-        self.phone_cancels(line).await;
-    }
-    async fn media_changes(&self, line: &str, media: RemoteMedia) -> Option<MediaAnswer> {
-        self.phone_media_changes(line, media).await
-    }
-    async fn registration(&self, line: &str, change: RegistrationChange) {
-        self.phone_registration(line, change).await;
-    }
-    async fn digit(&self, line: &str, digit: char, duration_ms: u16) {
-        self.phone_digit(line, digit, duration_ms).await;
-    }
-    async fn flash(&self, line: &str) {
-        self.phone_flash(line).await;
-    }
-    async fn transfers(&self, line: &str, to: TransferTo) {
-        self.phone_transfers(line, to).await;
-    }
-}
 
 type Reply = oneshot::Sender<Result<(), SignallingError>>;
 
@@ -138,6 +70,10 @@ enum Order {
         line: String,
         status: u16,
     },
+    LiftBan {
+        address: IpAddr,
+        reply: oneshot::Sender<bool>,
+    },
     Messages {
         line: String,
         counts: MessagesWaiting,
@@ -160,6 +96,8 @@ struct Shared {
 struct Seen {
     registrations: HashMap<String, Registration>,
     live: Vec<String>,
+    bans: Vec<Ban>,
+    turned: Turned,
 }
 
 /// What waits for [`Sip::serve`].
@@ -169,6 +107,7 @@ struct Idle {
     arrivals: mpsc::Receiver<Arrival>,
     orders: mpsc::Receiver<Order>,
     listener: Option<TcpListener>,
+    trace: Trace,
 }
 
 impl std::fmt::Debug for Sip {
@@ -200,7 +139,9 @@ impl Sip {
         };
         let agent = Agent::new(settings, store.load(), key, around);
         let (orders_in, orders) = mpsc::channel(256);
-        let idle = Idle { agent, store, arrivals, orders, listener };
+        let traced = settings.accounts.iter().filter(|account| account.trace);
+        let trace = Trace::of(traced.map(|account| account.id.clone()));
+        let idle = Idle { agent, store, arrivals, orders, listener, trace };
         let seen = RwLock::new(look(&idle.agent));
         let idle = Mutex::new(Some(idle));
         Ok(Self(Arc::new(Shared { orders: orders_in, seen, idle, stack })))
@@ -214,10 +155,10 @@ impl Sip {
     /// Receives and acts from now on, telling `exchange`. Does nothing when called again.
     pub fn serve(&self, exchange: Arc<dyn Exchange>) {
         let Some(idle) = lock(&self.0.idle).take() else { return };
-        let Idle { agent, store, arrivals, orders, listener } = idle;
+        let Idle { agent, store, arrivals, orders, listener, trace } = idle;
         self.0.stack.serve(listener);
-        let service =
-            Service { shared: Arc::clone(&self.0), agent, store, exchange, lines: HashMap::new() };
+        let (shared, lines) = (Arc::clone(&self.0), HashMap::new());
+        let service = Service { shared, agent, store, exchange, lines, trace };
         tokio::spawn(service.run(arrivals, orders));
     }
 
@@ -284,6 +225,37 @@ impl Signalling for Sip {
         seen.registrations.get(line).cloned()
     }
 
+    fn bans(&self) -> Vec<Ban> {
+        self.0.seen.read().unwrap_or_else(PoisonError::into_inner).bans.clone()
+    }
+
+    async fn lift_ban(&self, address: IpAddr) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.orders.send(Order::LiftBan { address, reply }).await;
+        sent.is_ok() && answer.await.unwrap_or(false)
+    }
+
+    fn diagnostics(&self) -> Option<SipDiagnostics> {
+        let seen = self.0.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let (turned, stack) = (seen.turned, &self.0.stack);
+        let banned = turned.banned + stack.turned_banned();
+        let turned_away = [
+            ("banned", banned),
+            ("scanner", turned.scanner),
+            ("over_share", turned.over_share),
+            ("curious", turned.curious),
+            ("wrong_password", turned.wrong_password),
+            ("not_allowed", turned.not_allowed),
+            ("overload", stack.turned_overload()),
+        ];
+        Some(SipDiagnostics {
+            turned_away: turned_away.map(|(cause, count)| (cause.to_owned(), count)).into(),
+            bans: seen.bans.len(),
+            transactions: stack.transactions(),
+            connections: stack.connections(),
+        })
+    }
+
     fn live_dialogs(&self) -> Vec<String> {
         self.0.seen.read().unwrap_or_else(PoisonError::into_inner).live.clone()
     }
@@ -301,6 +273,7 @@ struct Service {
     exchange: Arc<dyn Exchange>,
     /// One task for each line: its notices in order, and no line waits for another.
     lines: HashMap<String, mpsc::Sender<Notice>>,
+    trace: Trace,
 }
 
 impl Service {
@@ -330,7 +303,23 @@ impl Service {
                     self.agent.handle_time(now_ms(), &mut out);
                 }
             }
+            self.agent.follow_usage(now_ms(), &mut out);
             self.perform(&mut out);
+            self.show_defence();
+        }
+    }
+
+    /// Lets others see who is banned and what was turned away, and has the stack drop what comes
+    /// from banned addresses before it is read.
+    fn show_defence(&mut self) {
+        let defence = self.agent.defence_mut();
+        let turned = defence.turned();
+        let bans = defence.take_changed().then(|| defence.bans().list(now_ms()));
+        let mut seen = self.shared.seen.write().unwrap_or_else(PoisonError::into_inner);
+        seen.turned = turned;
+        if let Some(bans) = bans {
+            self.shared.stack.set_banned(bans.iter().map(|ban| ban.address).collect());
+            seen.bans = bans.iter().map(view_of_ban).collect();
         }
     }
 
@@ -338,12 +327,16 @@ impl Service {
         let now_ms = now_ms();
         match arrival {
             Arrival::Request(tx, request, source) => {
+                self.trace.note("<-", source, &request.headers, || request.to_wire());
                 self.agent.handle_request(tx, &request, source, now_ms, out);
             }
             Arrival::Cancel(tx) => self.agent.handle_cancel(tx, out),
             Arrival::Ack(tx, ack) => self.agent.handle_ack(tx, &ack, out),
             Arrival::Over(tx) => self.agent.handle_unacked(tx, out),
-            Arrival::Response(tx, response) => {
+            Arrival::Response(tx, response, source) => {
+                if let Some(source) = source {
+                    self.trace.note("<-", source, &response.headers, || response.to_wire());
+                }
                 self.agent.handle_response(tx, &response, now_ms, out);
             }
             Arrival::StrayOk(response, source) => {
@@ -380,6 +373,10 @@ impl Service {
             Order::Transferred { line, status } => {
                 return agent.order_transferred(&line, status, out);
             }
+            Order::LiftBan { address, reply } => {
+                let _ = reply.send(agent.defence_mut().lift(address));
+                return;
+            }
             Order::Messages { line, counts } => {
                 return agent.order_messages(&line, counts, now_ms(), out);
             }
@@ -397,20 +394,40 @@ impl Service {
             self.store.save_dialogs(&self.agent);
         }
         if actions.iter().any(|a| matches!(a, Action::SaveBindings | Action::SaveDialogs)) {
-            *self.shared.seen.write().unwrap_or_else(PoisonError::into_inner) = look(&self.agent);
+            let mut seen = self.shared.seen.write().unwrap_or_else(PoisonError::into_inner);
+            let Seen { registrations, live, .. } = look(&self.agent);
+            (seen.registrations, seen.live) = (registrations, live);
         }
         let stack = self.shared.stack.clone();
         for action in actions {
             match action {
-                Action::Respond { tx, response } => stack.respond(tx, response),
-                Action::RespondOnce { tx, response } => stack.respond_once(tx, response),
+                Action::Respond { tx, response } => {
+                    self.note_sent(stack.source_of(tx), &response.headers, || response.to_wire());
+                    stack.respond(tx, response);
+                }
+                Action::RespondOnce { tx, response } => {
+                    self.note_sent(stack.source_of(tx), &response.headers, || response.to_wire());
+                    stack.respond_once(tx, response);
+                }
                 Action::Drop { tx } => stack.drop_request(tx),
-                Action::Send { tx, request, to } => stack.send(tx, request, to),
+                Action::Send { tx, request, to } => {
+                    self.note_sent(Some(to), &request.headers, || request.to_wire());
+                    stack.send(tx, request, to);
+                }
                 Action::RespondLate { response, to } => stack.respond_late(response, to),
-                Action::SendAck { request, to } => stack.send_ack(request, to),
+                Action::SendAck { request, to } => {
+                    self.note_sent(Some(to), &request.headers, || request.to_wire());
+                    stack.send_ack(request, to);
+                }
                 Action::Tell { line, notice } => self.tell(&line, notice),
                 Action::SaveBindings | Action::SaveDialogs => {}
             }
+        }
+    }
+
+    fn note_sent(&self, to: Option<Peer>, headers: &Headers, wire: impl Fn() -> Vec<u8>) {
+        if let Some(to) = to {
+            self.trace.note("->", to, headers, wire);
         }
     }
 
@@ -462,9 +479,20 @@ async fn tell_control(
     }
 }
 
+fn view_of_ban(ban: &super::bans::Ban) -> Ban {
+    let at = |ms: u64| Timestamp(UNIX_EPOCH + Duration::from_millis(ms));
+    Ban {
+        address: ban.address.to_string(),
+        reason: ban.reason,
+        since: at(ban.since_ms),
+        until: at(ban.until_ms),
+    }
+}
+
 fn look(agent: &Agent) -> Seen {
     let now_ms = now_ms();
-    Seen { registrations: agent.registrations(now_ms).collect(), live: agent.live() }
+    let registrations = agent.registrations(now_ms).collect();
+    Seen { registrations, live: agent.live(), ..Seen::default() }
 }
 
 impl Agent {

@@ -1,9 +1,10 @@
 //! What the configuration says about SIP.
 
+use super::defence::DefenceSettings;
 use super::digest::{Algorithm, Secret};
-use super::gate::Share;
 use super::message::{Peer, Transport};
 use super::registrar::Limits;
+use super::usage::Allowance;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -25,8 +26,8 @@ pub struct SipSettings {
     pub registrations: Limits,
     /// How long a digest nonce is good, s.
     pub nonce_lifetime_s: u32,
-    /// How often an address may ask without proving anything.
-    pub strangers: Share,
+    /// What strangers meet.
+    pub defence: DefenceSettings,
     /// Where `bindings.json` and `dialogs.json` are kept.
     pub state_dir: PathBuf,
 }
@@ -42,7 +43,7 @@ impl SipSettings {
             accounts: Vec::new(),
             registrations: Limits::default(),
             nonce_lifetime_s: 300,
-            strangers: Share { per_s: 20, burst: 60 },
+            defence: DefenceSettings::default(),
             state_dir,
         }
     }
@@ -55,6 +56,10 @@ pub struct AccountSettings {
     pub id: String,
     /// How it proves itself and where it is.
     pub kind: AccountKind,
+    /// What it may use.
+    pub allowance: Allowance,
+    /// Log its messages, secrets masked.
+    pub trace: bool,
 }
 
 /// How a phone proves itself and where it is.
@@ -122,6 +127,7 @@ pub(super) struct Account {
     pub(super) id: String,
     pub(super) secret: Option<Secret>,
     pub(super) fixed: Option<Fixed>,
+    pub(super) allowance: Allowance,
 }
 
 /// The fixed part of a fixed account.
@@ -140,11 +146,11 @@ impl std::fmt::Debug for Fixed {
 
 impl Account {
     pub(super) fn new(settings: &AccountSettings, realm: &str) -> Self {
-        let id = settings.id.clone();
+        let (id, allowance) = (settings.id.clone(), settings.allowance.clone());
         match &settings.kind {
             AccountKind::Registered { password, algorithms } => {
                 let secret = password.secret(&id, realm, algorithms);
-                Self { id, secret: Some(secret), fixed: None }
+                Self { id, secret: Some(secret), fixed: None, allowance }
             }
             AccountKind::Fixed { address, transport, user, credentials, algorithms } => {
                 let secret = credentials
@@ -152,7 +158,7 @@ impl Account {
                     .map(|(name, password)| Secret::new(name, realm, password, algorithms));
                 let peer = Peer { transport: *transport, address: *address };
                 let fixed = Fixed { peer, user: user.clone(), credentials: credentials.clone() };
-                Self { id, secret, fixed: Some(fixed) }
+                Self { id, secret, fixed: Some(fixed), allowance }
             }
         }
     }

@@ -17,10 +17,10 @@ use rsipstack::transaction::transaction::{Transaction, TransactionEvent, Transac
 use rsipstack::transport::tcp::TcpConnection;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent, TransportLayer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
@@ -51,8 +51,9 @@ pub(super) enum Arrival {
     Ack(TxId, Request),
     /// A server transaction has ended.
     Over(TxId),
-    /// A response to a request of ours; the stack makes a 408 or 503 where none comes.
-    Response(TxId, Response),
+    /// A response to a request of ours, and where it came from; the stack makes a 408 or 503 where
+    /// none comes.
+    Response(TxId, Response, Option<Peer>),
     /// A 2xx to an INVITE whose transaction is over.
     StrayOk(Response, Peer),
 }
@@ -65,6 +66,7 @@ enum First {
 }
 
 struct Waiting {
+    source: Peer,
     first: Option<oneshot::Sender<First>>,
     later: TransactionEventSender,
 }
@@ -79,6 +81,8 @@ struct Inner {
     waiting: Mutex<HashMap<TxId, Waiting>>,
     names: AtomicU64,
     transactions: AtomicUsize,
+    overload: AtomicU64,
+    banned: Arc<Banned>,
     listen: SocketAddr,
     advertise: Option<IpAddr>,
     stop: CancellationToken,
@@ -107,7 +111,8 @@ impl Stack {
         let stop = CancellationToken::new();
         let transports = TransportLayer::new(stop.clone());
         transports.set_stream_idle_timeout(STREAM_IDLE);
-        let socket = Arc::new(ScreenedSocket(udp));
+        let banned = Arc::new(Banned::default());
+        let socket = Arc::new(ScreenedSocket { socket: udp, banned: Arc::clone(&banned) });
         let udp = UdpConnection::from_socket(socket, None, Some(stop.clone()))
             .await
             .map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -133,6 +138,8 @@ impl Stack {
             waiting: Mutex::default(),
             names: AtomicU64::new(1),
             transactions: AtomicUsize::new(0),
+            overload: AtomicU64::new(0),
+            banned,
             listen,
             advertise,
             stop,
@@ -195,6 +202,37 @@ impl Stack {
         }
     }
 
+    /// Where a request came from that has not been answered for good.
+    pub(super) fn source_of(&self, tx: TxId) -> Option<Peer> {
+        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&tx).map(|entry| entry.source)
+    }
+
+    /// Nothing from these addresses is read from now on.
+    pub(super) fn set_banned(&self, addresses: HashSet<IpAddr>) {
+        *self.0.banned.addresses.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Datagrams and streams of banned addresses.
+    pub(super) fn turned_banned(&self) -> u64 {
+        self.0.banned.turned.load(Ordering::Relaxed)
+    }
+
+    /// Requests and streams beyond what is handled at once.
+    pub(super) fn turned_overload(&self) -> u64 {
+        self.0.overload.load(Ordering::Relaxed)
+    }
+
+    /// Server transactions that are not over.
+    pub(super) fn transactions(&self) -> usize {
+        self.0.transactions.load(Ordering::Relaxed)
+    }
+
+    /// Streams that are open.
+    pub(super) fn connections(&self) -> usize {
+        self.0.endpoint.transport_layer.connections_count()
+    }
+
     /// Answers a request without a transaction: nothing is repeated, nothing remembered.
     pub(super) fn respond_once(&self, tx: TxId, response: Response) {
         self.decide(tx, First::Once(response));
@@ -219,7 +257,7 @@ impl Stack {
             let answered = stack.drive_client(tx, &request, to).await;
             if answered.is_none() {
                 let response = request.response(503, None);
-                stack.deliver(Arrival::Response(tx, response)).await;
+                stack.deliver(Arrival::Response(tx, response, None)).await;
             }
         });
     }
@@ -260,7 +298,11 @@ impl Stack {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            if self.0.banned.has(from.ip()) {
+                continue;
+            }
             if self.0.endpoint.transport_layer.connections_count() >= MAX_STREAMS {
+                self.0.overload.fetch_add(1, Ordering::Relaxed);
                 debug!(%from, "too many TCP connections");
                 continue;
             }
@@ -285,6 +327,7 @@ impl Stack {
             };
             let Some(transaction) = transaction else { return };
             if self.0.transactions.load(Ordering::Relaxed) >= MAX_SERVER_TRANSACTIONS {
+                self.0.overload.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             self.0.transactions.fetch_add(1, Ordering::Relaxed);
@@ -312,7 +355,7 @@ impl Stack {
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(tx, Waiting { first: Some(first), later });
+            .insert(tx, Waiting { source, first: Some(first), later });
         self.deliver(Arrival::Request(tx, request, source)).await;
         match decision.await {
             Ok(First::Keep(response)) => {
@@ -363,7 +406,7 @@ impl Stack {
             if response.status >= 200 {
                 answered = Some(());
             }
-            self.deliver(Arrival::Response(tx, response)).await;
+            self.deliver(Arrival::Response(tx, response, Some(to))).await;
         }
         answered
     }
@@ -432,29 +475,53 @@ impl TransportEventInspector for StrayOks {
 }
 
 /// A UDP socket whose datagrams are [screened](screen).
-struct ScreenedSocket(UdpSocket);
+struct ScreenedSocket {
+    socket: UdpSocket,
+    banned: Arc<Banned>,
+}
+
+/// Addresses whose messages are not even read.
+#[derive(Default)]
+struct Banned {
+    addresses: RwLock<HashSet<IpAddr>>,
+    turned: AtomicU64,
+}
+
+impl Banned {
+    fn has(&self, address: IpAddr) -> bool {
+        let addresses = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
+        let has = addresses.contains(&address);
+        if has {
+            self.turned.fetch_add(1, Ordering::Relaxed);
+        }
+        has
+    }
+}
 
 #[async_trait]
 impl rsipstack::platform::net::UdpSocket for ScreenedSocket {
     async fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr)> {
         loop {
-            let (len, from) = self.0.recv_from(buf).await?;
+            let (len, from) = self.socket.recv_from(buf).await?;
+            if self.banned.has(from.ip()) {
+                continue;
+            }
             match screen(&buf[..len], buf.len()) {
                 Screened::Pass => return Ok((len, from)),
                 Screened::Drop => {}
                 Screened::Answer(answer) => {
-                    let _ = self.0.send_to(&answer, from).await;
+                    let _ = self.socket.send_to(&answer, from).await;
                 }
             }
         }
     }
 
     async fn send_to(&self, buf: &[u8], to: SocketAddr) -> Result<usize> {
-        Ok(self.0.send_to(buf, to).await?)
+        Ok(self.socket.send_to(buf, to).await?)
     }
 
     fn local_addr(&self) -> Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
+        Ok(self.socket.local_addr()?)
     }
 }
 

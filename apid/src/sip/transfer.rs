@@ -71,7 +71,12 @@ impl Agent {
             name.eq_ignore_ascii_case("Replaces").then(|| percent_decode(value))
         });
         let Some(replaces) = replaces else {
-            return is_number(&user).then_some(TransferTo::Number(user)).ok_or(404);
+            let may = self.accounts[line].allowance.permits(&user);
+            return match is_number(&user) {
+                true if may => Ok(TransferTo::Number(user)),
+                true => Err(403),
+                false => Err(404),
+            };
         };
         // The tags as we, who receive the INVITE that never comes, would see them.
         let mut parts = replaces.split(';').map(str::trim);

@@ -1,6 +1,6 @@
 //! How everything is.
 
-use super::{Line, MediaStatistics, Timestamp};
+use super::{Line, MediaStatistics, SipDiagnostics, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -71,6 +71,8 @@ pub struct LineDiagnostics {
     pub jitter_buffer_ms: Option<u16>,
     /// Local RTP port.
     pub rtp_port: Option<u16>,
+    /// Digits of this call that came by another way than the one that counts.
+    pub digits_ignored: Option<u32>,
     /// SIP registration, where that applies.
     pub registration: Option<Registration>,
     /// Its channel, where it is on a card.
@@ -175,6 +177,8 @@ pub struct Diagnostics {
     pub calls: usize,
     /// Sequence number of the last event.
     pub last_event_seq: u64,
+    /// SIP; null where none is configured, and for a caller limited to lines.
+    pub sip: Option<SipDiagnostics>,
 }
 
 /// Whether calls can be made.

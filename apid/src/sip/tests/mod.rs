@@ -1,6 +1,8 @@
 //! Stories of phones, in virtual time: what a phone sends, what it gets, what control hears.
 
 mod hostile;
+mod a_day;
+mod corpus;
 mod hand_over;
 mod in_a_call;
 mod messages;
@@ -16,6 +18,7 @@ use super::digest::{self, Algorithm};
 use super::message::{Headers, Peer, Request, Response, Transport};
 use super::saved::Saved;
 use super::settings::{AccountKind, AccountSettings, Password, SipSettings};
+use super::usage::Allowance;
 use crate::control::{Cause, MediaAnswer, MediaOffer, RegistrationChange, SignallingError};
 use crate::view::CallerIdView;
 use tipring_shm_proto::command::Law;
@@ -43,9 +46,24 @@ fn settings() -> SipSettings {
         algorithms: vec![Algorithm::Md5],
     };
     settings.accounts = vec![
-        AccountSettings { id: "phone1".into(), kind: registered.clone() },
-        AccountSettings { id: "phone2".into(), kind: registered },
-        AccountSettings { id: "fixed".into(), kind: fixed(None) },
+        AccountSettings {
+            id: "phone1".into(),
+            kind: registered.clone(),
+            allowance: Allowance::default(),
+            trace: false,
+        },
+        AccountSettings {
+            id: "phone2".into(),
+            kind: registered,
+            allowance: Allowance::default(),
+            trace: false,
+        },
+        AccountSettings {
+            id: "fixed".into(),
+            kind: fixed(None),
+            allowance: Allowance::default(),
+            trace: false,
+        },
     ];
     settings
 }

@@ -76,7 +76,7 @@ fn one_call_at_a_time_and_none_twice() {
 
 #[test]
 fn requests_that_cannot_be_taken_say_why() {
-    let mut b = Bench::new();
+    let mut b = Bench::registered();
     let ok = in_dialog("OPTIONS", 1, "x", "").replace(";tag=x", "");
     for (text, status, header) in [
         (ok.clone(), 200, "Allow"),
@@ -218,4 +218,44 @@ fn a_trunk_says_who_calls_and_a_phone_does_not() {
         panic!("{:?}", b.done)
     };
     assert_eq!((caller.number.as_str(), caller.name.as_str()), ("+1555", "Bell"));
+}
+
+#[test]
+fn numbers_and_minutes_are_limited() {
+    let mut settings = settings();
+    settings.accounts[0].allowance = Allowance {
+        numbers: Some(vec!["600".into(), "00.".into()]),
+        calls_per_day: None,
+        minutes_per_day: Some(2),
+    };
+    let mut b = Bench { agent: agent(&settings, Saved::default()), ..Bench::new() };
+    let dials = |number: &str, call: u32| {
+        invite(number, 10 * call, SDP).replace("Call-ID: c1", &format!("Call-ID: c{call}"))
+    };
+    b.send_proven(&dials("101", 1));
+    assert_eq!((b.statuses(), b.notices()), (vec![403], vec![]));
+    let tx = b.send_proven(&dials("0044", 2));
+    assert_eq!(b.statuses(), [100]);
+    b.act(|agent, out| agent.order_accept("phone1", answer(), out).unwrap());
+    let tag = b.response().to_tag().unwrap();
+    b.act(|agent, out| agent.follow_usage(T0, out));
+    let ack = in_dialog("ACK", 20, &tag, "").replace("Call-ID: c1", "Call-ID: c2");
+    let ack = Request::from_wire(ack.as_bytes()).unwrap();
+    b.act(|agent, out| agent.handle_ack(tx, &ack, out));
+    let refer = in_dialog("REFER", 21, &tag, "Refer-To: <sip:101@h>\r\n");
+    b.send(&refer.replace("Call-ID: c1", "Call-ID: c2"), PHONE);
+    assert_eq!(b.statuses(), [403], "no way round by a transfer");
+    // Two minutes, and not a second more.
+    b.act(|agent, out| agent.handle_time(T0 + 119_999, out));
+    assert_eq!(b.methods(), [""; 0]);
+    b.act(|agent, out| agent.handle_time(T0 + 120_000, out));
+    assert_eq!(b.methods(), ["BYE"]);
+    assert!(b.notices().contains(&Notice::HangsUp(Cause::CallRejected)));
+    b.now_ms = T0 + 121_000;
+    b.send_proven(&dials("600", 3));
+    assert_eq!(b.statuses(), [403], "nothing is left today");
+    assert_eq!(b.agent.defence_mut().turned().not_allowed, 2);
+    b.now_ms = T0 + 86_400_000;
+    b.send_proven(&dials("600", 4));
+    assert_eq!(b.statuses(), [100], "the next day");
 }

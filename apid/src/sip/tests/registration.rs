@@ -50,8 +50,44 @@ fn strangers_get_little_and_scanners_nothing() {
     }
     assert_eq!(answered, 60);
     let scan = register("x", 1).replace("Call-ID", "User-Agent: friendly-scanner\r\nCall-ID");
-    b.send(&scan, PHONE);
-    assert!(matches!(b.done[..], [Action::Drop { .. }]));
+    for (text, from) in [(&*scan, PHONE), (&register("x", 2), PHONE)] {
+        b.send(text, from);
+        assert!(matches!(b.done[..], [Action::Drop { .. }]), "banned: {:?}", b.done);
+    }
+    let who_is_there = in_dialog("OPTIONS", 1, "x", "").replace(";tag=x", "");
+    b.send(&who_is_there, "203.0.113.8:5060");
+    assert!(matches!(b.done[..], [Action::Drop { .. }]), "not told that we are here");
+}
+
+#[test]
+fn a_stranger_who_guesses_is_banned_and_a_phone_in_its_call_is_not() {
+    let (mut b, tag) = Bench::in_call();
+    for (from, banned) in [("203.0.113.9:5060", true), (PHONE, false)] {
+        for guess in 0..12 {
+            b.now_ms += 5000;
+            b.send(&register("phone2", guess), from);
+            if b.statuses().is_empty() {
+                break;
+            }
+            let challenge = b.response().headers.get("WWW-Authenticate").unwrap().to_owned();
+            let wrong = format!("guess{guess}");
+            let proof =
+                digest::answer(&[&challenge], "phone2", &wrong, "REGISTER", "sip:tipring", "c", 1);
+            let text = register("phone2", guess)
+                .replace("Call-ID", &format!("Authorization: {}\r\nCall-ID", proof.unwrap()));
+            b.send(&text, from);
+        }
+        b.send(&register("phone2", 50), from);
+        assert_eq!(b.statuses().is_empty(), banned, "{from}");
+    }
+    let address = "203.0.113.9".parse().unwrap();
+    let now_ms = b.now_ms;
+    assert_eq!(b.agent.defence_mut().bans().list(now_ms).len(), 1);
+    b.send(&in_dialog("OPTIONS", 11, &tag, ""), PHONE);
+    assert_eq!((b.statuses(), b.agent.live()), (vec![200], vec!["phone1".to_owned()]));
+    assert!(b.agent.defence_mut().lift(address));
+    b.send(&register("phone2", 60), "203.0.113.9:5060");
+    assert_eq!(b.statuses(), [401]);
 }
 
 #[test]
@@ -64,7 +100,12 @@ fn nobody_is_offered_what_somebody_is_offered() {
     let orders =
         [&[Algorithm::Sha256, Algorithm::Md5][..], &[Algorithm::Md5], &[Algorithm::Sha256]];
     settings.accounts = (0..9)
-        .map(|i| AccountSettings { id: format!("p{i}"), kind: with("x", orders[i % 3]) })
+        .map(|i| AccountSettings {
+            id: format!("p{i}"),
+            kind: with("x", orders[i % 3]),
+            allowance: Allowance::default(),
+            trace: false,
+        })
         .collect();
     let offered = |b: &mut Bench, user: &str, cseq: u32| {
         b.send(&register(user, cseq), PHONE);

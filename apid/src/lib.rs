@@ -18,6 +18,7 @@ pub mod import;
 pub mod journal;
 pub mod log;
 pub mod recording;
+pub mod provisioning;
 pub mod sip;
 pub mod sounds;
 pub mod speech;

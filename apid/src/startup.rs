@@ -2,7 +2,9 @@
 
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
-use crate::config::{Account, Algorithm, Auth, Config, Defence, Secret};
+use crate::config::{
+    Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, Name, Secret,
+};
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits,
     Signalling,
@@ -11,6 +13,7 @@ use crate::engine_link::EngineLink;
 use crate::fetch::Fetcher;
 use crate::http::{self, HttpSettings};
 use crate::journal::{self, Journal};
+use crate::provisioning::{Device, Model, Port, device_secrets};
 use crate::recording::Shelf;
 use crate::sip::Sip;
 use crate::sip::bans::BanRule;
@@ -19,9 +22,9 @@ use crate::sip::digest;
 use crate::sip::gate::Share;
 use crate::sip::message::Transport;
 use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
+use crate::sip::usage::Allowance;
 use crate::speech::Speech;
 use crate::store::Store;
-use crate::sip::usage::Allowance;
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -41,7 +44,8 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
     config.check_exposure(!tokens.is_empty()).map_err(|error| error.to_string())?;
     let web = http::bind(HttpSettings::of(config, Arc::new(tokens)))
         .map_err(|error| error.to_string())?;
-    let sip = open_sip(config, state_dir).await?;
+    let (accounts, devices) = provisioned(config, state_dir)?;
+    let sip = open_sip(config, &accounts, state_dir).await?;
     let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
 
     let journal = Journal::open(state_dir)
@@ -76,6 +80,7 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
             keep: days(config.call_records.keep_days.get()),
             max_calls: config.call_records.max_calls.get(),
         },
+        devices,
     };
     let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
     let control = Control::start(settings, link.clone(), notes);
@@ -130,17 +135,68 @@ async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {
     }
 }
 
-async fn open_sip(config: &Config, state_dir: &Path) -> Result<Option<Sip>, String> {
+async fn open_sip(
+    config: &Config,
+    accounts: &[Account],
+    state_dir: &Path,
+) -> Result<Option<Sip>, String> {
     if config.sip.accounts.is_empty() {
         return Ok(None);
     }
     let listen = SocketAddr::new(config.sip.host.0, config.sip.port.number());
     let mut settings = SipSettings::new(listen, state_dir.to_owned());
     settings.realm.clone_from(&config.sip.realm);
-    settings.accounts = config.sip.accounts.iter().map(account).collect();
+    settings.accounts = accounts.iter().map(account).collect();
     settings.defence = defence(&config.sip.defence);
     let opened = Sip::open(&settings).await;
     opened.map(Some).map_err(|error| format!("SIP cannot listen on {listen}: {error}"))
+}
+
+/// The accounts with the passwords of devices that are set up from here, and those devices.
+fn provisioned(config: &Config, state_dir: &Path) -> Result<(Vec<Account>, Vec<Device>), String> {
+    let mut accounts = config.sip.accounts.clone();
+    let devices = &config.provisioning.devices;
+    let of_a_device = |user: &str| {
+        devices.iter().flat_map(|device| &device.accounts).any(|name| name.as_str() == user)
+    };
+    let without: Vec<String> = accounts
+        .iter()
+        .filter(|account| account.password.is_none() && of_a_device(account.user.value.as_str()))
+        .map(|account| account.user.value.as_str().to_owned())
+        .collect();
+    let secrets = device_secrets(state_dir, &without)
+        .map_err(|error| format!("state folder {}: {error}", state_dir.display()))?;
+    for account in &mut accounts {
+        let made = secrets.get(account.user.value.as_str()).cloned();
+        account.password = account.password.take().or(made);
+    }
+    let host = config.provisioning.server.unwrap_or(config.sip.host).0;
+    let server = SocketAddr::new(host, config.sip.port.number());
+    let port = |name: &Name| {
+        let account = accounts.iter().find(|account| account.user.value == *name)?;
+        Some(Port {
+            user: name.as_str().to_owned(),
+            name: account.name.clone().unwrap_or_else(|| name.as_str().to_owned()),
+            password: account.password.clone()?,
+        })
+    };
+    let device = |device: &DeviceConfig| Device {
+        mac: device.mac.value.0.clone(),
+        model: match device.model {
+            DeviceModel::Ht801 => Model::Ht801,
+            DeviceModel::Ht802 => Model::Ht802,
+            DeviceModel::Ht802v2 => Model::Ht802V2,
+        },
+        server,
+        ports: device.accounts.iter().filter_map(port).collect(),
+        auto_dial: device.auto_dial.as_ref().map(|number| number.as_str().to_owned()),
+        pulse: device.pulse,
+        snmp_community: device.snmp_community.clone(),
+        address: device.address,
+        own: device.settings.clone(),
+    };
+    let devices = devices.iter().map(device).collect();
+    Ok((accounts, devices))
 }
 
 fn account(account: &Account) -> AccountSettings {

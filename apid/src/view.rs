@@ -3,11 +3,13 @@
 
 mod diagnostics;
 mod recordings;
+mod provisioning;
 mod requests;
 mod settings;
 mod sip;
 
 pub use diagnostics::*;
+pub use provisioning::*;
 pub use recordings::*;
 pub use requests::*;
 pub use settings::*;

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tipring_apid::control::{
     Cause, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling as _, TransferTo,
 };
-use tipring_apid::sip::digest::Algorithm;
+use tipring_apid::sip::digest::{self, Algorithm};
 use tipring_apid::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use tipring_apid::sip::usage::Allowance;
 use tipring_apid::sip::{Exchange, Sip};
@@ -129,7 +129,11 @@ impl Drop for Folder {
 }
 
 async fn start(folder: &Path, algorithms: &[Algorithm]) -> (Sip, Arc<Desk>) {
-    let mut settings = SipSettings::new("127.0.0.1:0".parse().unwrap(), folder.join("state"));
+    start_at("127.0.0.1:0", folder, algorithms).await
+}
+
+async fn start_at(listen: &str, folder: &Path, algorithms: &[Algorithm]) -> (Sip, Arc<Desk>) {
+    let mut settings = SipSettings::new(listen.parse().unwrap(), folder.join("state"));
     settings.accounts = (1..=50)
         .map(|i| AccountSettings {
             id: format!("phone{i}"),
@@ -440,4 +444,44 @@ async fn a_port_in_use_is_named() {
     let settings = SipSettings::new(taken.local_addr().unwrap(), folder.0.clone());
     let error = Sip::open(&settings).await.unwrap_err().to_string();
     assert!(error.contains("UDP") && error.contains(&taken.local_addr().unwrap().to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_registers_and_is_rung_over_ipv6() {
+    let folder = Folder::new("ipv6");
+    let (sip, desk) = start_at("[::1]:0", &folder.0, &[Algorithm::Sha256]).await;
+    let socket = UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.connect(sip.local_addr()).unwrap();
+    let here = socket.local_addr().unwrap();
+    let hear = || {
+        let mut octets = [0; 4096];
+        let length = socket.recv(&mut octets).unwrap();
+        String::from_utf8_lossy(&octets[..length]).into_owned()
+    };
+    let register = |cseq: u32, extra: &str| {
+        format!(
+            "REGISTER sip:[::1] SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:9;branch=z9hG4bK{cseq};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:phone1@[::1]>;tag=f\r\nTo: <sip:phone1@[::1]>\r\n\
+             Call-ID: six\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:phone1@{here}>\r\n{extra}\
+             Content-Length: 0\r\n\r\n"
+        )
+    };
+    socket.send(register(1, "").as_bytes()).unwrap();
+    let refusal = hear();
+    assert!(refusal.starts_with("SIP/2.0 401 "), "{refusal}");
+    assert!(refusal.contains(&format!("rport={}", here.port())), "RFC 3581: {refusal}");
+    let challenge = refusal.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: "));
+    let proof =
+        digest::answer(&[challenge.unwrap()], "phone1", "secret", "REGISTER", "sip:[::1]", "c", 1);
+    let proof = format!("Authorization: {}\r\n", proof.unwrap());
+    socket.send(register(2, &proof).as_bytes()).unwrap();
+    let accepted = hear();
+    assert!(accepted.starts_with("SIP/2.0 200 "), "{accepted}");
+    desk.hears("phone1 registers").await;
+    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
+    let invite = hear();
+    assert!(invite.starts_with(&format!("INVITE sip:phone1@{here} ")), "{invite}");
+    assert!(invite.contains("c=IN IP6 ::1") && invite.contains("UDP [::1]:"), "{invite}");
+    sip.stop();
 }

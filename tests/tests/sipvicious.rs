@@ -1,9 +1,9 @@
 //! Tools that look for telephones and their passwords (sipvicious: svmap, svwar, svcrack) learn
 //! nothing here, and are banned; as they are, and under another name.
 
-use std::path::PathBuf;
 use std::process::Command;
-use tipring_tests::system::{Setup, System, repository};
+use tipring_tests::pjsua::python;
+use tipring_tests::system::{Setup, System};
 use tipring_tests::wait::{GENEROUS, until};
 
 const CONFIG: &str = "sip:\n  accounts:\n    - {user: \"1000\", password: \"3000\", algorithms: [md5]}\n  \
@@ -16,9 +16,6 @@ fn system() -> System {
 
 /// Runs one of the tools in the system's folder; `name` is what it calls itself.
 fn run(system: &System, tool: &str, name: &str, arguments: &[&str]) -> String {
-    let python = std::env::var_os("TIPRING_PYTHON")
-        .map_or_else(|| repository().join("target/venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "{} is missing; tools/test setup makes it", python.display());
     let code = format!(
         "import sys\nimport sipvicious.libs.svhelper as h\n\
          defaults = list(h.makeRequest.__defaults__)\n\
@@ -31,7 +28,7 @@ fn run(system: &System, tool: &str, name: &str, arguments: &[&str]) -> String {
     let port = system.ports.sip.to_string();
     let output = Command::new("timeout")
         .arg("60")
-        .arg(&python)
+        .arg(python())
         .args(["-c", &code, "-p", &port])
         .args(arguments)
         .env("HOME", system.folder.path())

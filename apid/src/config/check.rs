@@ -1,7 +1,7 @@
 //! What no single value can tell: things given twice, things that do not go together, and
 //! addresses that others can reach while our secrets are everybody's.
 
-use super::{Account, Algorithm, Auth, Config, ConfigError, Secret};
+use super::{Account, Algorithm, Auth, Config, ConfigError, DeviceConfig, DeviceModel, Secret};
 use serde_saphyr::Spanned;
 use std::collections::HashMap;
 use std::path::Path;
@@ -43,7 +43,13 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
             numbers.claim(number.value.as_str(), row(number), user)?;
         }
         check_hashes(account, path)?;
-        let given = account.password.is_some() || account.ha1.is_some();
+        let device = |device: &DeviceConfig| device.accounts.contains(&account.user.value);
+        let provisioned = config.provisioning.devices.iter().any(device);
+        if provisioned && (account.ha1.is_some() || account.host.is_some()) {
+            let reason = "a port that is set up from here needs neither `ha1` nor `host`";
+            return Err(at(path, row(&account.user), &format!("account {user}: {reason}")));
+        }
+        let given = account.password.is_some() || account.ha1.is_some() || provisioned;
         let wrong = match (account.auth, given, account.host) {
             (Auth::Digest, false, _) => Some("`auth: digest` needs `password` or `ha1`"),
             (Auth::None, _, None) => Some("`auth: none` needs `host`, the only address it may use"),
@@ -60,6 +66,35 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
         if account.codecs.is_empty() {
             let reason = format!("account {user}: `codecs` is empty; allowed: pcmu, pcma");
             return Err(at(path, row(&account.user), &reason));
+        }
+    }
+    check_devices(config, path)
+}
+
+/// Adapters: each once, with accounts that exist, no more than it has ports.
+fn check_devices(config: &Config, path: &Path) -> Result<(), ConfigError> {
+    let mut macs = Once::new(path, "device");
+    let mut ports = Once::new(path, "account of a device");
+    for device in &config.provisioning.devices {
+        let (mac, line) = (device.mac.value.0.as_str(), row(&device.mac));
+        macs.claim(mac, line, "another device")?;
+        let refuse = |reason: String| Err(at(path, line, &format!("device {mac}: {reason}")));
+        let most = if device.model == DeviceModel::Ht801 { 1 } else { 2 };
+        if device.accounts.is_empty() || device.accounts.len() > most {
+            return refuse(format!("`accounts` has to name 1 to {most}"));
+        }
+        for account in &device.accounts {
+            ports.claim(account.as_str(), line, mac)?;
+            if !config.sip.accounts.iter().any(|known| known.user.value == *account) {
+                return refuse(format!("`{}` is no user of sip.accounts", account.as_str()));
+            }
+        }
+        let is_p = |p: &String| {
+            p.strip_prefix('P')
+                .is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()))
+        };
+        if let Some(wrong) = device.settings.keys().find(|p| !is_p(p)) {
+            return refuse(format!("`{wrong}` is no setting; allowed are P-values as P4429"));
         }
     }
     Ok(())

@@ -5,11 +5,13 @@ mod check;
 mod environment;
 mod media;
 mod records;
+mod provisioning;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
+pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
 pub use records::{CallRecordsConfig, RecordingsConfig};
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub recordings: RecordingsConfig,
     /// Calls that are over.
     pub call_records: CallRecordsConfig,
+    /// Adapters that are set up from here.
+    pub provisioning: Provisioning,
     /// Who may.
     pub security: Security,
     /// Where to say what happened.

@@ -23,6 +23,7 @@ mod player;
 mod recorder;
 mod recordings;
 mod records;
+mod provisioning;
 mod refused;
 mod signalling;
 mod sim;
@@ -52,6 +53,7 @@ use crate::engine_link::{EngineLink, LinkNote};
 use crate::fetch::Fetcher;
 use crate::hub::{Filter, Hub, Listener, NoticeBody};
 use crate::journal::Journal;
+use crate::provisioning::Device;
 use crate::recording::Shelf;
 use crate::sounds::Sounds;
 use crate::speech::Speech;
@@ -91,6 +93,8 @@ pub struct ControlSettings {
     pub recording_limits: RecordingLimits,
     /// Bounds of call records.
     pub record_limits: RecordLimits,
+    /// Adapters that are set up from here.
+    pub devices: Vec<Device>,
 }
 
 /// The one door. Cheap to clone.
@@ -128,6 +132,7 @@ struct Shared {
     line_settings: Mutex<HashMap<String, tipring_shm_proto::settings::LineSettings>>,
     scripts: Mutex<HashSet<String>>,
     ports: Mutex<Vec<PortDiagnostics>>,
+    provisioning: provisioning::Provisioning,
     started: Instant,
     started_at: Timestamp,
 }
@@ -158,6 +163,7 @@ impl Control {
             shelf,
             recording_limits,
             record_limits,
+            devices,
         } = settings;
         for entry in lines.entries() {
             add_to_switch(&mut switch, entry);
@@ -195,12 +201,14 @@ impl Control {
             line_settings: Mutex::default(),
             scripts: Mutex::default(),
             ports: Mutex::default(),
+            provisioning: provisioning::Provisioning::new(devices),
             started: Instant::now(),
             started_at: Timestamp::now(),
         }));
         control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
         control.0.runtime.spawn(calls::follow_time(control.clone()));
         control.0.runtime.spawn(records::keep_house(control.clone()));
+        control.0.provisioning.start();
         control
     }
 

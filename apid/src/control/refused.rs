@@ -20,6 +20,8 @@ pub enum Refused {
     NoSuchExtension,
     /// That address is not banned.
     NoSuchBan,
+    /// There is no such device, or no open window for it.
+    NoSuchDevice,
     /// There is no prompt of that name.
     NoSuchPrompt,
     /// The token lacks a scope.
@@ -79,6 +81,7 @@ impl std::fmt::Display for Refused {
             Self::NoSuchRecording => f.write_str("there is no such recording"),
             Self::NoSuchStream => f.write_str("there is no such stream"),
             Self::NoSuchExtension => f.write_str("nothing has this number"),
+            Self::NoSuchDevice => f.write_str("there is no such device, or no open window for it"),
             Self::NoSuchBan => f.write_str("this address is not banned"),
             Self::NoSuchPrompt => f.write_str("there is no prompt of this name"),
             Self::Forbidden { scope } => write!(f, "the token lacks the scope `{}`", scope.name()),

@@ -77,6 +77,8 @@ pub trait Signalling: Send + Sync {
     async fn messages(&self, line: &str, counts: MessagesWaiting);
     /// What is known of the account's registration; `None` for a line that has no account.
     fn registration(&self, line: &str) -> Option<Registration>;
+    /// NOTIFY without a body outside of calls, such as `Event: resync`.
+    async fn notify(&self, line: &str, event: &str) -> Result<(), SignallingError>;
     /// Addresses that get no answer now, the newest first.
     fn bans(&self) -> Vec<Ban>;
     /// Ends a ban early; whether there was one.
@@ -117,6 +119,9 @@ impl Signalling for NoSignalling {
     async fn messages(&self, _line: &str, _counts: MessagesWaiting) {}
     fn registration(&self, _line: &str) -> Option<Registration> {
         None
+    }
+    async fn notify(&self, _line: &str, _event: &str) -> Result<(), SignallingError> {
+        Err(SignallingError::NotRegistered)
     }
     fn bans(&self) -> Vec<Ban> {
         Vec::new()

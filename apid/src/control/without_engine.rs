@@ -31,6 +31,7 @@ impl Control {
             shelf: Shelf::nowhere(),
             recording_limits: RecordingLimits { max_ms: 1000, max_running: 0, keep: None },
             record_limits: RecordLimits { keep: None, max_calls: 100 },
+            devices: Vec::new(),
         };
         Self::start(settings, EngineLink::away(Path::new("")), never)
     }

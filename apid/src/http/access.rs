@@ -114,7 +114,7 @@ fn judge(state: &State, request: &ServiceRequest, route: Route) -> Result<Option
     if route != Route::Health {
         state.limiter.check(peer)?;
     }
-    if matches!(route, Route::Health | Route::Page) {
+    if matches!(route, Route::Health | Route::Page | Route::Device) {
         return Ok(None);
     }
     let tokens = &state.settings.tokens;

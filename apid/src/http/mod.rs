@@ -21,6 +21,7 @@ mod metrics;
 mod openapi;
 mod playbacks;
 mod problem;
+mod provisioning;
 mod rate;
 mod recordings;
 mod routes;

@@ -4,7 +4,7 @@ use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
     audio_socket, call_records, calls, collect, compat, compat_status, event_socket, lines,
-    playbacks, recordings, sim, sip, streams, system, tickets,
+    playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -33,6 +33,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     lines::configure(config);
     playbacks::configure(config);
     collect::configure(config);
+    provisioning::configure(config);
     recordings::configure(config);
     calls::configure(config);
     call_records::configure(config);

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     NoSuchExtension,
     /// No such ban.
     NoSuchBan,
+    /// No such device.
+    NoSuchDevice,
     /// No such prompt.
     NoSuchPrompt,
     /// The route knows other methods.
@@ -94,6 +96,7 @@ impl Kind {
             Self::NoSuchPlayback => ("no-such-playback", 404, "No such playback"),
             Self::NoSuchRecording => ("no-such-recording", 404, "No such recording"),
             Self::NoSuchBan => ("no-such-ban", 404, "No such ban"),
+            Self::NoSuchDevice => ("no-such-device", 404, "No such device"),
             Self::NoSuchStream => ("no-such-stream", 404, "No such stream"),
             Self::NoSuchExtension => ("no-such-extension", 404, "No such extension"),
             Self::NoSuchPrompt => ("no-such-prompt", 404, "No such prompt"),
@@ -285,6 +288,7 @@ impl From<Refused> for Problem {
             Refused::NoSuchStream => Kind::NoSuchStream,
             Refused::NoSuchExtension => Kind::NoSuchExtension,
             Refused::NoSuchBan => Kind::NoSuchBan,
+            Refused::NoSuchDevice => Kind::NoSuchDevice,
             Refused::NoSuchPrompt => Kind::NoSuchPrompt,
             Refused::Forbidden { .. } => Kind::Forbidden,
             Refused::LineBusy { .. } => Kind::LineBusy,

@@ -28,6 +28,8 @@ pub(super) enum Route {
     Page,
     /// Of the two older phone APIs.
     Compatibility,
+    /// What adapters fetch: they prove themselves to the window that is open for them.
+    Device,
     /// Everything else needs a caller.
     Api,
 }
@@ -41,6 +43,7 @@ pub(super) fn kind_of(path: &str) -> Route {
         path if COMPATIBILITY.contains(&path) || path.starts_with("/audio/") => {
             Route::Compatibility
         }
+        path if path.starts_with("/cfg") || path.starts_with("/provisioning/") => Route::Device,
         _ => Route::Api,
     }
 }

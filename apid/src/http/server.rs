@@ -3,7 +3,7 @@
 use super::routes::{RouteTable, nothing_here};
 use super::settings::HttpSettings;
 use super::system::Description;
-use super::{State, access, console, openapi};
+use super::{State, access, console, openapi, provisioning};
 use crate::control::Control;
 use crate::view::PortDiagnostics;
 use actix_web::body::MessageBody;
@@ -164,6 +164,7 @@ pub(super) fn app(
         .app_data(query_settings())
         .app_data(Data::new(Description::of(&api)))
         .configure(console::configure)
+        .configure(provisioning::files)
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
         .default_service(web::to(nothing_here))

@@ -10,6 +10,7 @@ use super::authority::over_share;
 use super::call::{Call, Established, Faded, TxId};
 use super::defence::Defence;
 use super::digest::Authenticator;
+use super::keep_alive::KeepAlive;
 use super::message::{Peer, Request, Response, Transport};
 use super::message_waiting::MessageWaiting;
 use super::reason::reason;
@@ -71,6 +72,7 @@ pub struct Agent {
     pub(super) calls: BTreeMap<String, Call>,
     pub(super) purposes: HashMap<TxId, Purpose>,
     pub(super) message_waiting: MessageWaiting,
+    pub(super) keep_alive: KeepAlive,
     left_ringing: Vec<Ringing>,
     left_waiting: Vec<Waiting>,
     pub(super) authenticator: Authenticator,
@@ -105,6 +107,7 @@ impl Agent {
             left_waiting: saved.calls.waiting,
             purposes: HashMap::new(),
             message_waiting: MessageWaiting::default(),
+            keep_alive: KeepAlive::default(),
             authenticator: Authenticator::new(&settings.realm, key, lifetime_ms),
             defence: Defence::new(&settings.defence),
             meter: saved.calls.meter,
@@ -265,6 +268,7 @@ impl Agent {
         self.message_waiting.handle_time(now_ms);
         self.defence.handle_time(now_ms);
         self.handle_used_up(now_ms, out);
+        self.handle_keep_alives(now_ms, out);
         self.handle_call_timers(now_ms, out);
         self.handle_unpracked(now_ms, out);
     }
@@ -277,6 +281,7 @@ impl Agent {
             self.next_call_timer_ms(),
             self.defence.bans().next_end_ms(),
             self.meter.next_end_ms(),
+            self.next_keep_alive_ms(0),
         ];
         of.into_iter().flatten().min()
     }

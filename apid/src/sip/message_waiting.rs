@@ -6,7 +6,7 @@ use super::agent::{Agent, PRODUCT, Purpose};
 use super::call::TxId;
 use super::dialog::Dialog;
 use super::message::{Headers, Peer, Request, Response};
-use crate::control::MessagesWaiting;
+use crate::control::{MessagesWaiting, SignallingError};
 use std::collections::BTreeMap;
 use tracing::debug;
 
@@ -212,6 +212,29 @@ impl Agent {
         {
             of.retain(|subscription| subscription.dialog.call_id != call_id);
         }
+    }
+
+    /// Control: a NOTIFY without a body outside of calls, such as `Event: resync`.
+    ///
+    /// # Errors
+    /// `NotRegistered`.
+    pub fn order_notify(
+        &mut self,
+        line: &str,
+        event: &str,
+        now_ms: u64,
+        out: &mut Actions,
+    ) -> Result<(), SignallingError> {
+        let (uri, route, to) = self.reach(line, now_ms).ok_or(SignallingError::NotRegistered)?;
+        let mut notify = self.request_to_phone("NOTIFY", line, &uri, &route, to);
+        notify.headers.push("Contact", self.contact(line, to));
+        notify.headers.push("Event", event);
+        notify.headers.push("Subscription-State", "terminated;reason=noresource");
+        notify.headers.push("User-Agent", PRODUCT);
+        let tx = (self.around.new_tx)();
+        self.purposes.insert(tx, Purpose::Ending);
+        out.push(Action::Send { tx, request: notify, to });
+        Ok(())
     }
 
     /// A request outside any dialog to a line's phone, without what is its own.

@@ -39,6 +39,7 @@ mod session_timer;
 mod transfer;
 
 // Beside calls.
+mod keep_alive;
 mod message_waiting;
 
 // What they are made of.

@@ -126,6 +126,25 @@ impl Registrar {
         bindings.any(|b| b.expires_ms > now_ms && b.source.address.ip() == source)
     }
 
+    /// Accounts after `after`, in order, whose phone is reached by datagrams through a translator:
+    /// it was not heard from where it says it is.
+    pub fn behind_translators<'a>(
+        &'a self,
+        after: &'a str,
+        now_ms: u64,
+    ) -> impl Iterator<Item = &'a str> {
+        let translated = move |b: &Binding| {
+            let says = Uri::parse(&b.contact).and_then(|uri| uri.address());
+            b.expires_ms > now_ms
+                && b.source.transport == super::message::Transport::Udp
+                && says.is_none_or(|says| says.ip() != b.source.address.ip())
+        };
+        self.bindings
+            .range::<str, _>((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded))
+            .filter(move |(_, of)| of.iter().any(translated))
+            .map(|(account, _)| account.as_str())
+    }
+
     /// Answers a REGISTER of an account that has proven itself.
     pub fn handle_register(
         &mut self,

@@ -70,6 +70,11 @@ enum Order {
         line: String,
         status: u16,
     },
+    Notify {
+        line: String,
+        event: String,
+        reply: Reply,
+    },
     LiftBan {
         address: IpAddr,
         reply: oneshot::Sender<bool>,
@@ -225,6 +230,11 @@ impl Signalling for Sip {
         seen.registrations.get(line).cloned()
     }
 
+    async fn notify(&self, line: &str, event: &str) -> Result<(), SignallingError> {
+        let (line, event) = (line.to_owned(), event.to_owned());
+        self.order(|reply| Order::Notify { line, event, reply }).await
+    }
+
     fn bans(&self) -> Vec<Ban> {
         self.0.seen.read().unwrap_or_else(PoisonError::into_inner).bans.clone()
     }
@@ -353,6 +363,9 @@ impl Service {
                 (agent.order_invite(&line, &media, &caller, &cadence_ms, now_ms, out), reply)
             }
             Order::Accept { line, media, reply } => (agent.order_accept(&line, media, out), reply),
+            Order::Notify { line, event, reply } => {
+                (agent.order_notify(&line, &event, now_ms(), out), reply)
+            }
             Order::Hold { line, on, reply } => (agent.order_hold(&line, on, out), reply),
             Order::Progress { line, reply } => {
                 agent.order_progress(&line, now_ms(), out);

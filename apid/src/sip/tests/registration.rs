@@ -143,3 +143,40 @@ fn a_password_may_be_given_as_its_hashes() {
     b.send_proven(&register("phone1", 1));
     assert_eq!(b.statuses(), [200]);
 }
+
+#[test]
+fn the_way_through_a_translator_is_kept_open() {
+    let mut settings = settings();
+    let kind = settings.accounts[0].kind.clone();
+    settings.accounts.extend((0..40).map(|i| AccountSettings {
+        id: format!("far{i:02}"),
+        kind: kind.clone(),
+        allowance: Allowance::default(),
+        trace: false,
+    }));
+    let mut saved = Saved::default();
+    for account in &settings.accounts[3..] {
+        let binding = serde_json::json!([{
+            "contact": "sip:p@192.168.77.5:5060", "instance": null, "call_id": "c", "cseq": 1,
+            "source": {"transport": "udp", "address": "203.0.113.9:40000"},
+            "expires_ms": T0 + 60_000, "refreshed_ms": T0, "user_agent": null,
+        }]);
+        saved.bindings.insert(account.id.clone(), serde_json::from_value(binding).unwrap());
+    }
+    let mut b = Bench { agent: agent(&settings, saved), ..Bench::new() };
+    let mut asked = Vec::new();
+    while let Some(at_ms) = b.agent.next_time_ms().filter(|at_ms| *at_ms < T0 + 50_000) {
+        b.now_ms = at_ms.max(b.now_ms);
+        let now_ms = b.now_ms;
+        b.act(|agent, out| agent.handle_time(now_ms, out));
+        for (tx, options, to) in b.sent() {
+            assert_eq!((options.method.as_str(), to), ("OPTIONS", udp("203.0.113.9:40000")));
+            asked.push(now_ms - T0);
+            b.reply(tx, &options.response(200, None));
+        }
+    }
+    assert_eq!(asked.len(), 80, "each of 40 twice");
+    assert!(asked[39] <= 400 && asked[40] == 25_000, "{asked:?}");
+    // Nobody behind a translator, nothing to do.
+    assert_eq!(Bench::registered().agent.next_time_ms(), Some(T0 + 60_000));
+}

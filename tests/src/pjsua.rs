@@ -1,0 +1,90 @@
+//! A pjsua2 telephone, driven through `tests/phones/telephone.py`.
+
+use crate::process::Folder;
+use crate::system::{System, repository};
+use crate::wait::until_true;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+/// Python and its library are slow to begin.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The Python of the tests' own environment.
+///
+/// # Panics
+/// If it is not there.
+pub fn python() -> PathBuf {
+    let python = std::env::var_os("TIPRING_PYTHON")
+        .map_or_else(|| repository().join("target/venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "{} is missing; tools/test setup makes it", python.display());
+    python
+}
+
+/// A running telephone; ends when dropped.
+#[derive(Debug)]
+pub struct Pjsua {
+    child: Child,
+    input: ChildStdin,
+    folder: Folder,
+}
+
+impl Pjsua {
+    /// Starts it and waits until it is registered.
+    ///
+    /// # Panics
+    /// If it does not within 30 s.
+    pub fn start(system: &System, user: &str, password: &str) -> Self {
+        let folder = Folder::new("pjsua");
+        let output = std::fs::File::create(folder.file("output")).expect("file");
+        let errors = output.try_clone().expect("file");
+        let mut child = Command::new(python())
+            .arg("-u")
+            .arg(repository().join("tests/phones/telephone.py"))
+            .args([&system.sip_address(), user, password])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .expect("Python starts");
+        let input = child.stdin.take().expect("piped");
+        let phone = Self { child, input, folder };
+        phone.says("registered");
+        phone
+    }
+
+    /// Gives it a command.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn does(&mut self, command: &str) {
+        writeln!(self.input, "{command}").unwrap_or_else(|e| panic!("{e}\n{}", self.output()));
+    }
+
+    /// Waits until it has said a line that begins so.
+    ///
+    /// # Panics
+    /// If it does not within 30 s.
+    #[track_caller]
+    pub fn says(&self, what: &str) {
+        until_true(what, LIMIT, || self.output().lines().any(|line| line.starts_with(what)));
+    }
+
+    /// Everything it said.
+    pub fn output(&self) -> String {
+        let octets = std::fs::read(self.folder.file("output")).unwrap_or_default();
+        String::from_utf8_lossy(&octets).into_owned()
+    }
+}
+
+impl Drop for Pjsua {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("──── the telephone\n{}", self.output());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -171,6 +171,15 @@ impl Control {
     }
 
     pub(super) fn line_event(&self, line: &str, at: Timestamp, event: LineEvent) {
+        if let LineEvent::Digit { digit, source, .. } = event {
+            let way = match source {
+                event::DigitSource::TelephoneEvent => DigitWay::TelephoneEvent,
+                _ => DigitWay::Audio,
+            };
+            if !self.is_new_digit(line, char::from(digit), way) {
+                return;
+            }
+        }
         match event {
             LineEvent::PlaybackEnded { playback, cause, played_samples, underruns } => {
                 self.playback_ended(line, playback, playback_end(cause), played_samples, underruns);
@@ -183,15 +192,6 @@ impl Control {
                 self.forget_digits(line);
             }
             _ => {}
-        }
-        if let LineEvent::Digit { digit, source, .. } = event {
-            let way = match source {
-                event::DigitSource::TelephoneEvent => DigitWay::TelephoneEvent,
-                _ => DigitWay::Audio,
-            };
-            if !self.is_new_digit(line, char::from(digit), way) {
-                return;
-            }
         }
         // Who acts on what he hears finds calls that have heard of it too.
         let mut switch = lock(&self.0.switch);

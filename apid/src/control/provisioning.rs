@@ -167,7 +167,12 @@ impl Control {
     ///
     /// # Errors
     /// `Forbidden`, `NoSuchDevice`; `Signalling` where none of its ports is registered.
-    pub async fn resync(&self, caller: &Caller, mac: &str, reboot: bool) -> Result<(), Refused> {
+    pub async fn resync_device(
+        &self,
+        caller: &Caller,
+        mac: &str,
+        reboot: bool,
+    ) -> Result<(), Refused> {
         need(caller, Scope::Admin)?;
         let device = self.0.provisioning.device(mac)?;
         let event = if reboot { "check-sync;reboot=true" } else { "resync" };

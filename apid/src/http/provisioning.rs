@@ -118,7 +118,7 @@ async fn post_resync(
     mac: Path<String>,
     body: OptionalBody<ResyncRequest>,
 ) -> Result<HttpResponse, Problem> {
-    state.control.resync(&who.0, &mac, body.0.reboot).await?;
+    state.control.resync_device(&who.0, &mac, body.0.reboot).await?;
     Ok(Accepted::response())
 }
 

@@ -88,7 +88,7 @@ impl Agent {
         }
         let allowance = &self.accounts[line].allowance;
         if !allowance.permits(&number) || !self.meter.permits(line, allowance, now_ms) {
-            info!(line, number, "the account may not call there, or not any more today");
+            debug!(line, number, "the account may not call there, or not any more today");
             self.defence.note_not_allowed();
             let refusal = request.response(403, Some(tag));
             return Err(refusal.with("Reason", reason(Cause::CallRejected)));

@@ -62,6 +62,7 @@ fn body_for(path: &str) -> Value {
         "play" => json!({"tone": {"frequency_hz": [440], "duration_ms": 100}}),
         "dtmf" | "dial" => json!({"digits": "1"}),
         "hook" => json!({"off": true}),
+        "messages" => json!({"new": 1}),
         "script" => json!({"steps": [{"do": "wait", "ms": 1}]}),
         "calls" => json!({"from": "line:1", "to": "line:2"}),
         "bridge" => json!({"with": "nothing"}),

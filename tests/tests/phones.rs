@@ -168,13 +168,13 @@ fn table(seen: &Seen) -> String {
          cell was\nnot tried, or the phone has no way to do it from a script.\n\n| phone |",
     );
     for does in DOES {
-        text += &format!(" {does} |");
+        text.extend([" ", does, " |"]);
     }
     text += "\n|---|";
     text += &"---|".repeat(DOES.len());
     text.push('\n');
     for (phone, did) in seen {
-        text += &format!("| {phone} |");
+        text.extend(["| ", phone, " |"]);
         for does in DOES {
             text += if did.contains(&does) { " yes |" } else { "  |" };
         }

@@ -90,7 +90,7 @@ mod tests {
                 "P850" => continue,
                 _ => &value,
             };
-            exported += &format!("{p} = {value}\r\n");
+            exported.extend([p.as_str(), " = ", value, "\r\n"]);
         }
         let found = differences(&device(), &exported).unwrap();
         let of = |p: &str| found.iter().find(|d| d.setting == p).unwrap();

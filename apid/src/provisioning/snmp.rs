@@ -81,7 +81,7 @@ pub(super) mod tests {
     fn the_question_is_the_one_that_tools_send() {
         // snmpget -v2c -c public HOST .1.3.6.1.4.1.42397.1.2.2.1.1.0.0, by hand from RFC 3416.
         let asked = question("public", 7, 1);
-        assert!(asked.starts_with(b"\x30\x30\x02\x01\x01\x04\x06public"), "{asked:x?}");
+        assert!(asked.starts_with(b"\x30\x2f\x02\x01\x01\x04\x06public"), "{asked:x?}");
         assert!(asked.windows(4).any(|w| w == [0x82, 0xcb, 0x1d, 1]), "42397");
         let number = 2 << 14 | 0x4b << 7 | 0x1d;
         assert_eq!(number, 42397);

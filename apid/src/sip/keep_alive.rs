@@ -37,15 +37,12 @@ impl Agent {
             .take(AT_ONCE)
             .map(str::to_owned)
             .collect();
-        match next.last().filter(|_| next.len() == AT_ONCE) {
-            Some(last) => {
-                round.after.clone_from(last);
-                round.due_ms = now_ms + STEP_MS;
-            }
-            None => {
-                round.after.clear();
-                round.due_ms = round.began_ms + INTERVAL_MS;
-            }
+        if let Some(last) = next.last().filter(|_| next.len() == AT_ONCE) {
+            round.after.clone_from(last);
+            round.due_ms = now_ms + STEP_MS;
+        } else {
+            round.after.clear();
+            round.due_ms = round.began_ms + INTERVAL_MS;
         }
         for line in next {
             let Some((uri, route, to)) = self.reach(&line, now_ms) else { continue };

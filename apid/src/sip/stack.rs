@@ -331,10 +331,13 @@ impl Stack {
                 continue;
             }
             self.0.transactions.fetch_add(1, Ordering::Relaxed);
-            let stack = self.clone();
+            let (stack, tx) = (self.clone(), self.new_tx());
+            // Handed on here and not in its task: a phone's requests have to stay in order.
+            let begun = self.begin_server(tx, &transaction).await;
             tokio::spawn(async move {
-                let tx = stack.new_tx();
-                stack.drive_server(tx, transaction).await;
+                if let Some((source, decision)) = begun {
+                    stack.drive_server(tx, transaction, source, decision).await;
+                }
                 stack.forget(tx);
                 stack.0.transactions.fetch_sub(1, Ordering::Relaxed);
             });
@@ -345,10 +348,14 @@ impl Stack {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&tx);
     }
 
-    /// One request from its arrival to the end of its transaction.
-    async fn drive_server(&self, tx: TxId, mut transaction: Transaction) {
-        let Some(source) = transaction.connection.as_ref().and_then(peer_of) else { return };
-        let Some(request) = Request::from_wire(&transaction.original.to_bytes()) else { return };
+    /// Hands a request on; gives where it came from and what becomes of it.
+    async fn begin_server(
+        &self,
+        tx: TxId,
+        transaction: &Transaction,
+    ) -> Option<(Peer, oneshot::Receiver<First>)> {
+        let source = transaction.connection.as_ref().and_then(peer_of)?;
+        let request = Request::from_wire(&transaction.original.to_bytes())?;
         let (first, decision) = oneshot::channel();
         let later = transaction.tu_sender.clone();
         self.0
@@ -357,6 +364,17 @@ impl Stack {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tx, Waiting { source, first: Some(first), later });
         self.deliver(Arrival::Request(tx, request, source)).await;
+        Some((source, decision))
+    }
+
+    /// One request from the decision what becomes of it to the end of its transaction.
+    async fn drive_server(
+        &self,
+        tx: TxId,
+        mut transaction: Transaction,
+        source: Peer,
+        decision: oneshot::Receiver<First>,
+    ) {
         match decision.await {
             Ok(First::Keep(response)) => {
                 let Some(response) = to_response(&response) else { return };

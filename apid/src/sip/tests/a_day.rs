@@ -23,14 +23,19 @@ impl Bench {
             self.now_ms = at_ms.max(self.now_ms);
             let now_ms = self.now_ms;
             self.act(|agent, out| agent.handle_time(now_ms, out));
-            for (tx, request, _) in self.sent() {
-                if tx != TxId(0) {
-                    let body = if request.method == "INVITE" { SDP } else { "" };
-                    self.reply(tx, &from_phone(&request, 200, body));
-                }
-            }
+            self.phone_agrees();
         }
         self.now_ms = until_ms;
+    }
+
+    /// The phone answers whatever was sent with 200.
+    fn phone_agrees(&mut self) {
+        for (tx, request, _) in self.sent() {
+            if tx != TxId(0) {
+                let body = if request.method == "INVITE" { SDP } else { "" };
+                self.reply(tx, &from_phone(&request, 200, body));
+            }
+        }
     }
 }
 
@@ -48,6 +53,7 @@ fn ends_as_it_began() {
             .replace(&format!("@{PHONE}>;exp"), &format!("@10.0.0.5:{port}>;exp"));
         b.send_proven(&text);
         assert_eq!(b.statuses()[0], 200, "{minute}");
+        b.phone_agrees();
         b.passes(at_ms);
         match minute % 5 {
             0 => {
@@ -87,9 +93,7 @@ fn ends_as_it_began() {
                     b.reply(tx, &from_phone(&invite, 200, SDP));
                 }
                 b.act(|agent, out| agent.order_hang_up("phone1", Cause::NoAnswer, out));
-                for (ending, request, _) in b.sent() {
-                    b.reply(ending, &from_phone(&request, 200, ""));
-                }
+                b.phone_agrees();
                 b.reply(tx, &from_phone(&invite, 487, ""));
                 calls += 1;
             }
@@ -102,11 +106,10 @@ fn ends_as_it_began() {
                     );
                 b.send_proven(&subscribe);
                 assert_eq!(b.statuses(), [200]);
+                b.phone_agrees();
                 let (counts, now_ms) = (MessagesWaiting { new: minute as u16, old: 0 }, b.now_ms);
                 b.act(|agent, out| agent.order_messages("phone1", counts, now_ms, out));
-                for (tx, request, _) in b.sent() {
-                    b.reply(tx, &request.response(200, None));
-                }
+                b.phone_agrees();
             }
             3 => drop(
                 b.send(&register("x", minute as u32), &format!("203.0.113.{}:5060", minute % 250)),

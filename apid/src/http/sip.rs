@@ -15,7 +15,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// How many messages wait.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MessagesRequest {
+pub(super) struct WaitingMessages {
     /// Not heard yet.
     pub new: u16,
     /// Heard and kept.
@@ -48,7 +48,7 @@ async fn delete_ban(
 /// Lights the phone's lamp for waiting messages, or puts it out (RFC 3842).
 #[utoipa::path(
     tag = "lines",
-    request_body = MessagesRequest,
+    request_body = WaitingMessages,
     responses((status = 202, description = "The phone is told", body = Accepted))
 )]
 #[post("/v1/lines/{id}/messages")]
@@ -56,7 +56,7 @@ async fn post_messages(
     state: Data<State>,
     who: Who,
     id: Path<String>,
-    body: JsonBody<MessagesRequest>,
+    body: JsonBody<WaitingMessages>,
 ) -> Result<HttpResponse, Problem> {
     let counts = MessagesWaiting { new: body.0.new, old: body.0.old };
     state.control.messages_wait(&who.0, &id, counts).await?;

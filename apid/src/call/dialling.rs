@@ -1,23 +1,14 @@
 //! From digits to a number: when it is complete, and what is done then.
 
-use super::action::News;
-use super::action::{Action, Order};
+use super::action::{Action, News, Order};
 use super::dial_plan::{Match, Target};
 use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
-use super::switch::{LineInfo, Switch, do_};
+use super::switch::{Dialled, LineInfo, Switch, do_};
 use crate::view::LegState;
 use tipring_shm_proto::command::ProgressTone;
 
 /// Longest number that is collected.
 const MAX_DIGITS: usize = 32;
-
-/// Digits of a phone that hears dial tone.
-#[derive(Debug, Default)]
-pub(super) struct Dialled {
-    digits: String,
-    /// `None` until the first digit.
-    deadline_ms: Option<u64>,
-}
 
 impl Switch {
     /// When [`Switch::handle_time`] has something to do.

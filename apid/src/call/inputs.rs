@@ -1,9 +1,8 @@
 //! What the engine and signalling say of a line, and what it means for the line's call.
 
 use super::action::{Action, News, Order};
-use super::dialling::Dialled;
 use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
-use super::switch::{Switch, Waiting, do_};
+use super::switch::{Dialled, Switch, Waiting, do_};
 use super::{Cause, RemoteMedia};
 use crate::view::{CallerIdView, LegState};
 use tipring_shm_proto::command::{LineState, Phase};

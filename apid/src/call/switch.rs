@@ -2,7 +2,6 @@
 
 use super::action::{Action, Input, News, Order};
 use super::dial_plan::{DialPlan, Target};
-use super::dialling::Dialled;
 use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
 use super::settings::{Busy, RingOrder, SwitchConfig};
 use super::{Cause, RemoteMedia};
@@ -13,6 +12,14 @@ use tipring_shm_proto::command::{LineState, ProgressTone};
 
 /// Calls that are over and still known.
 const REMEMBERED: usize = 100;
+
+/// Digits of a phone that hears dial tone.
+#[derive(Debug, Default)]
+pub(super) struct Dialled {
+    pub(super) digits: String,
+    /// `None` until the first digit.
+    pub(super) deadline_ms: Option<u64>,
+}
 
 #[derive(Debug)]
 pub(super) struct LineInfo {

@@ -2,7 +2,8 @@
 #![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::need;
-use super::lines::{invalid, refused};
+use super::lines::refused;
+use super::refused::invalid;
 use super::{Cause, Control, Refused, lock, media, moment};
 use crate::auth::{Caller, Scope};
 use crate::call::{CallNumber, CallRecord};

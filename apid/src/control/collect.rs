@@ -1,7 +1,7 @@
 //! Collecting digits: a question, perhaps a prompt, and what the person presses.
 
 use super::access::Attached;
-use super::lines::invalid;
+use super::refused::invalid;
 use super::{Control, PlayOptions, PlaySource, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::digit_collector::{COUNT_MAX, CollectEnd, CollectRules, DigitCollector};

@@ -1,6 +1,7 @@
 //! Lines: look, ring, dial, hang up.
 
 use super::access::{kind, need};
+use super::refused::invalid;
 use super::{Control, LineEntry, Refused, lock, moment, tones};
 use crate::auth::{Caller, Scope};
 use crate::call::{Busy, Cause, RingOrder};
@@ -378,10 +379,6 @@ pub(super) fn refused(busy: Busy, line: &str) -> Refused {
 /// 1 to 32 digits.
 pub(super) fn digits_of(digits: &str) -> Result<Digits, Refused> {
     Digits::new(digits).ok_or_else(|| invalid("digits", "allowed are 1 to 32 of 0-9 * # A-D"))
-}
-
-pub(super) fn invalid(field: &'static str, reason: &str) -> Refused {
-    Refused::Invalid { field, reason: reason.to_owned() }
 }
 
 fn line_view(

@@ -4,8 +4,7 @@
 //! heard is counted by the engine, and a flush is its doing.
 
 use super::access::Attached;
-use super::lines::invalid;
-use super::player::PlayerNote;
+use super::refused::invalid;
 use super::{Control, PlaySource, Refused, lock, tones};
 use crate::auth::{Caller, Scope};
 use crate::engine_link::PlayLease;
@@ -93,6 +92,20 @@ impl Playbacks {
         let of_line = self.running.iter().filter(|(_, r)| r.line == line && !r.microphone);
         of_line.map(|(id, _)| *id).collect()
     }
+}
+
+/// What a player tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlayerNote {
+    /// A mark was reached: everything written before it was handed to the device.
+    Mark {
+        /// Its name.
+        name: String,
+        /// Handed to the device since the player was opened or cleared.
+        played_ms: u64,
+    },
+    /// There will be no more: the line hung up, the device or the engine is gone.
+    Ended,
 }
 
 /// A slot taken, and its ring.

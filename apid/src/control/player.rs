@@ -1,7 +1,7 @@
 //! Somebody speaks into a line, in pieces of any length, as they come.
 #![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
-use super::playback::Started;
+use super::playback::{PlayerNote, Started};
 use super::{Control, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::engine_link::PlayLease;
@@ -37,20 +37,6 @@ pub struct Queued {
     pub queued_ms: u64,
     /// Age of the oldest of it.
     pub age_ms: u64,
-}
-
-/// What a player tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlayerNote {
-    /// A mark was reached: everything written before it was handed to the device.
-    Mark {
-        /// Its name.
-        name: String,
-        /// Handed to the device since the player was opened or cleared.
-        played_ms: u64,
-    },
-    /// There will be no more: the line hung up, the device or the engine is gone.
-    Ended,
 }
 
 /// Somebody speaks into a line. Dropping it flushes what waits.
@@ -355,7 +341,7 @@ impl Control {
             at.need_sim()?;
         }
         if !(20..=60_000).contains(&options.max_queued_ms) {
-            return Err(super::lines::invalid("max_queued_ms", "allowed is 20 to 60000"));
+            return Err(super::refused::invalid("max_queued_ms", "allowed is 20 to 60000"));
         }
         let (sender, notes) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {

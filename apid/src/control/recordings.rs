@@ -1,8 +1,8 @@
 //! Recordings: begin, list, fetch, delete. They hear what is said, so all of it needs `audio`.
 
 use super::access::{Attached, need};
-use super::lines::invalid;
 use super::recorder::Recorder;
+use super::refused::invalid;
 use super::{Control, PlayOptions, PlaySource, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::hub::{Delivery, Filter, Listener, NoticeBody};

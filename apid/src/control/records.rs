@@ -1,8 +1,8 @@
 //! Call records: every call that is over, as long as it is kept.
 
 use super::access::need;
-use super::lines::invalid;
 use super::recordings::{PAGE_MAX, unstored};
+use super::refused::invalid;
 use super::{Control, Refused};
 use crate::auth::{Caller, Scope};
 use crate::call::{CallNumber, CallRecord};

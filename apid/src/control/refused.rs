@@ -72,6 +72,11 @@ pub enum Refused {
     Signalling(String),
 }
 
+/// A value is out of range or malformed; `reason` also says what is allowed.
+pub(super) fn invalid(field: &'static str, reason: &str) -> Refused {
+    Refused::Invalid { field, reason: reason.to_owned() }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

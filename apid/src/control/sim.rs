@@ -3,7 +3,8 @@
 #![expect(clippy::unused_async, reason = "surfaces need not know which of these wait")]
 
 use super::access::Attached;
-use super::lines::{digits_of, invalid};
+use super::lines::digits_of;
+use super::refused::invalid;
 use super::{Control, PlayOptions, PlaySource, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::view::{DialMethod, ScriptStep};

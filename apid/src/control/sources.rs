@@ -1,7 +1,7 @@
 //! Where audio to play comes from: what a request says becomes samples.
 
 use super::access::need;
-use super::lines::invalid;
+use super::refused::invalid;
 use super::{Control, Refused};
 use crate::auth::{Caller, Scope};
 use crate::fetch::FetchError;

@@ -3,7 +3,7 @@
 
 use super::access::need;
 use super::audio::{Stop, TapEnd};
-use super::lines::invalid;
+use super::refused::invalid;
 use super::{AudioTap, Control, Refused, lock};
 use crate::auth::{Caller, Scope};
 use crate::hub::NoticeBody;

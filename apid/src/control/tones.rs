@@ -1,7 +1,7 @@
 //! Cadences and tones by name, and what clients compose themselves.
 
 use super::Refused;
-use super::lines::invalid;
+use super::refused::invalid;
 use crate::view::{CadenceChoice, ToneRequest, ToneStep};
 use tipring_shm_proto::command::{ToneSpec, ToneStep as EngineStep};
 use tipring_shm_proto::units::TenthDbm0;

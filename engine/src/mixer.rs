@@ -16,6 +16,7 @@
 //! [`MAX_ITEMS`] items of a playback, which bounds what a peer's tiny items can cost.
 
 use crate::dsp::bounded::Bounded;
+use crate::dsp::caller_id::Announcement;
 use crate::dsp::dtmf_sender::DtmfSender;
 use crate::dsp::limiter::soften;
 use crate::dsp::sample::rounded;
@@ -31,7 +32,7 @@ pub const MAX_ITEMS: usize = 32;
 /// Marks of one playback that one frame may reach; one more waits, and audio with it.
 pub const MAX_MARKS: usize = 6;
 /// Notes that one frame can have.
-pub const MAX_NOTES: usize = PLAYBACK_SLOTS * (MAX_MARKS + 2) + 1;
+pub const MAX_NOTES: usize = PLAYBACK_SLOTS * (MAX_MARKS + 2) + 2;
 
 /// −12 dB.
 const DUCKED: f32 = 0.251;
@@ -121,6 +122,8 @@ pub enum Note {
     },
     /// The last digit's pause is over.
     DigitsSent,
+    /// The announcement is over.
+    Announced,
 }
 
 /// A frame, and what happened in it.
@@ -149,6 +152,7 @@ pub struct Mixer {
     progress: Option<ProgressTone>,
     tone: ToneGenerator,
     digits: DtmfSender,
+    announcement: Option<Announcement>,
     slots: [Slot; PLAYBACK_SLOTS],
     /// Somebody seems to speak: what a voice silences is softer.
     ducked: bool,
@@ -162,6 +166,7 @@ impl Mixer {
             progress: None,
             tone: ToneGenerator::new(),
             digits: DtmfSender::new(),
+            announcement: None,
             slots: [const { Slot::FREE }; PLAYBACK_SLOTS],
             ducked: false,
         }
@@ -189,6 +194,17 @@ impl Mixer {
     /// Queues a digit (ASCII); `false` if it is none, has no length, or 32 wait already.
     pub fn send_digit(&mut self, digit: u8, on_ms: u16, off_ms: u16) -> bool {
         self.digits.send(digit, on_ms, off_ms)
+    }
+
+    /// Begins an announcement with the next frame, or ends the one under way: then the phone is
+    /// lifted, or rings.
+    pub const fn announce(&mut self, announcement: Option<Announcement>) {
+        self.announcement = announcement;
+    }
+
+    /// Somebody is being announced.
+    pub const fn is_announcing(&self) -> bool {
+        self.announcement.is_some()
     }
 
     /// Forgets digits that wait and ends the one that sounds; there is no note of it.
@@ -286,6 +302,13 @@ impl Mixer {
                 notes.push(Note::DigitsSent);
             }
         }
+        if let Some(announcement) = &mut self.announcement {
+            announcement.add(sum.inexact());
+            if announcement.is_over() {
+                self.announcement = None;
+                notes.push(Note::Announced);
+            }
+        }
         for (index, slot) in self.slots.iter_mut().enumerate() {
             slot.add(index, self.ducked, &mut sum, supply, notes);
         }
@@ -295,7 +318,8 @@ impl Mixer {
 
     /// Of its own it has nothing to add.
     fn is_silent(&self) -> bool {
-        self.tone.is_silent() && self.digits.is_silent() && self.slots.iter().all(Slot::is_silent)
+        let sounds = !self.tone.is_silent() || !self.digits.is_silent() || self.is_announcing();
+        !sounds && self.slots.iter().all(Slot::is_silent)
     }
 }
 

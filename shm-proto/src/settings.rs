@@ -85,6 +85,25 @@ pub struct VoiceSettings {
     pub final_end_ms: u16,
 }
 
+impl CallerIdType {
+    /// It is sent before the phone rings for the first time.
+    pub const fn is_before_ring(self) -> bool {
+        match self {
+            Self::Off | Self::Bellcore | Self::BellcoreSingle | Self::EtsiAfterRing => false,
+            Self::EtsiDualTone
+            | Self::EtsiLineReversal
+            | Self::Dtmf
+            | Self::DtmfLineReversal
+            | Self::DtmfHash => true,
+        }
+    }
+
+    /// Tip and ring are exchanged from before it until the phone rings no more.
+    pub const fn reverses_line(self) -> bool {
+        matches!(self, Self::EtsiLineReversal | Self::DtmfLineReversal)
+    }
+}
+
 impl LineSettings {
     /// Both gains, tenths of a dB.
     pub const GAINS: std::ops::RangeInclusive<i16> = -200..=120;

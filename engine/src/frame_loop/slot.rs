@@ -18,7 +18,7 @@ use crate::dsp::dtmf_detector::DtmfEvent;
 use crate::dsp::tone_plan::{self, TonePlan};
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
-use crate::mixer::{Playback, Progress};
+use crate::mixer::{Note, Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
 use std::os::fd::RawFd;
@@ -305,6 +305,11 @@ impl Slot {
         self.tx = mixed.frame;
         for note in mixed.notes.iter() {
             self.row_changed |= tell(note, self.id, now, outside);
+            if note == Note::Announced {
+                self.actions.clear();
+                self.line.handle_announced(&mut self.actions);
+                let _ = self.apply(now, outside);
+            }
         }
     }
 
@@ -330,7 +335,7 @@ impl Slot {
         now: Nanos,
         outside: &mut Outside,
     ) {
-        let in_use = listened.is_some() || self.is_in_use();
+        let in_use = listened.is_some() || self.is_in_use() || self.voices.is_announcing();
         if in_use {
             let level = listened.map_or(TenthDbm0::SILENCE, |l| l.level);
             let flags = [
@@ -711,6 +716,10 @@ impl Slot {
                     let stopped = self.voices.stop_heard(|p| p.stop_on.voice);
                     self.tell_all_ended(stopped, PlaybackEnd::Voice, now, outside);
                 }
+                Action::Announce { caller, room_ms } => {
+                    self.voices.announce(self.row.settings.caller_id, &caller, room_ms);
+                }
+                Action::StopAnnouncement => self.voices.stop_announcing(),
                 Action::EndBridge => self.drop_crossing(outside),
                 Action::Echo(on) => self.echo = on,
             }

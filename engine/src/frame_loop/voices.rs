@@ -4,18 +4,19 @@
 use super::outside::Outside;
 use super::sources::PlayRings;
 use crate::dsp::bounded::Bounded;
+use crate::dsp::caller_id::announcement::{self, Announcement};
 use crate::dsp::gain::Gain;
 use crate::dsp::hybrid::Hybrid;
 use crate::dsp::limiter::Limiter;
 use crate::dsp::tone_plan::TonePlan;
 use crate::frame::Linear;
 use crate::mixer::{Mixed, Mixer, Note, Playback, Progress};
-use tipring_shm_proto::command::{Digits, PlayPath, ProgressTone, Refusal};
+use tipring_shm_proto::command::{CallerId, Digits, PlayPath, ProgressTone, Refusal};
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{LineEvent, PlaybackEnd};
 use tipring_shm_proto::line_table::{PLAYBACK_SLOTS, PlaybackRow};
-use tipring_shm_proto::settings::LineSettings;
-use tipring_shm_proto::units::{LineId, Nanos, PlaybackId, TenthDb};
+use tipring_shm_proto::settings::{CallerIdType, LineSettings};
+use tipring_shm_proto::units::{LineId, Nanos, PlaybackId, TenthDb, Text32};
 
 /// Playbacks that ended together.
 pub(super) type Ended = Bounded<Progress, PLAYBACK_SLOTS>;
@@ -84,6 +85,25 @@ impl Voices {
     pub(super) fn send_digit(&mut self, digit: u8, on_ms: u16, off_ms: u16) {
         // The line keeps the queue and paces it: there is always room for one.
         self.ear.send_digit(digit, on_ms, off_ms);
+    }
+
+    /// Begins to say who calls, in this way, if it fits the time there is, at least without the name.
+    pub(super) fn announce(&mut self, kind: CallerIdType, caller: &CallerId, room_ms: Option<u32>) {
+        let fits = |announcement: &Announcement| {
+            let least_after = u32::from(announcement::BEFORE_RING_MS);
+            room_ms.is_none_or(|room_ms| announcement.ms() + least_after <= room_ms)
+        };
+        let of = |caller| Announcement::call(kind, caller, None).filter(fits);
+        let nameless = CallerId { name: Text32::EMPTY, ..*caller };
+        self.ear.announce(of(caller).or_else(|| of(&nameless)));
+    }
+
+    pub(super) fn stop_announcing(&mut self) {
+        self.ear.announce(None);
+    }
+
+    pub(super) fn is_announcing(&self) -> bool {
+        self.ear.is_announcing()
     }
 
     pub(super) fn stop_digits(&mut self) {
@@ -214,7 +234,7 @@ pub(super) fn tell(note: Note, line: LineId, now: Nanos, outside: &mut Outside) 
             outside.line_event(now, line, ended(progress, PlaybackEnd::Finished));
             true
         }
-        // The line paces its digits itself.
-        Note::DigitsSent => false,
+        // The line paces its digits itself, and is told of announcements.
+        Note::DigitsSent | Note::Announced => false,
     }
 }

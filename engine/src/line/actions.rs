@@ -2,7 +2,7 @@
 
 use crate::signal::Drive;
 use std::ops::Deref;
-use tipring_shm_proto::command::{Outcome, ProgressTone, Refusal};
+use tipring_shm_proto::command::{CallerId, Outcome, ProgressTone, Refusal};
 use tipring_shm_proto::event::{LineEvent, PlaybackEnd};
 
 /// One thing that the frame loop does for a line.
@@ -33,6 +33,15 @@ pub enum Action {
     StopOnVoice,
     /// End the bridge, on both sides.
     EndBridge,
+    /// Say who calls, to a phone that lies, and call [`super::Line::handle_announced`] then.
+    Announce {
+        /// Who.
+        caller: CallerId,
+        /// What does not fit this time, ms, is not said; `None` is no limit.
+        room_ms: Option<u32>,
+    },
+    /// Say no more of it.
+    StopAnnouncement,
     /// Let the phone hear itself, or not any more.
     Echo(bool),
 }

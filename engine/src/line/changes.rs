@@ -23,6 +23,9 @@ impl Line {
     /// Takes a new state, and tells it.
     pub(super) fn enter(&mut self, state: State, now: Nanos, actions: &mut Actions) {
         let before = (self.state(), self.phase());
+        if !matches!(state, State::Ringing(_)) {
+            self.stop_announcing(actions);
+        }
         self.state = state;
         if self.state() != before.0 {
             self.since = now;
@@ -118,11 +121,15 @@ impl Line {
         if !self.on_a_loop() {
             ringing.begin(now);
         }
-        let ring =
-            if self.rings_by_itself() { Drive::Ring(ringing.cadence()) } else { Drive::RingOn };
+        let ring = self.first_ring(&ringing);
         actions.say(LineEvent::RingStarted);
         self.enter(State::Ringing(ringing), now, actions);
         self.order(ring, actions);
+    }
+
+    /// What begins the ringing.
+    pub(super) fn first_ring(&self, ringing: &Ringing) -> Drive {
+        if self.rings_by_itself() { Drive::Ring(ringing.cadence()) } else { Drive::RingOn }
     }
 
     /// The bell ends, and nobody answered.

@@ -20,7 +20,7 @@ const GAIN: std::ops::RangeInclusive<i16> = -400..=120;
 impl Line {
     /// Carries out a command, or says why not. Those about audio plumbing
     /// ([`Command::StartPlayback`], `StopPlayback`, `OpenRtp`, `UpdateRtp`, `CloseRtp`, `Bridge`,
-    /// `Sim`, `LineSettings`) are only judged: the frame loop carries them out, and then calls
+    /// `Sim`) are only judged: the frame loop carries them out, and then calls
     /// [`Line::carried_out`].
     ///
     /// # Errors
@@ -33,10 +33,10 @@ impl Line {
     ) -> Result<(), Refusal> {
         self.allows(command)?;
         match *command {
-            Command::Ring { ref cadence, timeout_ms, .. } => {
+            Command::Ring { ref cadence, timeout_ms, ref caller } => {
                 let ringing = Ringing::new(cadence, timeout_ms)?;
                 self.spend_change(now)?;
-                self.start_ringing(ringing, now, actions);
+                self.ring_for(caller, ringing, now, actions);
             }
             Command::StopRing => self.stop_ringing(RingStop::Stopped, now, actions),
             Command::ReportHook { hook, source } => {
@@ -85,6 +85,7 @@ impl Line {
                 }
             }
             Command::Tag(tag) => self.tag = tag,
+            Command::LineSettings(settings) => self.caller_id = settings.caller_id,
             Command::Reset => {
                 self.spend_change(now)?;
                 self.reset(now, actions);
@@ -103,8 +104,7 @@ impl Line {
             | Command::OpenRtp { .. }
             | Command::UpdateRtp { .. }
             | Command::CloseRtp
-            | Command::Sim(_)
-            | Command::LineSettings(_) => {}
+            | Command::Sim(_) => {}
         }
         Ok(())
     }

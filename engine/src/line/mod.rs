@@ -15,6 +15,7 @@
 //! loop's to bound.
 
 mod actions;
+mod announcing;
 mod changes;
 mod commands;
 mod digit_queue;
@@ -30,6 +31,7 @@ pub use orders::{CHANGES_PER_SECOND, MAX_TRIES};
 pub use state::PhaseTiming;
 
 use crate::signal::{Drive, Driven, Signal};
+use announcing::Announcing;
 use digit_queue::Due;
 use hook::{HookSwitch, Judgement};
 use orders::{ChangeBudget, Orders, Patience};
@@ -38,6 +40,7 @@ use state::{State, Supply, Talk};
 use tipring_shm_proto::command::{Hook, HookSource, LineKind, LineState, Phase, Refusal, Since};
 use tipring_shm_proto::event::{LineEvent, RingStop};
 use tipring_shm_proto::line_table::LineRow;
+use tipring_shm_proto::settings::CallerIdType;
 use tipring_shm_proto::units::Nanos;
 
 /// A change of voltage worth an event, mV.
@@ -92,6 +95,9 @@ pub struct Line {
     orders: Orders,
     budget: ChangeBudget,
     media: Media,
+    /// How a telephone is told who calls.
+    caller_id: CallerIdType,
+    announcing: Option<Announcing>,
     tag: u64,
     last_digit: u8,
     voltage: Gauge<i32>,
@@ -117,6 +123,8 @@ impl Line {
             orders: Orders::default(),
             budget: ChangeBudget::new(),
             media: Media::None,
+            caller_id: CallerIdType::Bellcore,
+            announcing: None,
             tag: 0,
             last_digit: 0,
             voltage: Gauge::default(),
@@ -321,12 +329,19 @@ impl Line {
 
     fn ring_on_time(&mut self, now: Nanos, actions: &mut Actions) {
         let State::Ringing(ringing) = &mut self.state else { return };
-        match ringing.handle_time(now) {
+        let (stroke, pause_ms) = (ringing.handle_time(now), ringing.pause_ms(now));
+        let by_itself = self.rings_by_itself();
+        match stroke {
             Some(Stroke::Timeout) => self.stop_ringing(RingStop::Timeout, now, actions),
-            Some(_) if self.rings_by_itself() => {}
+            Some(Stroke::On) if by_itself => {}
             Some(Stroke::On) => self.order(Drive::RingOn, actions),
-            Some(Stroke::Off) => self.order(Drive::RingOff, actions),
-            None => {}
+            Some(Stroke::Off) => {
+                if !by_itself {
+                    self.order(Drive::RingOff, actions);
+                }
+                self.announce_in_pause(pause_ms, actions);
+            }
+            None => self.announce_on_time(now, actions),
         }
     }
 

@@ -45,15 +45,26 @@ impl Rhythm {
 
     /// Whether the bell sounds, this long after it began.
     fn sounds(&self, elapsed_ns: u64) -> bool {
+        self.place(elapsed_ns).0
+    }
+
+    /// How long it is silent from here on; 0 while it sounds.
+    fn pause_ms(&self, elapsed_ns: u64) -> u32 {
+        let (sounds, left_ns) = self.place(elapsed_ns);
+        if sounds { 0 } else { (left_ns / 1_000_000) as u32 }
+    }
+
+    /// Whether the bell sounds, and how long it does not change.
+    fn place(&self, elapsed_ns: u64) -> (bool, u64) {
         let mut within = elapsed_ns % (u64::from(self.period_ms) * 1_000_000);
         for (index, &ms) in self.cadence.as_slice().iter().enumerate() {
             let ns = u64::from(ms) * 1_000_000;
             if within < ns {
-                return index % 2 == 0;
+                return (index % 2 == 0, ns - within);
             }
             within -= ns;
         }
-        false
+        (false, 0)
     }
 }
 
@@ -97,6 +108,12 @@ impl Ringing {
         if self.bell == Bell::Ordered {
             self.bell = Bell::Began { at: now, sounds: true };
         }
+    }
+
+    /// How long the bell is silent from here on, in its cadence; 0 while it sounds.
+    pub(super) fn pause_ms(&self, now: Nanos) -> u32 {
+        let Bell::Began { at, .. } = self.bell else { return 0 };
+        self.rhythm.pause_ms(now.0.saturating_sub(at.0))
     }
 
     /// What is due. Edges are counted from the beginning, so that late ticks do not add up; edges

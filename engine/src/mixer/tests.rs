@@ -235,7 +235,7 @@ proptest! {
                         prop_assert_eq!(u64::from(mark.0), played_samples);
                     }
                     Note::Finished { progress, .. } => finished = Some(progress),
-                    Note::Underrun { .. } | Note::DigitsSent => {}
+                    Note::Underrun { .. } | Note::DigitsSent | Note::Announced => {}
                 }
             }
             let after = finished.or(mixer.playing(0)).unwrap();

@@ -18,6 +18,8 @@ const COMPENSATION: u32 = 1218;
 const UNHEARD_REPORTS: u8 = 2;
 /// From 1900 (NTP) to 1970, s.
 const NTP_EPOCH: u64 = 2_208_988_800;
+/// A round trip below this is one too, 1/65536 s: −20 ms.
+const LEAST_ROUND_TRIP: i32 = -1311;
 /// A round trip beyond this is a defect of the far end's arithmetic, µs.
 const LONGEST_ROUND_TRIP_US: u32 = 10_000_000;
 
@@ -138,9 +140,10 @@ impl Reports {
         self.unheard = if stands_still { self.unheard.saturating_add(1) } else { 0 };
         if block.last_report != 0 {
             let took = ntp_middle(real_ns).wrapping_sub(block.last_report);
-            let units = took.wrapping_sub(block.delay);
-            let us = (u64::from(units) * 1_000_000) >> 16;
-            if us <= u64::from(LONGEST_ROUND_TRIP_US) {
+            // A far end that rounds its delay up to ms makes a short way negative.
+            let units = took.wrapping_sub(block.delay).cast_signed();
+            let us = (u64::from(units.max(0).unsigned_abs()) * 1_000_000) >> 16;
+            if units > LEAST_ROUND_TRIP && us <= u64::from(LONGEST_ROUND_TRIP_US) {
                 self.round_trip_us = Some(us as u32);
             }
         }
@@ -421,6 +424,17 @@ mod tests {
         }
         reports.handle_packet(at(0), REAL, &compound(13, true), 1, Some(2)).unwrap();
         assert!(reports.has_left());
+    }
+
+    #[test]
+    fn a_delay_that_was_rounded_up_is_a_round_trip_of_nothing() {
+        for (delay, expected) in [(66, Some(0)), (0, Some(991)), (3000, None)] {
+            let mut reports = Reports::new(at(0), SEED);
+            let last_report = ntp_middle(REAL);
+            let block = Block { ssrc: 1, last_report, delay, ..Block::default() };
+            reports.take_block(&block, REAL + 1_000_000);
+            assert_eq!(reports.round_trip_us(), expected, "{delay}");
+        }
     }
 
     #[test]

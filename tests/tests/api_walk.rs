@@ -63,6 +63,8 @@ fn body_for(path: &str) -> Value {
         "dtmf" | "dial" => json!({"digits": "1"}),
         "hook" => json!({"off": true}),
         "messages" => json!({"new": 1}),
+        "message_waiting" => json!({"messages": 1}),
+        "polarity" => json!({"reversed": true}),
         "script" => json!({"steps": [{"do": "wait", "ms": 1}]}),
         "calls" => json!({"from": "line:1", "to": "line:2"}),
         "bridge" => json!({"with": "nothing"}),

@@ -2,11 +2,10 @@
 //!
 //! The modules in the order a test meets them: the running [`system`], clients of it
 //! ([`rest`], [`socket`]), phones ([`baresip`], [`pjsua`], [`sipp`], [`rtp`], whose network can be
-//! bad: [`impairment`]), what is said into them and
-//! what is made of what they heard ([`signal`]), and other machines ([`namespace`]).
+//! bad), what is said into them and what is made of what they heard ([`signal`]), and other machines
+//! ([`namespace`]).
 
 pub mod baresip;
-pub mod impairment;
 pub mod namespace;
 pub mod peer;
 pub mod pjsua;

@@ -1,13 +1,13 @@
 //! The media of telephones whose signalling is somebody else's: sends PCMU on an exact 20 ms grid
 //! and notes what comes back and when. It shares no code with the engine.
 
-use crate::impairment::{Impairment, Way};
 use crate::signal::{mu_decode, mu_encode};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tipring_signals::impairment::{Impairment, Way};
 
 /// A packet that was received.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
-use tipring_tests::impairment::Impairment;
+use tipring_signals::impairment::Impairment;
 use tipring_tests::rtp::{Leg, Legs};
 use tipring_tests::signal::{chirps, hearing};
 use tipring_tests::sipp::{Scenario, Sipp};

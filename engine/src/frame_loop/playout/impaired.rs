@@ -9,14 +9,10 @@ use crate::device::rtp::session::Session;
 use crate::frame::{Companded, Heard, Linear};
 use crate::frame_loop::playout::MOST_READS;
 use crate::signal::Signal;
-use impairment::{Impairment, Way};
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, Nanos};
-
-#[path = "../../../../tests/src/impairment.rs"]
-#[allow(dead_code, unreachable_pub, clippy::suboptimal_flops)]
-mod impairment;
+use tipring_signals::impairment::{Impairment, Way};
 
 const EVENT: u8 = 101;
 const HZ: f64 = 1004.0;

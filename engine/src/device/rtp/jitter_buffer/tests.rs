@@ -299,7 +299,8 @@ proptest! {
                 0 => buffer.handle_quiet(timestamp),
                 1 | 2 => { buffer.take(&mut frame); }
                 3 => {
-                    now = if is_near { Nanos(now.0 + FRAME_NS) } else { Nanos(leap >> 1) };
+                    // Our own clock: up to thirteen days since start.
+                    now = if is_near { Nanos(now.0 + FRAME_NS) } else { Nanos(leap >> 14) };
                     buffer.handle_tick(now);
                     buffer.pace(random % 640);
                 }

@@ -1,7 +1,6 @@
 //! A bad network, as good as a seed can make it: loss, jitter, reordering, duplication, an outage.
 //!
-//! Sans-IO, in ms of any clock, and of nothing but `std`, so that the engine's own tests in virtual
-//! time can have it too.
+//! Sans-IO, in ms of any clock: for tests in virtual time and on real sockets.
 
 /// What a way through the network does to packets. Shares are per cent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -31,7 +31,7 @@ fn settings_are_told_changed_and_refused_by_name() {
     for (wrong, status) in [
         (json!({"country": "xx"}), 422),
         (json!({"tx_gain_db": 13}), 422),
-        (json!({"colour": "red"}), 400),
+        (json!({"colour": "red"}), 422),
     ] {
         let headers = [("Content-Type", "application/json")];
         let body = wrong.to_string();

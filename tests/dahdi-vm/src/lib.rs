@@ -8,12 +8,10 @@ pub mod card;
 pub mod installed;
 pub mod lan;
 pub mod machine;
-pub mod running;
 pub mod telephone;
 
 pub use card::Card;
 pub use installed::Installed;
 pub use lan::Lan;
 pub use machine::Machine;
-pub use running::Running;
 pub use telephone::Telephone;

@@ -136,6 +136,33 @@ fn a_telephone_is_rung_lifted_spoken_to_heard_and_put_down() {
 }
 
 #[test]
+fn a_line_that_is_hung_up_loses_its_battery_and_then_hears_congestion() {
+    let machine = Machine::boot_with(&[HTTP_PORT]);
+    let (card, _installed, api) = plugged(&machine, 1, "");
+    let rest = &api.rest;
+    let mut phone = Telephone::on(&machine, &card, 1);
+    // Lifted before the engine opens the channel: no event of the kernel tells that.
+    card.command("unplug");
+    all_become(&api, 1, "offline");
+    phone.lift();
+    card.command("plug");
+    rest.line_becomes("p1", "off_hook");
+    let mut events = api.socket("/ws");
+    rest.post_empty("/v1/lines/p1/hangup").check(202);
+    phone.expect(Noticed::NoBattery);
+    // The telephone stays lifted; the line is fed again, and used.
+    until_true("the battery", GENEROUS, || card.line(1) == "offhook");
+    until_true("congestion", GENEROUS, || signal::level_dbm0(&phone.listen(400)) > -40.0);
+    phone.put_down();
+    events.expect_event("on_hook", "p1");
+    rest.line_becomes("p1", "on_hook");
+    // It can be rung at once.
+    rest.post_empty("/v1/lines/p1/ring").check(202);
+    phone.expect(Noticed::RingBegins);
+    rest.delete("/v1/lines/p1/ring").check(204);
+}
+
+#[test]
 fn voltages_and_alarms_of_the_card_are_told() {
     let machine = Machine::boot_with(&[HTTP_PORT]);
     let (card, _installed, api) = plugged(&machine, 1, "");

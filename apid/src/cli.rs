@@ -1,9 +1,11 @@
 //! The command line.
 
 use crate::auth::{Scope, Scopes, create_token};
+use crate::call::LinePlan;
 use crate::config::{Config, ConfigError};
 use crate::import;
 use clap::{Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// REST, WebSocket and SIP for telephones: the unprivileged half of Tipring.
@@ -79,6 +81,15 @@ impl Args {
             self.config.as_deref().map_or_else(|| Ok(Config::demonstration()), Config::load)?;
         config.apply_environment(|name| std::env::var(name).ok())?;
         Ok(config)
+    }
+
+    /// What lifted phones do, as it is written now.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_plans(&self) -> Result<BTreeMap<String, LinePlan>, ConfigError> {
+        let file = self.config.as_deref().unwrap_or(Path::new("the demonstration"));
+        self.load()?.line_plans(file)
     }
 
     /// The state directory: as given, else the system's if it can be written, else the user's.

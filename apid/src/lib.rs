@@ -11,6 +11,7 @@ pub mod config;
 pub mod control;
 pub mod digit_collector;
 pub mod engine_link;
+mod event_json;
 pub mod fetch;
 pub mod http;
 pub mod hub;

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tipring_apid::cli::{Args, Asked};
 use tipring_apid::{log, startup};
 use tipring_shm_proto::socket_path::{Side, default_socket};
@@ -34,7 +35,8 @@ fn begin() -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     let state_dir = args.state_dir();
-    let run = startup::run(&config, &state_dir, &socket);
+    let read_plans = Arc::new(move || args.load_plans().map_err(|error| error.to_string()));
+    let run = startup::run(&config, &state_dir, &socket, read_plans);
     // Boxed: it holds every service of the process.
     let result = runtime.block_on(Box::pin(run));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

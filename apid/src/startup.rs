@@ -4,10 +4,11 @@ use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, Name, Secret,
+    WebhookConfig,
 };
 use crate::control::{
-    Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits,
-    Signalling,
+    Control, ControlSettings, LineDirectory, NoSignalling, ReadPlans, RecordLimits,
+    RecordingLimits, Signalling,
 };
 use crate::engine_link::EngineLink;
 use crate::fetch::Fetcher;
@@ -38,7 +39,12 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// What cannot be, for the person at the terminal: an address that others can reach with sample
 /// secrets, a port in use, a folder that cannot be written.
-pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(), String> {
+pub async fn run(
+    config: &Config,
+    state_dir: &Path,
+    socket: &Path,
+    read_plans: ReadPlans,
+) -> Result<(), String> {
     let tokens_file = config.tokens_file(state_dir);
     let tokens = Tokens::load(&tokens_file).map_err(|error| error.to_string())?;
     config.check_exposure(!tokens.is_empty()).map_err(|error| error.to_string())?;
@@ -47,6 +53,7 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
     let (accounts, devices) = provisioned(config, state_dir)?;
     let sip = open_sip(config, &accounts, state_dir).await?;
     let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let hang_up = signal(SignalKind::hangup());
 
     let journal = Journal::open(state_dir)
         .map_err(|error| format!("state folder {}: {error}", state_dir.display()))?;
@@ -60,9 +67,11 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
         Some(sip) => Arc::new(sip.clone()),
         None => Arc::new(NoSignalling),
     };
+    let mut switch = Switch::new(switch_config(config), first_call());
+    switch.set_line_plans(read_plans()?);
     let settings = ControlSettings {
         lines,
-        switch: Switch::new(switch_config(config), first_call()),
+        switch,
         signalling,
         rtp_address: config.sip.host.0,
         sounds: config.sounds.sounds(state_dir),
@@ -76,6 +85,8 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
             max_running: config.recordings.max_running.get() as usize,
             keep: days(config.recordings.keep_days.get()),
         },
+        webhooks: config.webhooks.iter().map(WebhookConfig::settings).collect(),
+        read_plans,
         record_limits: RecordLimits {
             keep: days(config.call_records.keep_days.get()),
             max_calls: config.call_records.max_calls.get(),
@@ -84,6 +95,7 @@ pub async fn run(config: &Config, state_dir: &Path, socket: &Path) -> Result<(),
     };
     let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
     let control = Control::start(settings, link.clone(), notes);
+    tokio::spawn(reload_on(hang_up, control.clone()));
     if let Some(sip) = &sip {
         for service in ["sip_udp", "sip_tcp"] {
             let address = sip.local_addr().to_string();
@@ -123,6 +135,19 @@ fn open_shelf(config: &Config, state_dir: &Path) -> Result<Shelf, String> {
 /// 0 is for ever.
 fn days(days: u64) -> Option<Duration> {
     (days > 0).then(|| Duration::from_secs(days * 86_400))
+}
+
+/// SIGHUP reads dial plans anew.
+async fn reload_on(
+    hang_up: std::io::Result<tokio::signal::unix::Signal>,
+    control: Control,
+) -> Option<()> {
+    let mut hang_up = hang_up.ok()?;
+    loop {
+        hang_up.recv().await?;
+        // What is wrong was told to everybody who listens.
+        let _ = control.reload_plans().await;
+    }
 }
 
 async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {

@@ -5,6 +5,7 @@ mod diagnostics;
 mod recordings;
 mod provisioning;
 mod requests;
+mod webhooks;
 mod settings;
 mod sip;
 
@@ -14,6 +15,7 @@ pub use recordings::*;
 pub use requests::*;
 pub use settings::*;
 pub use sip::*;
+pub use webhooks::*;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::{Duration, SystemTime};

@@ -68,6 +68,7 @@ fn body_for(path: &str) -> Value {
         "script" => json!({"steps": [{"do": "wait", "ms": 1}]}),
         "calls" => json!({"from": "line:1", "to": "line:2"}),
         "bridge" => json!({"with": "nothing"}),
+        "transfer" => json!({"to": "102"}),
         "tickets" => json!({"scopes": ["read"]}),
         "generate-tone" => json!({"frequency": 440, "duration": 100}),
         "generate-tts" => json!({"text": "hello"}),

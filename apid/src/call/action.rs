@@ -165,6 +165,11 @@ pub enum Order {
         /// Which.
         line: String,
     },
+    /// Let it hear itself no more.
+    EndEcho {
+        /// Which.
+        line: String,
+    },
     /// Join two lines.
     Bridge {
         /// One.

@@ -44,7 +44,7 @@ impl Switch {
         }
         dialled.deadline_ms = Some(now.ms + inter_digit_ms);
         let digits = dialled.digits.clone();
-        match self.config.plan.match_digits(&digits) {
+        match self.match_digits(line, &digits) {
             Match::Incomplete | Match::MayGoOn(_) => {}
             Match::Complete(_) => self.number_is_complete(line, now, out),
             Match::Unknown => {
@@ -62,8 +62,9 @@ impl Switch {
         let Some(info) = self.lines.get_mut(line) else { return };
         let Some(dialled) = info.dialled.take() else { return };
         let number = dialled.digits;
-        let target = self.config.plan.exact(&number).cloned();
-        if let Some(call) = info.call {
+        let in_call = info.call;
+        let target = self.target_of(line, &number).cloned();
+        if let Some(call) = in_call {
             if let Some(record) = self.calls.get_mut(&call) {
                 record.ends.to = format!("number:{number}");
             }

@@ -2,7 +2,7 @@
 
 use super::action::{Action, News, Order};
 use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
-use super::switch::{Dialled, Switch, Waiting, do_};
+use super::switch::{Switch, Waiting, do_};
 use super::{Cause, RemoteMedia};
 use crate::view::{CallerIdView, LegState};
 use tipring_shm_proto::command::{LineState, Phase};
@@ -47,7 +47,7 @@ impl Switch {
         info.state = state;
         match state {
             LineState::OffHook if info.call.is_none() && !info.sip => match phase {
-                Some(Phase::DialTone) => info.dialled = Some(Dialled::default()),
+                Some(Phase::DialTone) => self.lifted(line, now, out),
                 Some(Phase::Collecting) => {}
                 _ => info.dialled = None,
             },
@@ -120,7 +120,7 @@ impl Switch {
         do_(out, call, Order::Take { line: line.to_owned(), media });
         do_(out, call, Order::Tag { line: line.to_owned() });
         self.tell(call, News::Started, out);
-        let target = self.config.plan.exact(&to).cloned();
+        let target = self.target_of(line, &to).cloned();
         self.route(call, line, target, out, now);
     }
 

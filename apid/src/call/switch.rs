@@ -2,6 +2,7 @@
 
 use super::action::{Action, Input, News, Order};
 use super::dial_plan::{DialPlan, Target};
+use super::lifted::LinePlan;
 use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
 use super::settings::{Busy, RingOrder, SwitchConfig};
 use super::{Cause, RemoteMedia};
@@ -47,6 +48,7 @@ pub struct Switch {
     pub(super) config: SwitchConfig,
     pub(super) lines: BTreeMap<String, LineInfo>,
     pub(super) calls: BTreeMap<CallNumber, CallRecord>,
+    pub(super) line_plans: BTreeMap<String, LinePlan>,
     over: VecDeque<CallRecord>,
     next: u64,
 }
@@ -54,8 +56,8 @@ pub struct Switch {
 impl Switch {
     /// No lines yet; `first` is greater than any earlier call's number.
     pub fn new(config: SwitchConfig, first: CallNumber) -> Self {
-        let (lines, calls, over) = Default::default();
-        Self { config, lines, calls, over, next: first.0.max(1) }
+        let (lines, calls, line_plans, over) = Default::default();
+        Self { config, lines, calls, line_plans, over, next: first.0.max(1) }
     }
 
     /// A line: SIP or analog, and what others are shown when it calls.
@@ -371,6 +373,15 @@ impl Switch {
                 record.stage = Stage::Entering;
                 do_(out, call, Order::Tone { line: caller.to_owned(), tone: None });
                 do_(out, call, Order::Echo { line: caller.to_owned() });
+                do_(out, call, Order::Established);
+            }
+            Some(Target::Application(name)) => {
+                self.accept(call, caller, out);
+                let Some(record) = self.calls.get_mut(&call) else { return };
+                record.ends.to = format!("app:{name}");
+                record.legs.push(LegRecord::application(&name));
+                record.stage = Stage::Entering;
+                do_(out, call, Order::Tone { line: caller.to_owned(), tone: None });
                 do_(out, call, Order::Established);
             }
             Some(Target::DialTone) => {

@@ -1,6 +1,7 @@
 //! Stories of calls, in virtual time and without an engine.
 
 mod adoption;
+mod lifted;
 mod transfer;
 
 use super::*;

@@ -33,7 +33,7 @@ impl Switch {
         let mut out = Vec::new();
         match to {
             TransferTo::Number(number) => {
-                let target = self.config.plan.exact(number).cloned();
+                let target = self.target_of(line, number).cloned();
                 self.check_target(target.as_ref())?;
                 self.leave(call, line, &mut out);
                 let caller_id = self.default_ring(&other).caller;
@@ -69,7 +69,7 @@ impl Switch {
         Ok((call, other))
     }
 
-    fn check_target(&self, target: Option<&Target>) -> Result<(), Cause> {
+    pub(super) fn check_target(&self, target: Option<&Target>) -> Result<(), Cause> {
         let Target::Line(line) = target.ok_or(Cause::UnallocatedNumber)? else { return Ok(()) };
         self.check_free(line).map_err(|busy| match busy {
             Busy::Line(LineState::Offline) | Busy::Absent => Cause::SubscriberAbsent,

@@ -68,6 +68,10 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
             return Err(at(path, row(&account.user), &reason));
         }
     }
+    for webhook in &config.webhooks {
+        webhook.check(path)?;
+    }
+    config.line_plans(path)?;
     check_devices(config, path)
 }
 
@@ -170,11 +174,11 @@ impl Config {
     }
 }
 
-fn row<T>(value: &Spanned<T>) -> u64 {
+pub(super) fn row<T>(value: &Spanned<T>) -> u64 {
     value.referenced.line()
 }
 
-fn at(path: &Path, line: u64, reason: &str) -> ConfigError {
+pub(super) fn at(path: &Path, line: u64, reason: &str) -> ConfigError {
     ConfigError(format!("{}:{line}: {reason}", path.display()))
 }
 

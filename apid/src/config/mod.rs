@@ -3,17 +3,21 @@
 
 mod check;
 mod environment;
+mod lifted;
 mod media;
 mod records;
 mod provisioning;
 #[cfg(test)]
 mod tests;
 mod values;
+mod webhooks;
 
+pub use lifted::{LiftedConfig, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
 pub use records::{CallRecordsConfig, RecordingsConfig};
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
+pub use webhooks::WebhookConfig;
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -46,6 +50,8 @@ pub struct Config {
     pub lines: Vec<LineConfig>,
     /// Numbers that are no phone.
     pub numbers: Numbers,
+    /// Dial plans by name; lines say which is theirs.
+    pub dial_plans: BTreeMap<String, Vec<PlanRow>>,
     /// Times of calls.
     pub calls: Calls,
     /// Prompts by name.
@@ -60,6 +66,8 @@ pub struct Config {
     pub call_records: CallRecordsConfig,
     /// Adapters that are set up from here.
     pub provisioning: Provisioning,
+    /// Where to post what happens.
+    pub webhooks: Vec<WebhookConfig>,
     /// Who may.
     pub security: Security,
     /// Where to say what happened.
@@ -205,6 +213,9 @@ pub struct Account {
     /// For people; the user name where none is given.
     #[serde(default)]
     pub name: Option<String>,
+    /// Its dial plan, before the numbers that everybody has.
+    #[serde(default)]
+    pub plan: Option<Spanned<String>>,
     /// Digest algorithms offered, first one first: some phones stop at one they do not know.
     #[serde(default = "default_algorithms")]
     pub algorithms: Vec<Algorithm>,
@@ -283,6 +294,9 @@ pub struct LineConfig {
     /// For people; `Line ID` where none is given.
     #[serde(default)]
     pub name: Option<String>,
+    /// What its phone does when it is lifted.
+    #[serde(default)]
+    pub lifted: Option<LiftedConfig>,
 }
 
 /// `numbers`.

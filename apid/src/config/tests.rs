@@ -49,6 +49,11 @@ fn refusals_name_file_line_and_what_is_allowed() {
         ("api:\n  port: 70000\n", ["apid.yml:2", "70000", "1 to 65535"]),
         ("api:\n  port: http\n", ["apid.yml:2", "`http`", "1 to 65535"]),
         ("logging:\n  level: loud\n", ["apid.yml:2", "loud", "info"]),
+        ("webhooks:\n  - {url: \"ftp://x\", secret: s}\n", ["apid.yml:2", "ftp://x", "https://"]),
+        (
+            "webhooks:\n  - {url: \"https://x\", secret: s, types: [rain]}\n",
+            ["apid.yml:2", "rain", "type of event"],
+        ),
         ("api:\n  host: here\n", ["apid.yml:2", "here", "IP address"]),
         (
             "sip:\n  accounts:\n    - user: a\n      password: x\n      algorithms: [sha1]\n",

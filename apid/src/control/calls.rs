@@ -4,9 +4,9 @@
 use super::access::need;
 use super::lines::refused;
 use super::refused::invalid;
-use super::{Cause, Control, Refused, lock, media, moment};
+use super::{Cause, Control, Refused, TransferTo, lock, media, moment};
 use crate::auth::{Caller, Scope};
-use crate::call::{CallNumber, CallRecord};
+use crate::call::{Action, CallNumber, CallRecord, Moment, Switch, Target};
 use crate::view::{Call, CallRequest, CallState};
 use std::time::Duration;
 use tipring_shm_proto::command::Command;
@@ -169,10 +169,11 @@ impl Control {
         }
     }
 
-    /// Joins the lines of two calls that each have one line. Needs `control`.
+    /// Joins the lines of two calls that an application holds, one line each; the second is over
+    /// then. Needs `control`.
     ///
     /// # Errors
-    /// `NotBuilt`, once both are known to be calls.
+    /// `NoSuchCall`, `CallState` where one of them is no such call.
     pub async fn bridge_calls(
         &self,
         caller: &Caller,
@@ -180,9 +181,79 @@ impl Control {
         with_call_id: &str,
     ) -> Result<Call, Refused> {
         need(caller, Scope::Control)?;
-        self.find(caller, call_id)?;
-        self.find(caller, with_call_id)?;
-        Err(Refused::NotBuilt("bridging two calls"))
+        let (call, with) = (self.own(caller, call_id)?, self.own(caller, with_call_id)?);
+        self.change(call, |switch, now| switch.bridge(call, with, now))
+    }
+
+    /// Hands a call on. With `leaves`, that line leaves it and whoever it talks with reaches `to`;
+    /// without, the application that holds the call leaves it. Needs `control`.
+    ///
+    /// # Errors
+    /// `NoSuchCall`, `NoSuchLine`, `NoSuchExtension`, `CallState` with the reason.
+    pub async fn transfer_call(
+        &self,
+        caller: &Caller,
+        call_id: &str,
+        leaves: Option<&str>,
+        to: &TransferTo,
+    ) -> Result<Call, Refused> {
+        need(caller, Scope::Control)?;
+        let call = self.own(caller, call_id)?;
+        match (leaves, to) {
+            (Some(line), _) => {
+                self.entry(caller, line)?;
+                if lock(&self.0.switch).call_of(line) != Some(call) {
+                    return Err(Refused::CallState("that line is not in this call".to_owned()));
+                }
+                match to {
+                    TransferTo::Number(number) => {
+                        self.visible_target(caller, line, number)?;
+                    }
+                    TransferTo::CallOf(other) => {
+                        self.entry(caller, other)?;
+                    }
+                }
+                self.change(call, |switch, now| switch.transfer(line, to, now))
+            }
+            (None, TransferTo::Number(number)) => {
+                let (_, view) = self.find(caller, call_id)?;
+                let line = view.legs.iter().find_map(|leg| leg.line.clone()).unwrap_or_default();
+                let target = self.visible_target(caller, &line, number)?;
+                self.change(call, |switch, now| switch.hand_on(call, target, now))
+            }
+            (None, TransferTo::CallOf(_)) => {
+                Err(invalid("line", "say which line leaves, or join two calls by /bridge"))
+            }
+        }
+    }
+
+    /// What a number reaches when it is dialled on `line`, if the caller may know of it.
+    fn visible_target(&self, caller: &Caller, line: &str, number: &str) -> Result<Target, Refused> {
+        let target = lock(&self.0.switch).target_of(line, number).cloned();
+        let target = target.ok_or(Refused::NoSuchExtension)?;
+        match &target {
+            Target::Line(line) if !caller.sees(line) => Err(Refused::NoSuchExtension),
+            _ => Ok(target),
+        }
+    }
+
+    /// A call that is not over, of which the caller sees every line.
+    fn own(&self, caller: &Caller, call_id: &str) -> Result<CallNumber, Refused> {
+        let (number, call) = self.find(caller, call_id)?;
+        let whole = call.legs.iter().filter_map(|leg| leg.line.as_deref()).all(|l| caller.sees(l));
+        if whole && call.state != CallState::Ended { Ok(number) } else { Err(Refused::NoSuchCall) }
+    }
+
+    fn change(
+        &self,
+        call: CallNumber,
+        change: impl FnOnce(&mut Switch, Moment) -> Result<Vec<Action>, Cause>,
+    ) -> Result<Call, Refused> {
+        let mut switch = lock(&self.0.switch);
+        let changed = change(&mut switch, moment(&self.0));
+        let actions = changed.map_err(|cause| Refused::CallState(cause.text().to_owned()))?;
+        self.apply(&mut switch, actions);
+        switch.call(call).map(CallRecord::view).ok_or(Refused::NoSuchCall)
     }
 }
 

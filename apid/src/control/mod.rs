@@ -25,12 +25,14 @@ mod recordings;
 mod records;
 mod provisioning;
 mod refused;
+mod reload;
 mod signalling;
 mod sim;
 mod sources;
 mod sip;
 mod streams;
 mod tones;
+mod webhooks;
 mod without_engine;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
@@ -42,10 +44,12 @@ pub use player::{Player, PlayerOptions, Queued};
 pub use recordings::{RecordedAudio, RecordingFilter, RecordingLimits, Removed};
 pub use records::{RecordFilter, RecordLimits};
 pub use refused::Refused;
+pub use reload::ReadPlans;
 pub use signalling::{
     MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
 };
 pub use sources::{PlaySource, Spoken};
+pub use webhooks::WebhookSettings;
 
 use crate::auth::Caller;
 use crate::call::{Action, CallNumber, Input, Moment, News, Switch};
@@ -95,6 +99,10 @@ pub struct ControlSettings {
     pub record_limits: RecordLimits,
     /// Adapters that are set up from here.
     pub devices: Vec<Device>,
+    /// Where to post what happens.
+    pub webhooks: Vec<WebhookSettings>,
+    /// Where dial plans are read anew.
+    pub read_plans: ReadPlans,
 }
 
 /// The one door. Cheap to clone.
@@ -117,6 +125,8 @@ struct Shared {
     shelf: Shelf,
     recording_limits: RecordingLimits,
     record_limits: RecordLimits,
+    read_plans: ReadPlans,
+    webhooks: Vec<Arc<webhooks::Webhook>>,
     recordings: Mutex<recordings::Running>,
     /// Orders of each call, carried out one after the other.
     queues: Mutex<HashMap<CallNumber, mpsc::UnboundedSender<crate::call::Order>>>,
@@ -164,6 +174,8 @@ impl Control {
             recording_limits,
             record_limits,
             devices,
+            read_plans,
+            webhooks,
         } = settings;
         for entry in lines.entries() {
             add_to_switch(&mut switch, entry);
@@ -189,6 +201,8 @@ impl Control {
             shelf,
             recording_limits,
             record_limits,
+            read_plans,
+            webhooks: webhooks.into_iter().map(webhooks::Webhook::new).collect(),
             recordings: Mutex::default(),
             queues: Mutex::default(),
             ring_waiters: Mutex::default(),
@@ -205,6 +219,9 @@ impl Control {
             started: Instant::now(),
             started_at: Timestamp::now(),
         }));
+        for webhook in &control.0.webhooks {
+            control.0.runtime.spawn(webhooks::follow_hub(control.clone(), webhook.clone()));
+        }
         control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
         control.0.runtime.spawn(calls::follow_time(control.clone()));
         control.0.runtime.spawn(records::keep_house(control.clone()));

@@ -39,6 +39,8 @@ pub enum Refused {
         /// The line's state.
         state: LineState,
     },
+    /// The call does not allow it; the reason.
+    CallState(String),
     /// Not with this kind of line.
     WrongKind {
         /// Its kind.
@@ -60,6 +62,8 @@ pub enum Refused {
     EngineAway,
     /// The engine did not answer in time; what was asked may have happened.
     TimedOut,
+    /// The configuration is wrong: file, line and reason.
+    Configuration(String),
     /// The disk did not obey; the reason.
     Storage(String),
     /// The device did not obey.
@@ -94,11 +98,13 @@ impl std::fmt::Display for Refused {
             Self::WrongState { state } => {
                 write!(f, "not possible while the line is {}", state.name())
             }
+            Self::CallState(reason) => write!(f, "the call does not allow it: {reason}"),
             Self::WrongKind { kind } => write!(f, "not possible on a {} line", kind.name()),
             Self::Invalid { field, reason } => write!(f, "{field}: {reason}"),
             Self::Full { what } => write!(f, "no more {what}"),
             Self::EngineAway => f.write_str("the engine is away"),
             Self::TimedOut => f.write_str("the engine did not answer in time"),
+            Self::Configuration(reason) => write!(f, "the configuration is wrong: {reason}"),
             Self::Storage(reason) => write!(f, "the disk: {reason}"),
             Self::Device => f.write_str("the device did not obey"),
             Self::NotInstalled(program) => write!(f, "{program} is not installed here"),

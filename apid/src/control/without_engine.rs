@@ -32,6 +32,8 @@ impl Control {
             recording_limits: RecordingLimits { max_ms: 1000, max_running: 0, keep: None },
             record_limits: RecordLimits { keep: None, max_calls: 100 },
             devices: Vec::new(),
+            webhooks: Vec::new(),
+            read_plans: Arc::new(|| Err("there is no configuration".to_owned())),
         };
         Self::start(settings, EngineLink::away(Path::new("")), never)
     }

@@ -5,6 +5,7 @@ use super::body::{JsonBody, OptionalBody};
 use super::lines::HoldRequest;
 use super::problem::{Problem, ProblemBody};
 use super::{Accepted, State};
+use crate::control::TransferTo;
 use crate::view::{Call, CallRequest};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, delete, get, post};
@@ -25,6 +26,18 @@ pub(super) struct CallList {
 pub(super) struct BridgeRequest {
     /// Id of the other call.
     pub with: String,
+}
+
+/// Who leaves a call, and whom the other one shall talk with: exactly one of `to`, `with_line`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TransferRequest {
+    /// The line that leaves; the application where none is given.
+    pub line: Option<String>,
+    /// A number; it rings there (blind).
+    pub to: Option<String>,
+    /// Whoever this line talks with in its own call, which is over then (attended).
+    pub with_line: Option<String>,
 }
 
 /// Digits for an extension.
@@ -98,15 +111,11 @@ async fn post_call_hold(
     Ok(Json(state.control.hold_call(&who.0, &id, body.0.on).await?))
 }
 
-/// Joins the lines of two calls.
+/// Joins the lines of two calls that an application holds; the second is over then.
 #[utoipa::path(
     tag = "calls",
     request_body = BridgeRequest,
-    responses(
-        (status = 200, description = "The call", body = Call),
-        (status = 501, description = "Not built yet", body = ProblemBody,
-            content_type = "application/problem+json"),
-    )
+    responses((status = 200, description = "The call", body = Call))
 )]
 #[post("/v1/calls/{id}/bridge")]
 async fn post_call_bridge(
@@ -118,20 +127,26 @@ async fn post_call_bridge(
     Ok(Json(state.control.bridge_calls(&who.0, &id, &body.0.with).await?))
 }
 
-/// Hands a call on. Not built yet.
+/// Hands a call on: with `line`, that line leaves it; without, the application that holds it does.
 #[utoipa::path(
     tag = "calls",
-    responses((status = 501, description = "Not built yet", body = ProblemBody,
-        content_type = "application/problem+json"))
+    request_body = TransferRequest,
+    responses((status = 200, description = "The call", body = Call))
 )]
 #[post("/v1/calls/{id}/transfer")]
 async fn post_call_transfer(
     state: Data<State>,
     who: Who,
     id: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    state.control.call(&who.0, &id)?;
-    Err(Problem::not_built("transfer"))
+    body: JsonBody<TransferRequest>,
+) -> Result<Json<Call>, Problem> {
+    let TransferRequest { line, to, with_line } = body.0;
+    let to = match (to, with_line) {
+        (Some(number), None) => TransferTo::Number(number),
+        (None, Some(line)) => TransferTo::CallOf(line),
+        _ => return Err(Problem::invalid("to", "give either to or with_line")),
+    };
+    Ok(Json(state.control.transfer_call(&who.0, &id, line.as_deref(), &to).await?))
 }
 
 /// Sends digits to the line that has this number.

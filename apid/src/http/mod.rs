@@ -14,7 +14,6 @@ mod collect;
 mod compat;
 mod compat_status;
 mod console;
-mod event_json;
 mod event_socket;
 mod lines;
 mod metrics;
@@ -41,6 +40,7 @@ pub use server::{BindError, Bound, bind};
 pub use settings::HttpSettings;
 
 use crate::control::Control;
+use crate::event_json;
 use actix_web::HttpResponse;
 use serde::Serialize;
 use std::sync::Arc;

@@ -51,6 +51,8 @@ pub(super) enum Kind {
     LineBusy,
     /// Not in this state.
     WrongState,
+    /// The call does not allow it.
+    CallState,
     /// Not on this kind of line.
     UnfitLine,
     /// A bound is reached.
@@ -65,6 +67,8 @@ pub(super) enum Kind {
     UnsupportedMediaType,
     /// A value is out of range.
     Invalid,
+    /// The configuration is wrong.
+    Configuration,
     /// The route is a WebSocket.
     UpgradeRequired,
     /// Too many requests, or connections.
@@ -104,6 +108,7 @@ impl Kind {
             Self::BodyTimeout => ("body-timeout", 408, "The body did not come in time"),
             Self::LineBusy => ("line-busy", 409, "The line is busy"),
             Self::WrongState => ("wrong-state", 409, "Not in this state"),
+            Self::CallState => ("call-state", 409, "The call does not allow it"),
             Self::UnfitLine => ("wrong-kind", 409, "Not on this kind of line"),
             Self::Full => ("full", 409, "A bound is reached"),
             Self::Device => ("device", 409, "The device did not obey"),
@@ -113,6 +118,7 @@ impl Kind {
                 ("unsupported-media-type", 415, "Not with this content type")
             }
             Self::Invalid => ("invalid", 422, "A value is not allowed"),
+            Self::Configuration => ("configuration", 422, "The configuration is wrong"),
             Self::UpgradeRequired => ("upgrade-required", 426, "This is a WebSocket"),
             Self::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
             Self::NotInstalled => ("not-installed", 501, "Not on this machine"),
@@ -189,11 +195,6 @@ impl Problem {
     /// A value that is not allowed.
     pub(super) fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
         Self::new(Kind::Invalid, format!("{field}: {reason}")).with("field", field)
-    }
-
-    /// What the API promises and is not there yet.
-    pub(super) fn not_built(what: &str) -> Self {
-        Self::new(Kind::NotBuilt, format!("not built yet: {what}")).with("missing", what)
     }
 
     /// As an object.
@@ -293,6 +294,7 @@ impl From<Refused> for Problem {
             Refused::Forbidden { .. } => Kind::Forbidden,
             Refused::LineBusy { .. } => Kind::LineBusy,
             Refused::WrongState { .. } => Kind::WrongState,
+            Refused::CallState(_) => Kind::CallState,
             Refused::WrongKind { .. } => Kind::UnfitLine,
             Refused::Invalid { .. } => Kind::Invalid,
             Refused::Full { .. } => Kind::Full,
@@ -300,6 +302,7 @@ impl From<Refused> for Problem {
             Refused::TimedOut => Kind::EngineTimeout,
             Refused::Device => Kind::Device,
             Refused::Storage(_) => Kind::Storage,
+            Refused::Configuration(_) => Kind::Configuration,
             Refused::NotInstalled(_) => Kind::NotInstalled,
             Refused::NotBuilt(_) => Kind::NotBuilt,
             Refused::Signalling(_) => Kind::Signalling,

@@ -1,12 +1,12 @@
 //! The system as a whole: diagnostics, health, metrics.
 
-use super::State;
 use super::access::Who;
 use super::metrics;
 use super::problem::{Problem, ProblemBody};
-use crate::view::{Diagnostics, Readiness};
+use super::{Accepted, State};
+use crate::view::{Diagnostics, Readiness, WebhookView};
 use actix_web::web::{Data, Json};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -28,6 +28,39 @@ pub(super) struct Health {
 #[get("/v1/diagnostics")]
 async fn get_diagnostics(state: Data<State>, who: Who) -> Result<Json<Diagnostics>, Problem> {
     Ok(Json(state.control.diagnostics(&who.0)?))
+}
+
+/// Reads dial plans, hotlines and applications of lines anew; calls that run are not touched. What is
+/// wrong is refused with its place in the file, and the old plans stay.
+#[utoipa::path(
+    tag = "system",
+    responses(
+        (status = 200, description = "They hold from now on", body = Accepted),
+        (status = 422, description = "The configuration is wrong", body = ProblemBody,
+            content_type = "application/problem+json"),
+    )
+)]
+#[post("/v1/reload")]
+async fn post_reload(state: Data<State>, who: Who) -> Result<Json<Accepted>, Problem> {
+    state.control.reload(&who.0).await?;
+    Ok(Json(Accepted { status: "accepted" }))
+}
+
+/// Webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+struct WebhookList {
+    /// In the order of the configuration.
+    webhooks: Vec<WebhookView>,
+}
+
+/// How each webhook is doing, with the events that could not be delivered.
+#[utoipa::path(
+    tag = "system",
+    responses((status = 200, description = "Webhooks", body = WebhookList))
+)]
+#[get("/v1/webhooks")]
+async fn get_webhooks(state: Data<State>, who: Who) -> Result<Json<WebhookList>, Problem> {
+    Ok(Json(WebhookList { webhooks: state.control.webhooks(&who.0)? }))
 }
 
 /// Voices.
@@ -122,6 +155,8 @@ async fn get_openapi(description: Data<Description>) -> HttpResponse {
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(get_diagnostics)
+        .service(post_reload)
+        .service(get_webhooks)
         .service(get_voices)
         .service(get_healthz)
         .service(get_readyz)

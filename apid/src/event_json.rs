@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// A notice as clients read it.
-pub(super) fn of(notice: &Notice) -> String {
+pub(crate) fn of(notice: &Notice) -> String {
     let mut object = own_fields(&notice.body);
     object.insert("type".to_owned(), notice.body.kind().into());
     object.insert("line".to_owned(), json!(notice.line));
@@ -21,7 +21,7 @@ pub(super) fn of(notice: &Notice) -> String {
 }
 
 /// What a client reads that was too slow.
-pub(super) fn lagged(missed: u64) -> String {
+pub(crate) fn lagged(missed: u64) -> String {
     json!({ "type": "lagged", "missed": missed, "timestamp": Timestamp::now() }).to_string()
 }
 
@@ -218,7 +218,7 @@ const fn media_advice(fault: MediaFault) -> &'static str {
 }
 
 /// A short answer on a WebSocket.
-pub(super) fn answer<T: Serialize>(kind: &str, fields: &T) -> String {
+pub(crate) fn answer<T: Serialize>(kind: &str, fields: &T) -> String {
     let mut object = json!(fields);
     if let Value::Object(map) = &mut object {
         map.insert("type".to_owned(), kind.into());

@@ -1,0 +1,96 @@
+//! An application hands on what it holds: to a number, or to the line of another call that an
+//! application holds.
+
+use super::Cause;
+use super::action::{Action, Order};
+use super::dial_plan::Target;
+use super::record::{CallNumber, LegRecord, Moment, Stage};
+use super::switch::{Switch, do_};
+use crate::view::LegState;
+
+impl Switch {
+    /// Joins the lines of two calls that each have one line; the second call is over then.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn bridge(
+        &mut self,
+        call: CallNumber,
+        with: CallNumber,
+        now: Moment,
+    ) -> Result<Vec<Action>, Cause> {
+        let (first, second) = (self.held_by_application(call)?, self.held_by_application(with)?);
+        if call == with {
+            return Err(Cause::CallRejected);
+        }
+        let mut out = Vec::new();
+        // Its line goes on in the first call: nothing of it is to be dropped.
+        if let Some(record) = self.calls.get_mut(&with) {
+            record.legs.iter_mut().for_each(|leg| leg.state = LegState::Ended);
+        }
+        if let Some(info) = self.lines.get_mut(&second) {
+            info.call = Some(call);
+            info.dialled = None;
+        }
+        self.end(with, Cause::NormalClearing, None, now, &mut out);
+        self.application_leaves(call, &first, &mut out);
+        do_(&mut out, call, Order::EndEcho { line: second.clone() });
+        if let Some(record) = self.calls.get_mut(&call) {
+            record.legs.insert(1, LegRecord::line(&second, LegState::Connected));
+            record.ends.to = format!("line:{second}");
+            record.stage = Stage::Joining;
+        }
+        do_(&mut out, call, Order::Tag { line: second.clone() });
+        do_(&mut out, call, Order::Bridge { line: first, peer: second });
+        do_(&mut out, call, Order::Established);
+        Ok(out)
+    }
+
+    /// The line of a call that an application holds reaches `target` instead.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn hand_on(
+        &mut self,
+        call: CallNumber,
+        target: Target,
+        now: Moment,
+    ) -> Result<Vec<Action>, Cause> {
+        let line = self.held_by_application(call)?;
+        self.check_target(Some(&target))?;
+        let mut out = Vec::new();
+        self.application_leaves(call, &line, &mut out);
+        do_(&mut out, call, Order::Tone { line: line.clone(), tone: None });
+        self.route(call, &line, Some(target), &mut out, now);
+        Ok(out)
+    }
+
+    /// The only line of a call in which no other takes part.
+    fn held_by_application(&self, call: CallNumber) -> Result<String, Cause> {
+        let record = self.calls.get(&call).ok_or(Cause::CallRejected)?;
+        let holds = matches!(record.stage, Stage::Application | Stage::Dialling | Stage::HearsTone);
+        let mut lines = record.legs.iter().filter(|leg| {
+            leg.line.is_some() && matches!(leg.state, LegState::Connected | LegState::Held)
+        });
+        match (holds, lines.next(), lines.next()) {
+            (true, Some(leg), None) => leg.line.clone().ok_or(Cause::CallRejected),
+            _ => Err(Cause::CallRejected),
+        }
+    }
+
+    /// The line comes first from now on, and dials nothing.
+    fn application_leaves(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
+        do_(out, call, Order::EndEcho { line: line.to_owned() });
+        if let Some(info) = self.lines.get_mut(line) {
+            info.dialled = None;
+        }
+        let Some(record) = self.calls.get_mut(&call) else { return };
+        record.cause = None;
+        record.ends.from = format!("line:{line}");
+        for leg in &mut record.legs {
+            let stays = leg.line.as_deref() == Some(line);
+            leg.state = if stays { LegState::Connected } else { LegState::Ended };
+        }
+        record.legs.sort_by_key(|leg| leg.state == LegState::Ended);
+    }
+}

@@ -1,0 +1,89 @@
+//! What a lifted phone does, by configuration: dial plans, hotlines, applications. May be replaced
+//! while calls run: they go on as they began.
+
+use super::action::{Action, News, Order};
+use super::dial_plan::{DialPlan, Match, Target};
+use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
+use super::switch::{Dialled, Switch, do_};
+use crate::view::LegState;
+use std::collections::BTreeMap;
+use tipring_shm_proto::command::ProgressTone;
+
+/// What a lifted phone does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lifted {
+    /// Hears dial tone and dials.
+    #[default]
+    Dials,
+    /// Reaches this at once.
+    Hotline(Target),
+    /// Nothing but what is told to programs.
+    Events,
+}
+
+/// One line's.
+#[derive(Clone, Debug, Default)]
+pub struct LinePlan {
+    /// What lifting does.
+    pub lifted: Lifted,
+    /// Tried before the numbers that everybody has.
+    pub plan: DialPlan,
+}
+
+impl Switch {
+    /// From now on lifted phones do this; a line that is not in `plans` dials the numbers that
+    /// everybody has. Calls that run are not touched.
+    pub fn set_line_plans(&mut self, plans: BTreeMap<String, LinePlan>) {
+        self.line_plans = plans;
+    }
+
+    /// What a number reaches when it is dialled on `line`.
+    pub fn target_of(&self, line: &str, number: &str) -> Option<&Target> {
+        let own = self.line_plans.get(line).and_then(|plan| plan.plan.target(number));
+        own.or_else(|| self.config.plan.target(number))
+    }
+
+    /// What digits dialled on `line` mean so far.
+    pub(super) fn match_digits(&self, line: &str, digits: &str) -> Match {
+        let own = self.line_plans.get(line).map_or(Match::Unknown, |p| p.plan.match_digits(digits));
+        match (own, self.config.plan.match_digits(digits)) {
+            (Match::Unknown, common) => common,
+            (Match::Incomplete, Match::Complete(target) | Match::MayGoOn(target)) => {
+                Match::MayGoOn(target)
+            }
+            (own, _) => own,
+        }
+    }
+
+    /// A phone was lifted that is in no call and hears dial tone.
+    pub(super) fn lifted(&mut self, line: &str, now: Moment, out: &mut Vec<Action>) {
+        let lifted = self.line_plans.get(line).map(|plan| plan.lifted.clone()).unwrap_or_default();
+        match lifted {
+            Lifted::Dials => {
+                if let Some(info) = self.lines.get_mut(line) {
+                    info.dialled = Some(Dialled::default());
+                }
+            }
+            Lifted::Events => {
+                let order = Order::Tone { line: line.to_owned(), tone: None };
+                do_(out, CallNumber(0), order);
+            }
+            Lifted::Hotline(target) => self.hotline(line, target, now, out),
+        }
+    }
+
+    fn hotline(&mut self, line: &str, target: Target, now: Moment, out: &mut Vec<Action>) {
+        let ends = Ends { from: format!("line:{line}"), to: "app:hotline".to_owned() };
+        let legs = vec![LegRecord::line(line, LegState::Connected)];
+        let ring = self.default_ring(line);
+        let Ok(call) = self.begin(ends, legs, Stage::RingingTo, ring, now) else {
+            let tone = Some(ProgressTone::Congestion);
+            do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
+            return;
+        };
+        do_(out, call, Order::Tag { line: line.to_owned() });
+        do_(out, call, Order::Tone { line: line.to_owned(), tone: None });
+        self.tell(call, News::Started, out);
+        self.route(call, line, Some(target), out, now);
+    }
+}

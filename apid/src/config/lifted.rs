@@ -1,0 +1,218 @@
+//! What lifted phones do: dial plans, hotlines, applications. All of it can be read anew while calls
+//! run.
+
+use super::check::{at, row};
+use super::{Config, ConfigError, Name};
+use crate::call::{DialPlan, Lifted, LinePlan, Target};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One row of a dial plan.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRow {
+    /// A number, or a pattern beginning with `_`.
+    pub dial: Spanned<String>,
+    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `echo`, `dial_tone`.
+    pub to: Spanned<String>,
+}
+
+/// `lifted` of a line: one of these; nothing is dial tone and the numbers that everybody has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LiftedConfig {
+    /// Dial tone, and this dial plan before the numbers that everybody has.
+    pub plan: Option<Spanned<String>>,
+    /// Reaches this at once; as [`PlanRow::to`].
+    pub hotline: Option<Spanned<String>>,
+    /// Belongs to this application, which is told by events and commands by the API.
+    pub app: Option<Spanned<Name>>,
+    /// No dial tone; programs are told what happens, and nothing else is done.
+    pub events: bool,
+}
+
+impl Config {
+    /// What each line's phone does when it is lifted.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line of the file.
+    pub fn line_plans(&self, path: &Path) -> Result<BTreeMap<String, LinePlan>, ConfigError> {
+        let mut plans = BTreeMap::new();
+        for (name, rows) in &self.dial_plans {
+            plans.insert(name.as_str(), self.dial_plan(rows, path)?);
+        }
+        let named = |name: &Spanned<String>| {
+            plans.get(name.value.as_str()).cloned().ok_or_else(|| {
+                let known: Vec<&str> = plans.keys().copied().collect();
+                let name = &name.value;
+                let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                format!("`{name}` is no dial plan; under dial_plans there are: {there}")
+            })
+        };
+        let mut all = BTreeMap::new();
+        for line in &self.lines {
+            let Some(lifted) = &line.lifted else { continue };
+            let place = row(&line.id);
+            let plan = match (&lifted.plan, &lifted.hotline, &lifted.app, lifted.events) {
+                (Some(name), None, None, false) => LinePlan {
+                    lifted: Lifted::Dials,
+                    plan: named(name).map_err(|reason| at(path, row(name), &reason))?,
+                },
+                (None, Some(to), None, false) => {
+                    let target = self.target(&to.value).map_err(|why| at(path, row(to), &why))?;
+                    LinePlan { lifted: Lifted::Hotline(target), plan: DialPlan::default() }
+                }
+                (None, None, Some(app), false) => {
+                    let target = Target::Application(app.value.as_str().to_owned());
+                    LinePlan { lifted: Lifted::Hotline(target), plan: DialPlan::default() }
+                }
+                (None, None, None, true) => {
+                    LinePlan { lifted: Lifted::Events, plan: DialPlan::default() }
+                }
+                _ => {
+                    let reason = "`lifted` has exactly one of plan, hotline, app, events: true";
+                    return Err(at(path, place, reason));
+                }
+            };
+            all.insert(line.id.value.as_str().to_owned(), plan);
+        }
+        for account in &self.sip.accounts {
+            let Some(name) = &account.plan else { continue };
+            let plan = named(name).map_err(|reason| at(path, row(name), &reason))?;
+            let user = account.user.value.as_str().to_owned();
+            all.insert(user, LinePlan { lifted: Lifted::Dials, plan });
+        }
+        Ok(all)
+    }
+
+    fn dial_plan(&self, rows: &[PlanRow], path: &Path) -> Result<DialPlan, ConfigError> {
+        let mut plan = DialPlan::default();
+        for PlanRow { dial, to } in rows {
+            let target = self.target(&to.value).map_err(|reason| at(path, row(to), &reason))?;
+            if dial.value.starts_with('_') {
+                let pattern = dial.value.parse();
+                let pattern = pattern.map_err(|reason: String| at(path, row(dial), &reason))?;
+                plan.add_pattern(pattern, target);
+            } else {
+                let number = dial.value.parse::<super::Number>();
+                let number = number.map_err(|reason| at(path, row(dial), &reason))?;
+                plan.add(number.as_str(), target);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn target(&self, text: &str) -> Result<Target, String> {
+        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, echo, dial_tone";
+        match text.split_once(':') {
+            None if text == "echo" => Ok(Target::Echo),
+            None if text == "dial_tone" => Ok(Target::DialTone),
+            Some(("line", id)) => {
+                let known = self.lines.iter().any(|line| line.id.value.as_str() == id)
+                    || self.sip.accounts.iter().any(|a| a.user.value.as_str() == id);
+                if known {
+                    Ok(Target::Line(id.to_owned()))
+                } else {
+                    Err(format!("`{text}`: there is no line `{id}` in this file"))
+                }
+            }
+            Some(("number", digits)) => self
+                .number(digits)
+                .ok_or_else(|| format!("`{text}`: nothing has the number `{digits}`")),
+            Some(("app", name)) if name.parse::<Name>().is_ok() => {
+                Ok(Target::Application(name.to_owned()))
+            }
+            _ => Err(format!("`{text}` can be reached by nobody; {allowed}")),
+        }
+    }
+
+    /// What has this number, for everybody.
+    fn number(&self, digits: &str) -> Option<Target> {
+        let is = |number: &super::Number| number.as_str() == digits;
+        if self.numbers.echo.as_ref().is_some_and(is) {
+            return Some(Target::Echo);
+        }
+        if self.numbers.dial_tone.as_ref().is_some_and(is) {
+            return Some(Target::DialTone);
+        }
+        let lines = self.lines.iter().map(|line| (&line.extension, &line.id));
+        let accounts = self.sip.accounts.iter().map(|account| (&account.extension, &account.user));
+        lines
+            .chain(accounts)
+            .find(|(extension, _)| extension.as_ref().is_some_and(|number| is(&number.value)))
+            .map(|(_, id)| Target::Line(id.value.as_str().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plans(text: &str) -> Result<BTreeMap<String, LinePlan>, String> {
+        let path = Path::new("apid.yml");
+        let config = Config::parse(text, path).map_err(|error| error.to_string())?;
+        config.line_plans(path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_line_has_its_own() {
+        let plans = plans(
+            "dial_plans:\n  house:\n    - {dial: \"0\", to: \"number:102\"}\n    \
+             - {dial: _7XX, to: app:menu}\nlines:\n  \
+             - {id: \"1\", engine: sim/1, lifted: {plan: house}}\n  \
+             - {id: \"2\", engine: sim/2, extension: \"102\", lifted: {hotline: echo}}\n  \
+             - {id: \"3\", engine: sim/3, lifted: {app: booth}}\n  \
+             - {id: \"4\", engine: sim/4, lifted: {events: true}}\n  \
+             - {id: \"5\", engine: sim/5}\n",
+        )
+        .unwrap();
+        let house = &plans["1"];
+        assert_eq!(house.lifted, Lifted::Dials);
+        assert_eq!(house.plan.target("0"), Some(&Target::Line("2".to_owned())));
+        let menu = Target::Application("menu".to_owned());
+        assert_eq!(house.plan.target("755"), Some(&menu));
+        assert_eq!(plans["2"].lifted, Lifted::Hotline(Target::Echo));
+        let booth = Target::Application("booth".to_owned());
+        assert_eq!(plans["3"].lifted, Lifted::Hotline(booth));
+        assert_eq!(plans["4"].lifted, Lifted::Events);
+        assert!(!plans.contains_key("5"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_its_line() {
+        let lines = "lines:\n  - {id: \"1\", engine: sim/1, lifted: {plan: house}}\n";
+        for (text, expected) in [
+            (lines.to_owned(), ["apid.yml:2", "no dial plan"]),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: _9NQ, to: echo}}\n{lines}"),
+                ["apid.yml:3", "no pattern"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: 9a, to: echo}}\n{lines}"),
+                ["apid.yml:3", "cannot be dialled"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"line:7\"}}\n{lines}"),
+                ["apid.yml:3", "no line `7`"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"number:5\"}}\n{lines}"),
+                ["apid.yml:3", "nothing has the number"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: rome}}\n{lines}"),
+                ["apid.yml:3", "reached by nobody"],
+            ),
+            (
+                "lines:\n  - {id: \"1\", engine: sim/1, lifted: {events: true, app: x}}\n"
+                    .to_owned(),
+                ["apid.yml:2", "exactly one"],
+            ),
+        ] {
+            let error = plans(&text).unwrap_err();
+            assert!(expected.iter().all(|part| error.contains(part)), "{text}: {error}");
+        }
+    }
+}

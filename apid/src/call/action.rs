@@ -170,6 +170,11 @@ pub enum Order {
         /// Which.
         line: String,
     },
+    /// Part it from whatever it is joined with.
+    Part {
+        /// Which.
+        line: String,
+    },
     /// Join two lines.
     Bridge {
         /// One.

@@ -129,6 +129,10 @@ impl Switch {
             record.ends.to = format!("line:{third}");
             record.stage = Stage::Joining;
         }
+        // Whoever left has been hung up on, but these two learn of it a frame later.
+        for line in [other, third] {
+            do_(out, call, Order::Part { line: line.to_owned() });
+        }
         do_(out, call, Order::Tag { line: third.to_owned() });
         let (line, peer) = (other.to_owned(), third.to_owned());
         do_(out, call, Order::Bridge { line, peer });

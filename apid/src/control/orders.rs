@@ -88,6 +88,7 @@ impl Control {
             Order::Tone { line, tone } => self.tell_engine(&line, Command::Tone(tone)).await,
             Order::Echo { line } => self.tell_engine(&line, Command::Echo(true)).await,
             Order::EndEcho { line } => self.tell_engine(&line, Command::Echo(false)).await,
+            Order::Part { line } => self.tell_engine(&line, Command::Unbridge).await,
             Order::Bridge { line, peer } => {
                 let (_, peer) = self.engine_line(&peer)?;
                 self.tell_engine(&line, Command::Bridge { peer }).await

@@ -18,8 +18,7 @@ numbers: {inter_digit_ms: 800}
 ";
 
 fn yaml(rows: &[&str]) -> String {
-    let rows: String = rows.iter().map(|row| format!("    - {row}\n")).collect();
-    format!("dial_plans:\n  house:\n{rows}{LINES}")
+    format!("dial_plans:\n  house:\n    - {}\n{LINES}", rows.join("\n    - "))
 }
 
 fn system(rows: &[&str]) -> System {

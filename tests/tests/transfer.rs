@@ -7,12 +7,11 @@ use tipring_tests::system::{Setup, System};
 use tipring_tests::wait;
 
 fn four_lines(tokens: Vec<Vec<String>>) -> System {
-    let lines: String = (1..=4)
-        .map(|n| format!("  - {{id: \"{n}\", engine: sim/{n}, extension: \"10{n}\"}}\n"))
-        .collect();
+    let line = |n| format!("  - {{id: \"{n}\", engine: sim/{n}, extension: \"10{n}\"}}");
+    let lines = [1, 2, 3, 4].map(line).join("\n");
     System::start(Setup {
         engine_yaml: Some("simulated_lines: 4\n".to_owned()),
-        apid_yaml: Some(format!("lines:\n{lines}")),
+        apid_yaml: Some(format!("lines:\n{lines}\n")),
         tokens,
         ..Setup::default()
     })

@@ -65,8 +65,13 @@ pub(super) fn complete(api: &mut OpenApi) {
     let names: Vec<String> = api.paths.paths.keys().cloned().collect();
     for path in names {
         let Some(item) = api.paths.paths.get_mut(&path) else { continue };
-        let with_method =
-            [(item.get.as_mut(), false), (item.post.as_mut(), true), (item.delete.as_mut(), true)];
+        let with_method = [
+            (item.get.as_mut(), false),
+            (item.post.as_mut(), true),
+            (item.put.as_mut(), true),
+            (item.patch.as_mut(), true),
+            (item.delete.as_mut(), true),
+        ];
         for (operation, acts) in with_method {
             if let Some(operation) = operation {
                 complete_operation(operation, &path, acts);

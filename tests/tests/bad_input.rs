@@ -55,7 +55,7 @@ fn unknown_things_are_404_and_wrong_methods_405() {
     rest.send("PUT", "/v1/lines", &[], &[]).expect_problem(405, "method-not-allowed");
     rest.post("/v1/sim/phone1/hook", &json!({"off": true})).check(409);
     rest.delete("/v1/lines/1/playbacks/nothing").expect_problem(404, "no-such-playback");
-    rest.delete("/v1/recordings/nothing").check(501);
+    rest.delete("/v1/recordings/nothing").expect_problem(404, "no-such-recording");
 }
 
 #[test]

@@ -47,7 +47,9 @@ fn both_are_kept_in_rotated_files_of_which_so_many_are_kept() {
         let path = path.display();
         Some(format!("logging: {{output: {path}, format: json, retention_files: 2}}\n"))
     };
-    let (engine_yaml, apid_yaml) = (logging("engine.log"), logging("apid.log"));
+    // With a configuration nothing is simulated that it does not name.
+    let engine_yaml = logging("engine.log").map(|yaml| format!("simulated_lines: 1\n{yaml}"));
+    let apid_yaml = logging("apid.log");
     let mut system = System::start(Setup { engine_yaml, apid_yaml, ..Setup::default() });
     system.rest().post("/v1/lines/1/ring", &json!({})).check(202);
 

@@ -47,6 +47,8 @@ pub struct CardLine {
     pub address: Address,
     /// Which of the card loops serves it, from 0.
     pub card: usize,
+    /// Nobody named it: it waits for a card that may never come, and nobody is told so.
+    pub spare: bool,
 }
 
 /// The lines that the configuration means: those that it names, and where it says `auto` every FXS
@@ -54,6 +56,7 @@ pub struct CardLine {
 pub fn plan(config: &Dahdi, kernel: &Kernel) -> Vec<CardLine> {
     let mut named: Vec<(String, Address)> =
         config.lines.iter().map(|line| (line.label(), line.address())).collect();
+    let wanted = named.len();
     let inventory = Inventory::read(&kernel.spans);
     if config.auto {
         let taken: Vec<u16> = named.iter().filter_map(|(_, a)| inventory.channel(a)).collect();
@@ -66,13 +69,14 @@ pub fn plan(config: &Dahdi, kernel: &Kernel) -> Vec<CardLine> {
         );
     }
     let mut cards: Vec<Option<String>> = Vec::new();
-    let lines = named.into_iter().map(|(label, address)| {
+    let lines = named.into_iter().enumerate().map(|(place, (label, address))| {
         let card = inventory.card(&address);
         let index = cards.iter().position(|known| *known == card).unwrap_or_else(|| {
             cards.push(card);
             cards.len() - 1
         });
-        CardLine { label: Text32::new(&label), address, card: index.min(MAX_CARDS - 1) }
+        let (card, spare) = (index.min(MAX_CARDS - 1), place >= wanted);
+        CardLine { label: Text32::new(&label), address, card, spare }
     });
     lines.collect()
 }
@@ -83,6 +87,7 @@ struct Place {
     line: LineId,
     label: Text32,
     address: Address,
+    spare: bool,
     /// Its frame loop has the channel; this is ours.
     watched: Option<Watched>,
     /// Last told to its frame loop.
@@ -112,12 +117,8 @@ pub struct Cards {
 impl Cards {
     /// Over lines that have no channel yet.
     pub fn new(kernel: Kernel, setup: Setup, lines: Vec<(LineId, CardLine)>) -> Self {
-        let places = lines.into_iter().map(|(line, CardLine { label, address, .. })| Place {
-            line,
-            label,
-            address,
-            watched: None,
-            row: None,
+        let places = lines.into_iter().map(|(line, CardLine { label, address, spare, .. })| {
+            Place { line, label, address, spare, watched: None, row: None }
         });
         Self { kernel, setup: Some(setup), places: places.collect(), ..Self::default() }
     }
@@ -197,7 +198,7 @@ impl Place {
             Err(error) => {
                 let row = DahdiRow::without(error.fault);
                 let missing = matches!(error.fault, DahdiFault::NoChannel | DahdiFault::NoDriver);
-                let never_there = self.row.is_none() && missing;
+                let never_there = self.spare && self.row.is_none() && missing;
                 if self.row != Some(row) && !never_there {
                     let place = open::name(&self.address);
                     work.push(Work::Say(true, format!("{label}: {place}: {error}")));
@@ -236,14 +237,18 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_once_and_tried_again() {
-        let line =
-            CardLine { label: Text32::new("dahdi/1"), address: Address::Channel(1), card: 0 };
+        let (label, address) = (Text32::new("dahdi/1"), Address::Channel(1));
+        let named = CardLine { label, address, card: 0, spare: false };
+        let spare = CardLine { spare: true, ..named.clone() };
         let setup = Setup { buffers: 2, flash_ms: 1000, gains: None };
-        let mut cards = Cards::new(nowhere(), setup, vec![(LineId(7), line)]);
+        let mut cards = Cards::new(nowhere(), setup, vec![(LineId(7), named), (LineId(8), spare)]);
         let work = cards.work(Nanos(0));
         assert!(
-            matches!(&work[..], [Work::Order(LineId(7), Order::Describe { row, .. })]
-                if row.fault == Some(DahdiFault::NoDriver)),
+            matches!(&work[..], [
+                Work::Say(true, text),
+                Work::Order(LineId(7), Order::Describe { row, .. }),
+                Work::Order(LineId(8), _),
+            ] if row.fault == Some(DahdiFault::NoDriver) && text.starts_with("dahdi/1: ")),
             "{work:?}"
         );
         assert!(cards.work(Nanos(0).after_ms(RETRY_MS)).is_empty());

@@ -138,15 +138,15 @@ fn a_telephone_is_rung_lifted_spoken_to_heard_and_put_down() {
 #[test]
 fn a_line_that_is_hung_up_loses_its_battery_and_then_hears_congestion() {
     let machine = Machine::boot_with(&[HTTP_PORT]);
-    let (card, _installed, api) = plugged(&machine, 1, "");
+    let (card, installed, api) = plugged(&machine, 1, "");
     let rest = &api.rest;
     let mut phone = Telephone::on(&machine, &card, 1);
     // Lifted before the engine opens the channel: no event of the kernel tells that.
-    card.command("unplug");
-    all_become(&api, 1, "offline");
+    machine.run(&format!("systemctl stop {ENGINE}"));
     phone.lift();
-    card.command("plug");
-    rest.line_becomes("p1", "off_hook");
+    machine.run(&format!("systemctl start {ENGINE}"));
+    installed.becomes_active(ENGINE);
+    all_become(&api, 1, "off_hook");
     let mut events = api.socket("/ws");
     rest.post_empty("/v1/lines/p1/hangup").check(202);
     phone.expect(Noticed::NoBattery);

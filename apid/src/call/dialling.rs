@@ -76,17 +76,30 @@ impl Switch {
             do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
             return;
         }
-        let ends = Ends { from: format!("line:{line}"), to: format!("number:{number}") };
+        let to = format!("number:{number}");
+        let Some(call) = self.begin_from(line, to, now, out) else { return };
+        self.tell(call, News::Started, out);
+        self.route(call, line, target, out, now);
+    }
+
+    /// Begins a call of a lifted line; where there may be no more, it hears congestion.
+    pub(super) fn begin_from(
+        &mut self,
+        line: &str,
+        to: String,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) -> Option<CallNumber> {
+        let ends = Ends { from: format!("line:{line}"), to };
         let legs = vec![LegRecord::line(line, LegState::Connected)];
         let ring = self.default_ring(line);
         let Ok(call) = self.begin(ends, legs, Stage::RingingTo, ring, now) else {
             let tone = Some(ProgressTone::Congestion);
             do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
-            return;
+            return None;
         };
         do_(out, call, Order::Tag { line: line.to_owned() });
-        self.tell(call, News::Started, out);
-        self.route(call, line, target, out, now);
+        Some(call)
     }
 
     pub(super) fn start_dialling(&mut self, line: &str) {

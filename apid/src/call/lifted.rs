@@ -3,11 +3,9 @@
 
 use super::action::{Action, News, Order};
 use super::dial_plan::{DialPlan, Match, Target};
-use super::record::{CallNumber, Ends, LegRecord, Moment, Stage};
-use super::switch::{Dialled, Switch, do_};
-use crate::view::LegState;
+use super::record::{CallNumber, Moment};
+use super::switch::{Switch, do_};
 use std::collections::BTreeMap;
-use tipring_shm_proto::command::ProgressTone;
 
 /// What a lifted phone does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,11 +57,7 @@ impl Switch {
     pub(super) fn lifted(&mut self, line: &str, now: Moment, out: &mut Vec<Action>) {
         let lifted = self.line_plans.get(line).map(|plan| plan.lifted.clone()).unwrap_or_default();
         match lifted {
-            Lifted::Dials => {
-                if let Some(info) = self.lines.get_mut(line) {
-                    info.dialled = Some(Dialled::default());
-                }
-            }
+            Lifted::Dials => self.start_dialling(line),
             Lifted::Events => {
                 let order = Order::Tone { line: line.to_owned(), tone: None };
                 do_(out, CallNumber(0), order);
@@ -73,15 +67,8 @@ impl Switch {
     }
 
     fn hotline(&mut self, line: &str, target: Target, now: Moment, out: &mut Vec<Action>) {
-        let ends = Ends { from: format!("line:{line}"), to: "app:hotline".to_owned() };
-        let legs = vec![LegRecord::line(line, LegState::Connected)];
-        let ring = self.default_ring(line);
-        let Ok(call) = self.begin(ends, legs, Stage::RingingTo, ring, now) else {
-            let tone = Some(ProgressTone::Congestion);
-            do_(out, CallNumber(0), Order::Tone { line: line.to_owned(), tone });
-            return;
-        };
-        do_(out, call, Order::Tag { line: line.to_owned() });
+        let to = "app:hotline".to_owned();
+        let Some(call) = self.begin_from(line, to, now, out) else { return };
         do_(out, call, Order::Tone { line: line.to_owned(), tone: None });
         self.tell(call, News::Started, out);
         self.route(call, line, Some(target), out, now);

@@ -3,6 +3,9 @@
 //! # Real-time contract
 //! As [`super`]: nothing here allocates, waits or fails, except [`Slot::new`] at start-up.
 
+mod bridge;
+mod card;
+
 use super::ears::{Ears, voice_signal};
 use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
@@ -10,8 +13,6 @@ use super::playout::MOST_READS;
 use super::sources::PlayRings;
 use super::voices::{Ended, Stopped, Voices, ended, tell};
 use crate::codec::g711;
-use crate::crossing::{Crossed, CrossingEnd};
-use crate::device::dahdi::Opened;
 use crate::device::{AnyDevice, Device};
 use crate::dsp::Listened;
 use crate::dsp::dtmf_detector::DtmfEvent;
@@ -21,17 +22,15 @@ use crate::line::{Action, Actions, Line, LineConfig};
 use crate::mixer::{Note, Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
-use std::os::fd::RawFd;
+use bridge::Crossing;
 use tipring_shm_proto::command::{
     Command, Law, LineKind, LineState, Outcome, Refusal, RtpMedia, SimAction,
 };
 use tipring_shm_proto::counters::Counter;
-use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd};
-use tipring_shm_proto::line_table::{DahdiRow, LineRow, RtpRow};
+use tipring_shm_proto::event::{DigitSource, PlaybackEnd};
+use tipring_shm_proto::line_table::{LineRow, RtpRow};
 use tipring_shm_proto::settings::LineSettings;
-use tipring_shm_proto::units::{
-    FRAME_NS, FRAME_SAMPLES, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32,
-};
+use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
 
 /// Signals taken from a device in one tick, at most.
@@ -70,11 +69,6 @@ pub struct Slot {
     row_writer: LineWriter,
     row_changed: bool,
     row_age: u8,
-}
-
-struct Crossing {
-    peer: LineId,
-    end: CrossingEnd,
 }
 
 impl std::fmt::Debug for Slot {
@@ -247,16 +241,6 @@ impl Slot {
         self.give_up_channel(outside);
     }
 
-    /// A channel that is gone is closed elsewhere.
-    fn give_up_channel(&mut self, outside: &mut Outside) {
-        if let AnyDevice::Dahdi(dahdi) = &mut self.device
-            && let Some(channel) = dahdi.take_gone()
-        {
-            self.row_changed = true;
-            outside.discard(Discard::Channel(self.id, channel));
-        }
-    }
-
     fn signal(&mut self, signal: Signal, now: Nanos, outside: &mut Outside) {
         self.actions.clear();
         self.line.handle_signal(signal, now, &mut self.actions);
@@ -267,30 +251,6 @@ impl Slot {
         self.actions.clear();
         self.line.handle_time(now, &mut self.actions);
         let _ = self.apply(now, outside);
-    }
-
-    /// Hands this frame to the bridge and takes the peer's.
-    fn cross(&mut self, outside: &mut Outside, now: Nanos) -> Option<Linear> {
-        let crossing = self.crossing.as_mut()?;
-        let held = self.line.held();
-        let spoken = if held { &SILENCE } else { &self.rx };
-        if !crossing.end.send(spoken) {
-            outside.count(Counter::bridge_dropped_frames_total, 1);
-        }
-        let mut frame = SILENCE;
-        match crossing.end.receive(&mut frame) {
-            Crossed::Frame { dropped } => {
-                outside.count(Counter::bridge_dropped_frames_total, u64::from(dropped));
-                (!held).then_some(frame)
-            }
-            Crossed::Empty => None,
-            Crossed::Gone => {
-                let peer = crossing.peer;
-                self.unbridge(now, outside);
-                outside.line_event(now, self.id, LineEvent::BridgeEnded { peer });
-                None
-            }
-        }
     }
 
     fn mix(
@@ -356,6 +316,14 @@ impl Slot {
             (self.row.rx_level, self.row.tx_level) = (TenthDbm0::SILENCE, TenthDbm0::SILENCE);
             self.row_changed = true;
         }
+        self.count(outside);
+        if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
+            self.write_row(now);
+        }
+    }
+
+    /// What the device has counted since it was asked last.
+    fn count(&mut self, outside: &mut Outside) {
         if let AnyDevice::Rtp(rtp) = &mut self.device {
             let counts = rtp.take_counts();
             outside.count(Counter::rtp_received_total, u64::from(counts.received));
@@ -375,9 +343,6 @@ impl Slot {
             outside.count(Counter::card_blocks_missing_total, u64::from(counts.missing));
             outside.count(Counter::card_errors_total, u64::from(counts.errors));
             outside.count(Counter::signals_dropped_total, u64::from(counts.events_dropped));
-        }
-        if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
-            self.write_row(now);
         }
     }
 
@@ -556,124 +521,11 @@ impl Slot {
         Outcome::RtpOpened { port }
     }
 
-    /// The supervisor has opened a channel for this line.
-    pub fn take_channel(&mut self, opened: Opened, row: DahdiRow, outside: &mut Outside) {
-        let returned = match &mut self.device {
-            AnyDevice::Dahdi(dahdi) => {
-                let before = dahdi.adopt(opened);
-                dahdi.describe(row);
-                before
-            }
-            AnyDevice::Rtp(_) | AnyDevice::Simulated(_) => Some(opened.port),
-        };
-        if let Some(channel) = returned {
-            outside.discard(Discard::Channel(self.id, channel));
-        }
-        self.row_changed = true;
-    }
-
-    /// The supervisor has looked at the line's channel.
-    pub fn describe(&mut self, row: DahdiRow, now: Nanos, outside: &mut Outside) {
-        let AnyDevice::Dahdi(dahdi) = &mut self.device else { return };
-        dahdi.describe(row);
-        self.row_changed = true;
-        if let Some(volts) = row.volts {
-            self.signal(Signal::Voltage(volts.ring - volts.tip), now, outside);
-        }
-    }
-
-    /// Gives the channel back, for the supervisor to open it anew.
-    fn reopen(&mut self, now: Nanos, outside: &mut Outside) {
-        if let AnyDevice::Dahdi(dahdi) = &mut self.device
-            && let Some(channel) = dahdi.release()
-        {
-            outside.discard(Discard::Channel(self.id, channel));
-            self.take_signals(now, outside);
-        }
-    }
-
-    /// A new channel begins its blocks now.
-    pub fn align(&mut self) {
-        let in_use = self.is_in_use();
-        if let AnyDevice::Dahdi(dahdi) = &mut self.device
-            && !dahdi.is_aligned()
-            && !in_use
-        {
-            dahdi.align();
-        }
-    }
-
-    /// Its channel's, to wait on.
-    pub fn descriptor(&self) -> Option<RawFd> {
-        match &self.device {
-            AnyDevice::Dahdi(dahdi) => dahdi.descriptor(),
-            AnyDevice::Rtp(_) | AnyDevice::Simulated(_) => None,
-        }
-    }
-
-    /// Its channel's blocks begin with those of the card's other ones.
-    pub fn is_aligned(&self) -> bool {
-        matches!(&self.device, AnyDevice::Dahdi(dahdi) if dahdi.is_aligned())
-    }
-
-    /// What its card still has to play when a block was read in time, ns.
-    pub fn card_reserve_ns(&self) -> Option<u64> {
-        self.descriptor()?;
-        let blocks = u64::from(self.device.reserve_samples()) / FRAME_SAMPLES as u64;
-        Some(blocks.saturating_sub(1) * FRAME_NS)
-    }
-
     fn close_rtp(&mut self, now: Nanos, outside: &mut Outside) {
         if let AnyDevice::Rtp(rtp) = &mut self.device
             && let Some(sockets) = rtp.close(now)
         {
             outside.discard(Discard::Sockets(sockets));
-        }
-    }
-
-    /// Takes one end of a bridge.
-    ///
-    /// # Errors
-    /// The supervisor had none, or this line is not free for it; the other end notices that
-    /// this one is gone.
-    pub fn join(
-        &mut self,
-        peer: LineId,
-        end: Result<CrossingEnd, Refusal>,
-        now: Nanos,
-        outside: &mut Outside,
-    ) -> Result<(), Refusal> {
-        let end = end?;
-        let command = Command::Bridge { peer };
-        let allowed = self
-            .line
-            .allows(&command)
-            .and_then(|()| if self.crossing.is_some() { Err(Refusal::Bridged) } else { Ok(()) });
-        if let Err(refusal) = allowed {
-            outside.discard(Discard::Crossing(end));
-            return Err(refusal);
-        }
-        self.crossing = Some(Crossing { peer, end });
-        self.row_changed = true;
-        self.actions.clear();
-        self.line.carried_out(&command, &mut self.actions);
-        let _ = self.apply(now, outside);
-        self.write_row(now);
-        Ok(())
-    }
-
-    fn unbridge(&mut self, now: Nanos, outside: &mut Outside) {
-        self.actions.clear();
-        // Allowed in every state.
-        let _ = self.line.handle_command(&Command::Unbridge, now, &mut self.actions);
-        let _ = self.apply(now, outside);
-        self.drop_crossing(outside);
-    }
-
-    fn drop_crossing(&mut self, outside: &mut Outside) {
-        if let Some(crossing) = self.crossing.take() {
-            self.row_changed = true;
-            outside.discard(Discard::Crossing(crossing.end));
         }
     }
 

@@ -1,0 +1,92 @@
+//! The bridge of a line: its end is taken, frames cross it, it ends.
+//!
+//! # Real-time contract
+//! As [`super`].
+
+use super::Slot;
+use crate::crossing::{Crossed, CrossingEnd};
+use crate::frame::{Linear, SILENCE};
+use crate::frame_loop::orders::Discard;
+use crate::frame_loop::outside::Outside;
+use tipring_shm_proto::command::{Command, Refusal};
+use tipring_shm_proto::counters::Counter;
+use tipring_shm_proto::event::LineEvent;
+use tipring_shm_proto::units::{LineId, Nanos};
+
+/// A bridge, from this side.
+pub(super) struct Crossing {
+    peer: LineId,
+    end: CrossingEnd,
+}
+
+impl Slot {
+    /// Hands this frame to the bridge and takes the peer's.
+    pub(super) fn cross(&mut self, outside: &mut Outside, now: Nanos) -> Option<Linear> {
+        let crossing = self.crossing.as_mut()?;
+        let held = self.line.held();
+        let spoken = if held { &SILENCE } else { &self.rx };
+        if !crossing.end.send(spoken) {
+            outside.count(Counter::bridge_dropped_frames_total, 1);
+        }
+        let mut frame = SILENCE;
+        match crossing.end.receive(&mut frame) {
+            Crossed::Frame { dropped } => {
+                outside.count(Counter::bridge_dropped_frames_total, u64::from(dropped));
+                (!held).then_some(frame)
+            }
+            Crossed::Empty => None,
+            Crossed::Gone => {
+                let peer = crossing.peer;
+                self.unbridge(now, outside);
+                outside.line_event(now, self.id, LineEvent::BridgeEnded { peer });
+                None
+            }
+        }
+    }
+
+    /// Takes one end of a bridge.
+    ///
+    /// # Errors
+    /// The supervisor had none, or this line is not free for it; the other end notices that
+    /// this one is gone.
+    pub fn join(
+        &mut self,
+        peer: LineId,
+        end: Result<CrossingEnd, Refusal>,
+        now: Nanos,
+        outside: &mut Outside,
+    ) -> Result<(), Refusal> {
+        let end = end?;
+        let command = Command::Bridge { peer };
+        let allowed = self
+            .line
+            .allows(&command)
+            .and_then(|()| if self.crossing.is_some() { Err(Refusal::Bridged) } else { Ok(()) });
+        if let Err(refusal) = allowed {
+            outside.discard(Discard::Crossing(end));
+            return Err(refusal);
+        }
+        self.crossing = Some(Crossing { peer, end });
+        self.row_changed = true;
+        self.actions.clear();
+        self.line.carried_out(&command, &mut self.actions);
+        let _ = self.apply(now, outside);
+        self.write_row(now);
+        Ok(())
+    }
+
+    fn unbridge(&mut self, now: Nanos, outside: &mut Outside) {
+        self.actions.clear();
+        // Allowed in every state.
+        let _ = self.line.handle_command(&Command::Unbridge, now, &mut self.actions);
+        let _ = self.apply(now, outside);
+        self.drop_crossing(outside);
+    }
+
+    pub(super) fn drop_crossing(&mut self, outside: &mut Outside) {
+        if let Some(crossing) = self.crossing.take() {
+            self.row_changed = true;
+            outside.discard(Discard::Crossing(crossing.end));
+        }
+    }
+}

@@ -6,6 +6,7 @@
 pub mod audio_format;
 pub mod auth;
 pub mod call;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod control;

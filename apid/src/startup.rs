@@ -2,6 +2,7 @@
 
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
+use crate::channel::{self, Channels};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, Name, Secret,
     WebhookConfig,
@@ -96,6 +97,7 @@ pub async fn run(
     let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
     let control = Control::start(settings, link.clone(), notes);
     tokio::spawn(reload_on(hang_up, control.clone()));
+    tokio::spawn(channel::follow(Channels::default(), control.clone()));
     if let Some(sip) = &sip {
         for service in ["sip_udp", "sip_tcp"] {
             let address = sip.local_addr().to_string();

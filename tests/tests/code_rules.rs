@@ -145,17 +145,27 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: "apid/src/control",
-        not: &["http", "sip", "ami", "stream"],
+        not: &["http", "sip", "ami", "stream", "channel", "plan", "agi"],
         why: "the one door knows nobody above it",
     },
     Rule {
+        of: "apid/src/channel",
+        not: &["engine_link", "http", "sip", "ami", "stream", "plan", "agi"],
+        why: "channels follow calls, whoever speaks of them",
+    },
+    Rule {
+        of: "apid/src/ami",
+        not: &["engine_link", "http", "sip", "stream", "plan", "agi"],
+        why: "surfaces translate and go through control",
+    },
+    Rule {
         of: "apid/src/http",
-        not: &["engine_link", "sip", "ami", "stream"],
+        not: &["engine_link", "sip", "ami", "stream", "plan", "agi"],
         why: "surfaces translate and go through control",
     },
     Rule {
         of: "apid/src/sip",
-        not: &["engine_link", "http", "ami", "stream"],
+        not: &["engine_link", "http", "ami", "stream", "plan", "agi"],
         why: "surfaces translate and go through control",
     },
 ];

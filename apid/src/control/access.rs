@@ -22,6 +22,24 @@ impl Control {
         self.directory().get(line).cloned().ok_or(Refused::NoSuchLine)
     }
 
+    /// What the configuration and the engine say of a line. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchLine`.
+    pub fn line_entry(&self, caller: &Caller, line: &str) -> Result<LineEntry, Refused> {
+        need(caller, Scope::Read)?;
+        self.entry(caller, line)
+    }
+
+    /// The same of all lines the caller may see, in the order of the configuration. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn line_entries(&self, caller: &Caller) -> Result<Vec<LineEntry>, Refused> {
+        need(caller, Scope::Read)?;
+        Ok(self.directory().entries().filter(|entry| caller.sees(&entry.id)).cloned().collect())
+    }
+
     /// A line the caller may act on, with its row.
     pub(super) fn attached(
         &self,

@@ -254,6 +254,11 @@ impl Control {
         Ok(self.0.hub.listen(caller, filter, since, remote))
     }
 
+    /// Everything that happens, for a part of apid itself.
+    pub fn listen_inside(&self, name: &str) -> Listener {
+        self.0.hub.listen(&Caller::everything(name), Filter::default(), None, "apid")
+    }
+
     fn signalling(&self) -> Arc<dyn Signalling> {
         self.0.signalling.clone()
     }

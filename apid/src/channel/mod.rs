@@ -1,0 +1,24 @@
+//! Channels: each line that takes part in a call, as programs written for Asterisk know it: a name,
+//! a unique id, a state, a caller, variables and a place in a dial plan.
+//!
+//! [`Registry`] is sans-IO: what happens to calls goes in, [`ChannelNews`] come out, whoever caused
+//! it. [`Channels`] is the same shared: the manager interface renders its news, dial plans and AGI
+//! write to it. What runs dial plans implements [`Program`], and `startup` wires it.
+
+mod follow;
+mod model;
+mod news;
+mod program;
+mod registry;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub use follow::follow;
+pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
+pub use news::{CallDetail, ChannelNews, NewsBody, Outcome};
+pub use program::{AgiCommand, NoProgram, Program, ProgramError, Start};
+pub use registry::{Expected, Lookup, Registry};
+pub use shared::{Channels, HELD_NEWS};
+pub use variables::{VariableError, Variables};

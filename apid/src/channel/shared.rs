@@ -1,0 +1,175 @@
+//! The registry, shared by everybody who reads it and writes to it.
+
+use super::model::{Channel, Position};
+use super::news::{ChannelNews, NewsBody};
+use super::program::{NoProgram, Program};
+use super::registry::{Expected, Lookup, Registry};
+use super::variables::{VariableError, Variables};
+use crate::hub::Notice;
+use crate::view::{Call, CallerIdView, Timestamp};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::broadcast;
+
+/// News that wait for the slowest reader; one who is slower is told how many it missed.
+pub const HELD_NEWS: usize = 8192;
+
+struct Shared {
+    registry: Mutex<Registry>,
+    news: broadcast::Sender<Arc<ChannelNews>>,
+    program: OnceLock<Arc<dyn Program>>,
+}
+
+/// All channels. Cheap to clone. None of its methods waits.
+#[derive(Clone)]
+pub struct Channels(Arc<Shared>);
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channels").field("registry", &self.0.registry).finish_non_exhaustive()
+    }
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        let (news, _) = broadcast::channel(HELD_NEWS);
+        Self(Arc::new(Shared { registry: Mutex::default(), news, program: OnceLock::new() }))
+    }
+}
+
+impl Channels {
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        // Nothing of the registry can panic half-way through a change.
+        self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells news while the registry is locked, so that all hear of them in the same order.
+    fn send(&self, news: Vec<ChannelNews>) {
+        for news in news {
+            // Nobody may be listening.
+            let _ = self.0.news.send(Arc::new(news));
+        }
+    }
+
+    pub(super) fn take(&self, notice: &Notice, lookup: &dyn Lookup) {
+        let mut registry = self.lock();
+        self.send(registry.handle(notice, lookup));
+    }
+
+    pub(super) fn resync(&self, calls: &[Call], lookup: &dyn Lookup) {
+        let mut registry = self.lock();
+        self.send(registry.resync(calls, Timestamp::now(), lookup));
+    }
+
+    /// Everything that happens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<ChannelNews>> {
+        self.0.news.subscribe()
+    }
+
+    /// All channels as they are now, and everything that happens after that.
+    pub fn all_and_subscribe(&self) -> (Vec<Arc<Channel>>, broadcast::Receiver<Arc<ChannelNews>>) {
+        let registry = self.lock();
+        (registry.all(), self.0.news.subscribe())
+    }
+
+    /// All channels, the oldest first.
+    pub fn all(&self) -> Vec<Arc<Channel>> {
+        self.lock().all()
+    }
+
+    /// The channel of a line.
+    pub fn of_line(&self, line: &str) -> Option<Arc<Channel>> {
+        self.lock().of_line(line)
+    }
+
+    /// By name, whatever its case, or by unique id.
+    pub fn find(&self, name: &str) -> Option<Arc<Channel>> {
+        self.lock().find(name)
+    }
+
+    /// A variable of a channel, by its unique id.
+    pub fn variable(&self, unique_id: &str, name: &str) -> Option<String> {
+        self.lock().variables(unique_id)?.get(name).map(str::to_owned)
+    }
+
+    /// All variables of a channel, by name.
+    pub fn variables(&self, unique_id: &str) -> Vec<(String, String)> {
+        let registry = self.lock();
+        let variables = registry.variables(unique_id);
+        let pairs = variables.into_iter().flat_map(Variables::iter);
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// A global variable.
+    pub fn global(&self, name: &str) -> Option<String> {
+        self.lock().globals().get(name).map(str::to_owned)
+    }
+
+    /// Sets a variable of a channel, by its unique id, or with `None` a global one. An empty value
+    /// deletes it.
+    ///
+    /// # Errors
+    /// [`VariableError`]; nothing was changed.
+    pub fn set_variable(
+        &self,
+        unique_id: Option<&str>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), VariableError> {
+        let mut registry = self.lock();
+        let news = registry.set_variable(unique_id, name, value, Timestamp::now())?;
+        self.send(news);
+        Ok(())
+    }
+
+    /// A channel entered an application at a place in a dial plan.
+    pub fn set_position(&self, unique_id: &str, position: Position, application: &str, data: &str) {
+        let change = |channel: &mut Channel| {
+            channel.position = position;
+            application.clone_into(&mut channel.application);
+            data.clone_into(&mut channel.data);
+        };
+        let mut registry = self.lock();
+        self.send(registry.update(unique_id, change, NewsBody::Exten, Timestamp::now()));
+    }
+
+    /// Changes who calls on a channel.
+    pub fn set_caller(&self, unique_id: &str, caller: CallerIdView) {
+        let change = |channel: &mut Channel| channel.caller = caller;
+        let mut registry = self.lock();
+        self.send(registry.update(unique_id, change, NewsBody::CallerId, Timestamp::now()));
+    }
+
+    /// Tells something that changes nothing here: digits sent, AGI, music.
+    pub fn tell(&self, unique_id: &str, body: NewsBody) {
+        let mut registry = self.lock();
+        self.send(registry.update(unique_id, |_| {}, body, Timestamp::now()));
+    }
+
+    /// Tells something that concerns no channel.
+    pub fn tell_all(&self, body: NewsBody) {
+        let registry = self.lock();
+        self.send(vec![ChannelNews { at: Timestamp::now(), channel: None, body }]);
+        drop(registry);
+    }
+
+    /// What the channel is given by which an application calls `line` next; gives the number of
+    /// its unique id, after the full stop.
+    pub fn expect(&self, line: &str, expected: Expected) -> u64 {
+        self.lock().expect(line, expected)
+    }
+
+    /// Nobody calls there.
+    pub fn forget_expected(&self, line: &str, serial: u64) {
+        self.lock().forget_expected(line, serial);
+    }
+
+    /// Who runs dial plans; the first one wins.
+    pub fn run_by(&self, program: Arc<dyn Program>) {
+        let _ = self.0.program.set(program);
+    }
+
+    /// Who runs dial plans.
+    pub fn program(&self) -> Arc<dyn Program> {
+        self.0.program.get().cloned().unwrap_or_else(|| Arc::new(NoProgram))
+    }
+}

@@ -1,11 +1,10 @@
 //! The command line.
 
 use crate::auth::{Scope, Scopes, create_token};
-use crate::call::LinePlan;
 use crate::config::{Config, ConfigError};
+use crate::control::Plans;
 use crate::import;
 use clap::{Parser, Subcommand};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// REST, WebSocket and SIP for telephones: the unprivileged half of Tipring.
@@ -87,9 +86,10 @@ impl Args {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_plans(&self) -> Result<BTreeMap<String, LinePlan>, ConfigError> {
+    pub fn load_plans(&self) -> Result<Plans, ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new("the demonstration"));
-        self.load()?.line_plans(file)
+        let lines = self.load()?.line_plans(file)?;
+        Ok(Plans { lines, ..Plans::default() })
     }
 
     /// The state directory: as given, else the system's if it can be written, else the user's.

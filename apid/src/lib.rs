@@ -19,6 +19,7 @@ pub mod hub;
 pub mod import;
 pub mod journal;
 pub mod log;
+pub mod plan;
 pub mod recording;
 pub mod provisioning;
 pub mod sip;

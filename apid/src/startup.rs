@@ -69,7 +69,8 @@ pub async fn run(
         None => Arc::new(NoSignalling),
     };
     let mut switch = Switch::new(switch_config(config), first_call());
-    switch.set_line_plans(read_plans()?);
+    let plans = read_plans()?;
+    switch.set_line_plans(plans.lines, plans.everybody);
     let settings = ControlSettings {
         lines,
         switch,

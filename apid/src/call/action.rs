@@ -76,6 +76,8 @@ pub enum Input {
     Failed {
         /// Of which call.
         call: CallNumber,
+        /// The line that it was for, where that need not be the end of the call.
+        line: Option<String>,
         /// What that means for it.
         cause: Cause,
     },
@@ -228,6 +230,12 @@ pub enum News {
     Held(Arc<CallRecord>),
     /// No leg is on hold any more.
     Resumed(Arc<CallRecord>),
+    /// A dial plan has the call's line.
+    Entered(Arc<CallRecord>),
+    /// The plan's dial is over, and why: it has the line again.
+    DialOver(Arc<CallRecord>, Cause),
+    /// Somebody else has the line that a plan had.
+    Taken(Arc<CallRecord>),
     /// Over.
     Ended(Arc<CallRecord>),
 }

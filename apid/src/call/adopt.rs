@@ -3,6 +3,7 @@
 
 use super::Cause;
 use super::action::{Action, News, Order};
+use super::kept::Keeper;
 use super::record::{CallNumber, CallRecord, Moment, Stage};
 use super::switch::{Switch, do_};
 use crate::view::{LegState, Timestamp};
@@ -98,6 +99,13 @@ impl Switch {
             let put_down = lines.get(line.as_str()).is_some_and(|now| now.tag != number.0);
             let gone = put_down.then_some(line.as_str());
             self.end(number, Cause::NormalClearing, gone, now, out);
+            return;
+        }
+        let talks = matches!(stage, Stage::Joining | Stage::Talking);
+        let kept = self.calls.get_mut(&number).map(|record| std::mem::take(&mut record.keeper));
+        if kept.is_some_and(|keeper| keeper != Keeper::Nobody) && !talks {
+            // Where its plan was is nowhere written down.
+            self.end(number, Cause::TemporaryFailure, None, now, out);
             return;
         }
         out.push(Action::Tell(News::Started(Arc::new(self.calls[&number].clone()))));

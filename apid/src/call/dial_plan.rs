@@ -12,6 +12,8 @@ pub enum Target {
     Echo,
     /// The caller hears dial tone and dials again.
     DialTone,
+    /// The dial plan of `extensions.conf`, in this context.
+    Plan(String),
     /// An application of that name, which is told by events and commands by the API.
     Application(String),
 }
@@ -27,6 +29,19 @@ pub enum Match {
     Incomplete,
     /// No number begins with it.
     Unknown,
+}
+
+impl Match {
+    /// What digits mean where `self` is asked first and `other` after it.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, other) => other,
+            (Self::Incomplete, Self::Complete(target) | Self::MayGoOn(target)) => {
+                Self::MayGoOn(target)
+            }
+            (own, _) => own,
+        }
+    }
 }
 
 /// All numbers.

@@ -78,11 +78,15 @@ impl Switch {
         if record.is_over() || record.leg(line).is_none_or(|leg| leg.state != LegState::Ringing) {
             return;
         }
-        match cause {
-            RingStop::Answered => self.leg_answered(call, line, now, out),
-            RingStop::Timeout => self.callee_failed(call, Cause::NoAnswer, None, now, out),
-            RingStop::Stopped => self.callee_failed(call, Cause::NormalClearing, None, now, out),
-            RingStop::Device => self.callee_failed(call, Cause::CallRejected, None, now, out),
+        let why = match cause {
+            RingStop::Answered => return self.leg_answered(call, line, now, out),
+            RingStop::Timeout => Cause::NoAnswer,
+            RingStop::Stopped => Cause::NormalClearing,
+            RingStop::Device => Cause::CallRejected,
+        };
+        let stop = |line, cause| Order::StopRing { line, cause };
+        if !self.kept_leg_gone(call, line, why, stop, out) {
+            self.callee_failed(call, why, None, now, out);
         }
     }
 
@@ -144,7 +148,10 @@ impl Switch {
         out: &mut Vec<Action>,
     ) {
         let Some(call) = self.call_of(line) else { return };
-        if self.calls.get(&call).is_some_and(|record| !record.is_over()) {
+        let refused = |line, _| Order::Refused { line };
+        if self.calls.get(&call).is_some_and(|record| !record.is_over())
+            && !self.kept_leg_gone(call, line, cause, refused, out)
+        {
             self.callee_failed(call, cause, Some(line), now, out);
         }
     }

@@ -32,6 +32,8 @@ impl Switch {
             info.call = Some(call);
             info.dialled = None;
         }
+        self.plan_leaves(with, &mut out);
+        self.plan_leaves(call, &mut out);
         self.end(with, Cause::NormalClearing, None, now, &mut out);
         self.application_leaves(call, &first, &mut out);
         do_(&mut out, call, Order::EndEcho { line: second.clone() });
@@ -59,6 +61,7 @@ impl Switch {
         let line = self.held_by_application(call)?;
         self.check_target(Some(&target))?;
         let mut out = Vec::new();
+        self.plan_leaves(call, &mut out);
         self.application_leaves(call, &line, &mut out);
         do_(&mut out, call, Order::Tone { line: line.clone(), tone: None });
         self.route(call, &line, Some(target), &mut out, now);
@@ -66,7 +69,7 @@ impl Switch {
     }
 
     /// The only line of a call in which no other takes part.
-    fn held_by_application(&self, call: CallNumber) -> Result<String, Cause> {
+    pub(super) fn held_by_application(&self, call: CallNumber) -> Result<String, Cause> {
         let record = self.calls.get(&call).ok_or(Cause::CallRejected)?;
         let holds = matches!(record.stage, Stage::Application | Stage::Dialling | Stage::HearsTone);
         let mut lines = record.legs.iter().filter(|leg| {
@@ -79,7 +82,12 @@ impl Switch {
     }
 
     /// The line comes first from now on, and dials nothing.
-    fn application_leaves(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
+    pub(super) fn application_leaves(
+        &mut self,
+        call: CallNumber,
+        line: &str,
+        out: &mut Vec<Action>,
+    ) {
         do_(out, call, Order::EndEcho { line: line.to_owned() });
         if let Some(info) = self.lines.get_mut(line) {
             info.dialled = None;

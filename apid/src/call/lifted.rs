@@ -31,26 +31,24 @@ pub struct LinePlan {
 impl Switch {
     /// From now on lifted phones do this; a line that is not in `plans` dials the numbers that
     /// everybody has. Calls that run are not touched.
-    pub fn set_line_plans(&mut self, plans: BTreeMap<String, LinePlan>) {
+    /// `everybody` are the numbers of a dial plan, tried last.
+    pub fn set_line_plans(&mut self, plans: BTreeMap<String, LinePlan>, everybody: DialPlan) {
         self.line_plans = plans;
+        self.everybody = everybody;
     }
 
     /// What a number reaches when it is dialled on `line`.
     pub fn target_of(&self, line: &str, number: &str) -> Option<&Target> {
         let own = self.line_plans.get(line).and_then(|plan| plan.plan.target(number));
-        own.or_else(|| self.config.plan.target(number))
+        let common = || self.config.plan.target(number);
+        own.or_else(common).or_else(|| self.everybody.target(number))
     }
 
     /// What digits dialled on `line` mean so far.
     pub(super) fn match_digits(&self, line: &str, digits: &str) -> Match {
         let own = self.line_plans.get(line).map_or(Match::Unknown, |p| p.plan.match_digits(digits));
-        match (own, self.config.plan.match_digits(digits)) {
-            (Match::Unknown, common) => common,
-            (Match::Incomplete, Match::Complete(target) | Match::MayGoOn(target)) => {
-                Match::MayGoOn(target)
-            }
-            (own, _) => own,
-        }
+        let common = self.config.plan.match_digits(digits);
+        own.or(common).or(self.everybody.match_digits(digits))
     }
 
     /// A phone was lifted that is in no call and hears dial tone.

@@ -66,7 +66,7 @@ impl Pattern {
 
     /// What is tried first is less: place by place whoever takes fewer digits, then whoever has an
     /// end.
-    pub(super) fn order(&self, other: &Self) -> std::cmp::Ordering {
+    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
         for (ours, theirs) in self.places.iter().zip(&other.places) {
             let order = ours.0.count_ones().cmp(&theirs.0.count_ones()).then(ours.cmp(theirs));
             if order.is_ne() {

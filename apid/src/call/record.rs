@@ -1,6 +1,7 @@
 //! What is known of one call, in the form that outlives apid.
 
 use super::Cause;
+use super::kept::Keeper;
 use crate::view::{Call, CallState, CallerIdView, CauseView, Leg, LegKind, LegState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
@@ -126,6 +127,9 @@ pub struct CallRecord {
     pub ended_at: Option<Timestamp>,
     /// Why it ended.
     pub cause: Option<Cause>,
+    /// Whether a dial plan has it.
+    #[serde(default)]
+    pub keeper: Keeper,
 }
 
 impl CallRecord {
@@ -149,6 +153,12 @@ impl CallRecord {
         let state = match self.stage {
             Stage::Ending | Stage::Ended => CallState::Ended,
             Stage::RingingFrom | Stage::RingingTo | Stage::Joining => CallState::Ringing,
+            // A plan may answer later, or never.
+            Stage::Entering | Stage::Application
+                if self.keeper != Keeper::Nobody && self.answered_at.is_none() =>
+            {
+                CallState::Ringing
+            }
             _ if held => CallState::Held,
             _ => CallState::Connected,
         };

@@ -2,6 +2,7 @@
 
 use super::action::{Action, Input, News, Order};
 use super::dial_plan::{DialPlan, Target};
+use super::kept::Keeper;
 use super::lifted::LinePlan;
 use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
 use super::settings::{Busy, RingOrder, SwitchConfig};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use tipring_shm_proto::command::{LineState, ProgressTone};
 
 /// Calls that are over and still known.
-const REMEMBERED: usize = 100;
+pub(super) const REMEMBERED: usize = 100;
 
 /// Digits of a phone that hears dial tone.
 #[derive(Debug, Default)]
@@ -49,15 +50,16 @@ pub struct Switch {
     pub(super) lines: BTreeMap<String, LineInfo>,
     pub(super) calls: BTreeMap<CallNumber, CallRecord>,
     pub(super) line_plans: BTreeMap<String, LinePlan>,
-    over: VecDeque<CallRecord>,
+    pub(super) everybody: DialPlan,
+    pub(super) over: VecDeque<CallRecord>,
     next: u64,
 }
 
 impl Switch {
     /// No lines yet; `first` is greater than any earlier call's number.
     pub fn new(config: SwitchConfig, first: CallNumber) -> Self {
-        let (lines, calls, line_plans, over) = Default::default();
-        Self { config, lines, calls, line_plans, over, next: first.0.max(1) }
+        let (lines, calls, line_plans, everybody, over) = Default::default();
+        Self { config, lines, calls, line_plans, everybody, over, next: first.0.max(1) }
     }
 
     /// A line: SIP or analog, and what others are shown when it calls.
@@ -147,7 +149,9 @@ impl Switch {
                 }
             }
             Input::Established { call } => self.established(call, now, &mut out),
-            Input::Failed { call, cause } => self.end(call, cause, None, now, &mut out),
+            Input::Failed { call, line, cause } => {
+                self.order_failed(call, line.as_deref(), cause, now, &mut out);
+            }
             Input::Released { call } => self.released(call, now, &mut out),
             Input::EngineGone => {
                 for info in self.lines.values_mut() {
@@ -297,6 +301,7 @@ impl Switch {
             answered_at: None,
             ended_at: None,
             cause: None,
+            keeper: Keeper::Nobody,
         };
         self.calls.insert(number, record);
         Ok(number)
@@ -325,6 +330,8 @@ impl Switch {
             let to = record.ends.to.strip_prefix("line:").unwrap_or_default().to_owned();
             self.ring_callee(call, &to, out, now);
         } else if record.stage == Stage::RingingTo {
+            self.answered_elsewhere(call, line, out);
+            let Some(record) = self.calls.get_mut(&call) else { return };
             let caller = record.legs.first_mut().filter(|leg| leg.line.is_some());
             let Some(caller) = caller else {
                 record.stage = Stage::Entering;
@@ -343,6 +350,12 @@ impl Switch {
 
     pub(super) fn established(&mut self, call: CallNumber, now: Moment, out: &mut Vec<Action>) {
         let Some(record) = self.calls.get_mut(&call) else { return };
+        if record.stage == Stage::Entering && record.keeper == Keeper::Entering {
+            record.stage = Stage::Application;
+            record.keeper = Keeper::Plan;
+            self.tell(call, News::Entered, out);
+            return;
+        }
         record.stage = match record.stage {
             Stage::Joining => Stage::Talking,
             Stage::Entering => Stage::Application,
@@ -384,6 +397,7 @@ impl Switch {
                 do_(out, call, Order::Tone { line: caller.to_owned(), tone: None });
                 do_(out, call, Order::Established);
             }
+            Some(Target::Plan(context)) => self.enter_plan(call, caller, &context, out),
             Some(Target::DialTone) => {
                 self.accept(call, caller, out);
                 let Some(record) = self.calls.get_mut(&call) else { return };
@@ -399,7 +413,7 @@ impl Switch {
         }
     }
 
-    fn accept(&mut self, call: CallNumber, caller: &str, out: &mut Vec<Action>) {
+    pub(super) fn accept(&mut self, call: CallNumber, caller: &str, out: &mut Vec<Action>) {
         let leg = self.calls.get_mut(&call).and_then(|record| record.leg(caller));
         if leg.is_some_and(|leg| std::mem::take(&mut leg.unaccepted)) {
             do_(out, call, Order::Accept { line: caller.to_owned() });
@@ -442,7 +456,7 @@ impl Switch {
         self.ring_line(call, to, out);
     }
 
-    fn ring_line(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
+    pub(super) fn ring_line(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
         let Some(record) = self.calls.get(&call) else { return };
         let ring = Order::Ring {
             line: line.to_owned(),
@@ -456,135 +470,6 @@ impl Switch {
         if self.lines.get(line).is_some_and(|info| !info.sip) {
             self.tell(call, News::Ringing, out);
         }
-    }
-
-    /// Whom the caller wants cannot be had. A caller with an open ear hears why; any other is
-    /// hung up on. `refused` is the SIP phone that refused.
-    pub(super) fn callee_failed(
-        &mut self,
-        call: CallNumber,
-        cause: Cause,
-        refused: Option<&str>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(record) = self.calls.get_mut(&call) else { return };
-        let rings =
-            record.legs.iter_mut().find(|leg| leg.state == LegState::Ringing && leg.line.is_some());
-        if let Some(leg) = rings {
-            leg.state = LegState::Ended;
-            let line = leg.line.clone().unwrap_or_default();
-            let order = if refused == Some(line.as_str()) {
-                Order::Refused { line }
-            } else {
-                Order::StopRing { line, cause }
-            };
-            do_(out, call, order);
-        }
-        let listens = record
-            .legs
-            .first_mut()
-            .filter(|leg| leg.state == LegState::Connected && !leg.unaccepted)
-            .and_then(|leg| leg.line.clone());
-        let Some(caller) = listens else {
-            self.end(call, cause, None, now, out);
-            return;
-        };
-        let tone = Some(match cause {
-            Cause::UserBusy => ProgressTone::Busy,
-            Cause::UnallocatedNumber | Cause::InvalidNumber => ProgressTone::SpecialInformation,
-            _ => ProgressTone::Congestion,
-        });
-        do_(out, call, Order::Tone { line: caller.clone(), tone });
-        if self.lines.get(&caller).is_some_and(|info| info.sip) {
-            record.cause = Some(cause);
-            record.stage = Stage::HearsTone;
-            self.release_callee(call);
-        } else {
-            if let Some(leg) = record.leg(&caller) {
-                leg.state = LegState::Ended;
-            }
-            do_(out, CallNumber(0), Order::Tag { line: caller });
-            self.end(call, cause, None, now, out);
-        }
-    }
-
-    /// The callee of a call that goes on without it is free for others.
-    fn release_callee(&mut self, call: CallNumber) {
-        let Some(record) = self.calls.get(&call) else { return };
-        for leg in record.legs.iter().filter(|leg| leg.state == LegState::Ended) {
-            let info = leg.line.as_ref().and_then(|line| self.lines.get_mut(line));
-            if let Some(info) = info.filter(|info| info.call == Some(call)) {
-                info.call = None;
-            }
-        }
-    }
-
-    pub(super) fn leg_gone(
-        &mut self,
-        line: &str,
-        cause: Cause,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        if let Some(call) = self.call_of(line) {
-            self.end(call, cause, Some(line), now, out);
-        }
-    }
-
-    pub(super) fn end(
-        &mut self,
-        call: CallNumber,
-        cause: Cause,
-        gone: Option<&str>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(record) = self.calls.get_mut(&call).filter(|record| !record.is_over()) else {
-            return;
-        };
-        for leg in &mut record.legs {
-            let before = std::mem::replace(&mut leg.state, LegState::Ended);
-            let Some(line) = leg.line.clone() else { continue };
-            let order = match before {
-                LegState::Idle | LegState::Ended => continue,
-                _ if gone == Some(line.as_str()) => Order::Gone { line },
-                LegState::Ringing => Order::StopRing { line, cause },
-                LegState::Connected | LegState::Held => Order::Drop { line, cause },
-            };
-            do_(out, call, order);
-        }
-        record.stage = Stage::Ending;
-        record.ended_at = Some(Timestamp(now.wall));
-        // Why its number reached nobody says more than who hung up after that.
-        record.cause.get_or_insert(cause);
-        self.tell(call, News::Ended, out);
-        do_(out, call, Order::Release);
-    }
-
-    pub(super) fn released(&mut self, call: CallNumber, now: Moment, out: &mut Vec<Action>) {
-        let Some(record) = self.calls.remove(&call) else { return };
-        let mut waiting = Vec::new();
-        for line in record.lines() {
-            let info = self.lines.get_mut(line).filter(|info| info.call == Some(call));
-            if let Some(info) = info {
-                info.call = None;
-                info.dialled = None;
-                waiting.extend(info.waiting.take().map(|waiting| (line.to_owned(), waiting)));
-            }
-        }
-        self.remember(record);
-        for (line, Waiting { to, caller, media }) in waiting {
-            self.invited(&line, to, caller, media, now, out);
-        }
-    }
-
-    pub(super) fn remember(&mut self, mut record: CallRecord) {
-        record.stage = Stage::Ended;
-        if self.over.len() >= REMEMBERED {
-            self.over.pop_front();
-        }
-        self.over.push_back(record);
     }
 
     pub(super) fn tell(

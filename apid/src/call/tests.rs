@@ -1,6 +1,7 @@
 //! Stories of calls, in virtual time and without an engine.
 
 mod adoption;
+mod kept;
 mod lifted;
 mod transfer;
 
@@ -497,7 +498,7 @@ fn a_failed_order_ends_the_call() {
     story.invite("phone1", "101");
     story.drain();
     let call = story.only_call().number;
-    story.input(Input::Failed { call, cause: Cause::ResourceUnavailable });
+    story.input(Input::Failed { call, line: None, cause: Cause::ResourceUnavailable });
     let orders = story.drain();
     assert_eq!(dropped(&orders, "phone1"), Some(Cause::ResourceUnavailable));
     assert!(orders.iter().any(|order| matches!(order, Order::StopRing { .. })));

@@ -80,6 +80,11 @@ impl Switch {
 
     /// Takes a leg out of a call that goes on; whoever stays comes first.
     fn leave(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
+        let caller = self.calls.get(&call).and_then(|record| record.legs.first()?.line.as_deref());
+        if caller == Some(line) {
+            // Whom a plan had is gone; whoever stays is nobody's.
+            self.plan_leaves(call, out);
+        }
         let Some(record) = self.calls.get_mut(&call) else { return };
         for leg in &mut record.legs {
             leg.state = match leg.state {

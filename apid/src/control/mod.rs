@@ -6,6 +6,7 @@
 //! does not exist for it.
 
 mod access;
+mod applications;
 mod audio;
 mod calls;
 mod card;
@@ -36,6 +37,7 @@ mod webhooks;
 mod without_engine;
 
 pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
+pub use applications::{PlanDial, PlanNote, PlanRunner};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use collect::{Collected, Question};
 pub use line_directory::{LineDirectory, LineEntry};
@@ -44,7 +46,7 @@ pub use player::{Player, PlayerOptions, Queued};
 pub use recordings::{RecordedAudio, RecordingFilter, RecordingLimits, Removed};
 pub use records::{RecordFilter, RecordLimits};
 pub use refused::Refused;
-pub use reload::ReadPlans;
+pub use reload::{Plans, ReadPlans};
 pub use signalling::{
     MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
 };
@@ -143,6 +145,7 @@ struct Shared {
     scripts: Mutex<HashSet<String>>,
     ports: Mutex<Vec<PortDiagnostics>>,
     provisioning: provisioning::Provisioning,
+    plan_runner: std::sync::OnceLock<Arc<dyn PlanRunner>>,
     started: Instant,
     started_at: Timestamp,
 }
@@ -216,6 +219,7 @@ impl Control {
             scripts: Mutex::default(),
             ports: Mutex::default(),
             provisioning: provisioning::Provisioning::new(devices),
+            plan_runner: std::sync::OnceLock::new(),
             started: Instant::now(),
             started_at: Timestamp::now(),
         }));
@@ -290,12 +294,19 @@ impl Control {
     }
 
     fn tell(&self, news: &News) {
+        self.tell_plans(news);
         let (record, body): (_, fn(Arc<Call>) -> NoticeBody) = match news {
             News::Started(r) => (r, |call| NoticeBody::CallStarted { call }),
             News::Ringing(r) => (r, |call| NoticeBody::CallRinging { call }),
             News::Connected(r) => (r, |call| NoticeBody::CallConnected { call }),
             News::Held(r) => (r, |call| NoticeBody::CallHeld { call }),
             News::Resumed(r) => (r, |call| NoticeBody::CallResumed { call }),
+            News::Entered(_) | News::Taken(_) => return,
+            // Who was dialled has gone, and the call is as it was before.
+            News::DialOver(r, _) if r.answered_at.is_some() => {
+                (r, |call| NoticeBody::CallConnected { call })
+            }
+            News::DialOver(r, _) => (r, |call| NoticeBody::CallRinging { call }),
             News::Ended(r) => (r, |call| {
                 let cause = call.cause.clone().unwrap_or_else(|| crate::view::CauseView {
                     code: Cause::NormalClearing.code(),

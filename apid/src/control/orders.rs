@@ -43,6 +43,11 @@ impl Control {
                 self.feed(Input::Released { call });
                 return;
             }
+            // Others may still ring; what fails of the rest is the call's end.
+            let ringing = match &order {
+                Order::Ring { line, .. } | Order::Lift { line, .. } => Some(line.clone()),
+                _ => None,
+            };
             let rings = matches!(order, Order::Ring { .. });
             let essential = matches!(
                 order,
@@ -61,7 +66,8 @@ impl Control {
             if let Err(failure) = result {
                 tracing::debug!(%call, "an order failed: {failure}");
                 if essential {
-                    self.feed(Input::Failed { call, cause: failure.cause });
+                    let (line, cause) = (ringing, failure.cause);
+                    self.feed(Input::Failed { call, line, cause });
                 }
             }
         }

@@ -3,12 +3,21 @@
 use super::access::need;
 use super::{Control, Refused, lock};
 use crate::auth::{Caller, Scope};
-use crate::call::LinePlan;
+use crate::call::{DialPlan, LinePlan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What can be dialled, and what lifted phones do.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    /// By line.
+    pub lines: BTreeMap<String, LinePlan>,
+    /// Numbers of a dial plan that everybody has, tried last.
+    pub everybody: DialPlan,
+}
+
 /// Reads what lifted phones do from wherever it is configured; the reason where that is wrong.
-pub type ReadPlans = Arc<dyn Fn() -> Result<BTreeMap<String, LinePlan>, String> + Send + Sync>;
+pub type ReadPlans = Arc<dyn Fn() -> Result<Plans, String> + Send + Sync>;
 
 impl Control {
     /// Reads dial plans, hotlines and applications of lines anew; calls that run are not touched.
@@ -31,8 +40,8 @@ impl Control {
         let read = read.unwrap_or_else(|_| Err("it could not be read".to_owned()));
         match read {
             Ok(plans) => {
-                tracing::info!(lines = plans.len(), "dial plans read anew");
-                lock(&self.0.switch).set_line_plans(plans);
+                tracing::info!(lines = plans.lines.len(), "dial plans read anew");
+                lock(&self.0.switch).set_line_plans(plans.lines, plans.everybody);
                 Ok(())
             }
             Err(reason) => {

@@ -10,7 +10,7 @@ fn with(line: &str, lifted: Lifted, patterns: &[(&str, Target)]) -> Story {
         plan.add_pattern(pattern.parse().unwrap(), target.clone());
     }
     let plans = BTreeMap::from([(line.to_owned(), LinePlan { lifted, plan })]);
-    story.switch.set_line_plans(plans);
+    story.switch.set_line_plans(plans, DialPlan::default());
     story
 }
 
@@ -59,7 +59,7 @@ fn plans_are_replaced_while_a_call_runs() {
     let mut story = with("1", Lifted::Hotline(app("booth")), &[]);
     story.lift("1");
     assert_eq!(story.only_call().stage, Stage::Application);
-    story.switch.set_line_plans(BTreeMap::new());
+    story.switch.set_line_plans(BTreeMap::new(), DialPlan::default());
     assert_eq!(story.only_call().stage, Stage::Application);
     story.down("1");
     story.drain();

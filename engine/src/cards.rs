@@ -152,11 +152,16 @@ impl Cards {
         let Some(setup) = self.setup else { return };
         let inventory = Inventory::read(&self.kernel.spans);
         // Without the driver none of them is there: one look tells.
-        let driver = open::control(&self.kernel.nodes).map(|_| ());
+        let driver = open::control(&self.kernel.nodes);
         for place in self.places.iter_mut().filter(|place| place.watched.is_none()) {
-            let opened = driver.and_then(|()| {
-                let missing = OpenError { fault: DahdiFault::NoChannel, trouble: None };
-                let number = inventory.channel(&place.address).ok_or(missing)?;
+            let opened = driver.as_ref().map_err(|error| *error).and_then(|control| {
+                let fault = |fault| OpenError { fault, trouble: None };
+                let number =
+                    inventory.channel(&place.address).ok_or(fault(DahdiFault::NoChannel))?;
+                // Whoever took it now would lose it again within a second.
+                if control.is_leaving(number).unwrap_or(false) {
+                    return Err(fault(DahdiFault::Removed));
+                }
                 let channel = open::open(&self.kernel.nodes, number, &setup)?;
                 // From now on it is known by its place, should it return under another number.
                 place.address = inventory.address(number);
@@ -198,8 +203,11 @@ impl Place {
             Err(error) => {
                 let row = DahdiRow::without(error.fault);
                 let missing = matches!(error.fault, DahdiFault::NoChannel | DahdiFault::NoDriver);
-                let never_there = self.spare && self.row.is_none() && missing;
-                if self.row != Some(row) && !never_there {
+                let never_there = self.spare && self.row.is_none();
+                // That its card leaves was told already.
+                let has_left = self.row == Some(DahdiRow::without(DahdiFault::Removed));
+                let known = missing && (never_there || has_left);
+                if self.row != Some(row) && !known {
                     let place = open::name(&self.address);
                     work.push(Work::Say(true, format!("{label}: {place}: {error}")));
                 }

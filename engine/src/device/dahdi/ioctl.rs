@@ -29,6 +29,9 @@ compile_error!("ioctl numbers are made otherwise on this processor (asm/ioctl.h)
 const TYPE: u8 = 0xDA;
 /// `DAHDI_SIG_FXOKS`: an FXS port is driven with FXO signalling, kewlstart.
 pub const SIGNALLING_FXOKS: i32 = 0x1020;
+/// `DAHDI_ALARM_NOTOPEN`: the core sets it on a span that it disables, and clears it on one that it
+/// gives a number.
+const ALARM_NOTOPEN: i32 = 1 << 5;
 /// `DAHDI_LAW_ALAW`, of [`Params::law`].
 pub const LAW_A: i32 = 2;
 /// `DAHDI_FLUSH_READ`, `DAHDI_FLUSH_WRITE`.
@@ -307,6 +310,18 @@ impl Control {
         let mut params = Params::of(channel);
         call(&self.0, DAHDI_GET_PARAMS, &mut params)?;
         Ok(params)
+    }
+
+    /// The card of this channel is being taken away. The kernel says so a second before the channel
+    /// is gone (`disable_span`), and lets it be opened all the while.
+    ///
+    /// # Errors
+    /// [`Trouble::Unsupported`] where there is no such channel.
+    pub fn is_leaving(&self, channel: u16) -> Result<bool, Trouble> {
+        let params = self.params(channel)?;
+        let mut info = SpanInfo::of(u16::try_from(params.span).unwrap_or(0));
+        call(&self.0, DAHDI_SPANSTAT, &mut info)?;
+        Ok(info.alarms & ALARM_NOTOPEN != 0)
     }
 }
 

@@ -15,7 +15,7 @@
  *   alarm P BITS            channel alarm (0 = none)
  *   spanalarm BITS          span alarm
  *   stall MS                no sample clock for so long: interrupts are lost
- *   event P N               queues raw DAHDI event N on FXS port P
+ *   event P N [TIMES]       queues raw DAHDI event N on FXS port P, so often at once
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -31,6 +31,7 @@
 #include <dahdi/wctdm_user.h>
 
 #define MAXP 32
+#define STATE_SIZE (2 * PAGE_SIZE)
 static int ports = 8;
 module_param(ports, int, 0444);
 static int phones = 1;
@@ -67,6 +68,7 @@ struct port {
 	int rx_seen;		/* last hook state reported on the FXS side */
 	int fxo_seen;		/* last state reported on the FXO side */
 	int polarity, fixed_volt, ohtimer;
+	int messages, gain[2];	/* as last ordered; gain from and to the phone, tenths of a dB */
 	struct wctdm_stats volt;
 };
 
@@ -151,8 +153,15 @@ static int fake_ioctl(struct dahdi_chan *chan, unsigned int cmd, unsigned long d
 		p->polarity = !!x;
 		return 0;
 	case DAHDI_SET_HWGAIN:
-		return copy_from_user(&gain, (void __user *)data, sizeof(gain)) ? -EFAULT : 0;
+		if (copy_from_user(&gain, (void __user *)data, sizeof(gain)))
+			return -EFAULT;
+		p->gain[gain.tx & 1] = gain.newgain;
+		return 0;
 	case DAHDI_VMWI:
+		if (get_user(x, (int __user *)data))
+			return -EFAULT;
+		p->messages = x;
+		return 0;
 	case DAHDI_VMWI_CONFIG:
 		return 0;
 	case DAHDI_TONEDETECT:	/* as wctdm24xxp: no DTMF detection in hardware */
@@ -399,8 +408,14 @@ static ssize_t ctl_write(struct file *f, const char __user *ubuf, size_t len, lo
 			ret = -ENODEV;
 		else if (sscanf(buf, "alarm %*d %i", &a) == 1)
 			dahdi_alarm_channel(&card->chan[p - 1], a);
-		else if (sscanf(buf, "event %*d %i", &a) == 1)
-			dahdi_qevent_lock(&card->chan[p - 1], a);
+		else if (sscanf(buf, "event %*d %i %d", &a, &b) >= 1) {
+			/* all at once, so that nobody reads in between */
+			spin_lock_irqsave(&card->chan[p - 1].lock, flags);
+			do {
+				dahdi_qevent_nolock(&card->chan[p - 1], a);
+			} while (--b > 0);
+			spin_unlock_irqrestore(&card->chan[p - 1].lock, flags);
+		}
 		else
 			ret = -EINVAL;
 	} else {
@@ -413,24 +428,25 @@ static ssize_t ctl_write(struct file *f, const char __user *ubuf, size_t len, lo
 static ssize_t ctl_read(struct file *f, char __user *ubuf, size_t len, loff_t *off)
 {
 	static const char *const sig[] = { "idle", "offhook", "ringing", "kewl" };
-	char *buf = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	char *buf = kzalloc(STATE_SIZE, GFP_KERNEL);
 	int i, n = 0;
 	ssize_t ret;
 
 	if (!buf)
 		return -ENOMEM;
 	mutex_lock(&plug_mutex);
-	n += scnprintf(buf + n, PAGE_SIZE - n, "card %s irqmisses %u\n", card ? "plugged" : "absent",
+	n += scnprintf(buf + n, STATE_SIZE - n, "card %s irqmisses %u\n", card ? "plugged" : "absent",
 		       card ? card->ddev->irqmisses : 0);
 	for (i = 0; i < ports; i++) {
 		struct wctdm_stats s = { 0 };
 
 		if (card)
 			fake_stats(card, &port[i], &s);
-		n += scnprintf(buf + n, PAGE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d\n",
+		n += scnprintf(buf + n, STATE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d messages %d gain %d %d\n",
 			       i + 1, card ? sig[port[i].txsig & 3] : "dead",
 			       offhook(&port[i]) ? "offhook" : "onhook", s.tipvolt, s.ringvolt,
-			       s.batvolt, port[i].polarity);
+			       s.batvolt, port[i].polarity, port[i].messages, port[i].gain[0],
+			       port[i].gain[1]);
 	}
 	mutex_unlock(&plug_mutex);
 	ret = simple_read_from_buffer(ubuf, len, off, buf, n);

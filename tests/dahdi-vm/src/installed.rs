@@ -12,6 +12,10 @@ use tipring_tests::system::repository;
 pub const UNIT_PATIENCE: Duration = Duration::from_mins(1);
 /// The guest's address towards the host.
 const GUEST: &str = "10.0.2.15";
+/// The engine's unit.
+pub const ENGINE: &str = "tipring-engine.service";
+/// apid's unit.
+pub const APID: &str = "tipring-apid.service";
 /// apid's HTTP.
 pub const HTTP_PORT: u16 = 8000;
 
@@ -71,7 +75,7 @@ impl<'a> Installed<'a> {
              --scope read --scope control --scope audio --scope admin",
         );
         let token = token.split_whitespace().last().expect("a token").to_owned();
-        self.start("tipring-apid.service");
+        self.start(APID);
         let address = self.machine.address(HTTP_PORT);
         Api { rest: Rest::new(&address, Some(&token)), address, token }
     }

@@ -5,7 +5,7 @@
 
 use crate::{Card, Machine};
 use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tipring_tests::signal;
@@ -199,6 +199,18 @@ impl Telephone {
             let heard = self.heard();
             (heard.len() >= from + signal::samples(ms)).then(|| heard[from..].to_vec())
         })
+    }
+}
+
+impl Drop for Telephone {
+    /// The guest closes the channel when the connection ends, which the thread that reads would keep,
+    /// and has closed it when it ends its side.
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let (mutex, changed) = &*self.life;
+        if let Ok(life) = mutex.lock() {
+            drop(changed.wait_timeout_while(life, GENEROUS, |life| !life.closed));
+        }
     }
 }
 

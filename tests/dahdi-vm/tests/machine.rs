@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 use tipring_dahdi_vm::telephone::Noticed;
-use tipring_dahdi_vm::{Card, Machine, Telephone};
+use tipring_dahdi_vm::{Card, Machine, Telephone, story};
 use tipring_tests::wait::GENEROUS;
 
 #[test]
-fn a_card_is_plugged_and_its_channels_are_there() {
+fn a_machine_has_a_card_and_telephones() {
     let machine = Machine::boot();
+    let card = Card::plug(&machine, 4);
+    story("a card is plugged and its channels are there", || channels(&machine, &card));
+    story("a telephone is lifted and loses its battery", || battery(&machine, &card));
+    story("audio is paced", || audio_is_paced(&machine, &card));
+}
+
+fn channels(machine: &Machine, card: &Card) {
     assert_eq!(machine.run("cat /proc/1/comm"), "systemd");
     let (status, output) = machine.try_run("echo out; echo err >&2; exit 3");
     assert_eq!((status, output.as_str()), (3, "out\nerr"));
 
-    let card = Card::plug(&machine, 4);
     let span = machine.run("cat /proc/dahdi/1");
     assert_eq!(span.matches("FXOKS").count(), 4, "{span}");
     assert_eq!(card.line(4), "idle");
@@ -25,11 +31,8 @@ fn a_card_is_plugged_and_its_channels_are_there() {
     machine.wait_for("the card's span", GENEROUS, "grep -q FAKEFXS /proc/dahdi/1");
 }
 
-#[test]
-fn a_telephone_is_lifted_and_loses_its_battery() {
-    let machine = Machine::boot();
-    let card = Card::plug(&machine, 2);
-    let mut phone = Telephone::on(&machine, &card, 1);
+fn battery(machine: &Machine, card: &Card) {
+    let mut phone = Telephone::on(machine, card, 1);
     assert!(card.state().contains("port 1 line idle loop onhook"), "{}", card.state());
     phone.lift();
     machine.wait_for("the loop", GENEROUS, "grep -q 'port 1 line .* loop offhook' /dev/fakefxs");
@@ -45,11 +48,8 @@ fn a_telephone_is_lifted_and_loses_its_battery() {
 }
 
 /// The kernel's clock and the emulator's agree: 20 ms of audio take 20 ms.
-#[test]
-fn audio_is_paced() {
-    let machine = Machine::boot();
-    let card = Card::plug(&machine, 1);
-    let phone = Telephone::on(&machine, &card, 1);
+fn audio_is_paced(machine: &Machine, card: &Card) {
+    let phone = Telephone::on(machine, card, 2);
     let begin = std::time::Instant::now();
     phone.listen(3000);
     let took = begin.elapsed();

@@ -1,0 +1,34 @@
+//! Telephones on a card, from REST on the host: the installed system on the real driver.
+
+mod calls;
+mod port;
+
+use tipring_dahdi_vm::installed::HTTP_PORT;
+use tipring_dahdi_vm::system::ENGINE_YML;
+use tipring_dahdi_vm::{Lan, Machine, System, story};
+
+/// Of the SIP phone on the host.
+const PASSWORD: &str = "a-long-one-of-its-own";
+
+#[test]
+fn telephones_on_a_card() {
+    let lan = Lan::new();
+    let machine = Machine::boot_on_lan(&[HTTP_PORT], &lan.tap);
+    lan.join(&machine);
+    let sip = format!(
+        "sip: {{host: {}, accounts: [{{user: phone1, password: {PASSWORD}, algorithms: [md5], \
+         extension: \"201\"}}]}}\n",
+        lan.guest
+    );
+    let system = System::plugged(&machine, 3, ENGINE_YML, &sip);
+    story("a telephone is rung, lifted, spoken to, heard and put down", || {
+        calls::a_whole_life(&system);
+    });
+    story("a line that is hung up loses its battery and then hears congestion", || {
+        calls::hung_up(&system);
+    });
+    story("voltages and alarms of the card are told", || port::voltages_and_alarms(&system));
+    story("a card's phone and a SIP phone hear each other", || {
+        calls::with_a_sip_phone(&system, &lan);
+    });
+}

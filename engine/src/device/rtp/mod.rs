@@ -56,6 +56,8 @@ const MAX_CONTROLS: u32 = 4;
 pub struct Rtp {
     session: Session,
     call: Option<Call>,
+    /// The datagram that is being taken.
+    octets: [u8; MAX_DATAGRAM_OCTETS],
 }
 
 struct Call {
@@ -94,7 +96,7 @@ impl Default for Rtp {
 impl Rtp {
     /// A closed one. Not for the frame loop: allocates.
     pub fn new() -> Self {
-        Self { session: Session::new(), call: None }
+        Self { session: Session::new(), call: None, octets: [0; MAX_DATAGRAM_OCTETS] }
     }
 
     /// Begins a call on `sockets`, which the supervisor has bound and made non-blocking; they must
@@ -192,11 +194,10 @@ impl Rtp {
         let Some(call) = &mut self.call else { return };
         if call.control_in == 0 {
             call.control_in = CONTROL_EVERY;
-            let mut octets = [0; MAX_DATAGRAM_OCTETS];
             for _ in 0..MAX_CONTROLS {
                 let Some(socket) = &call.sockets.rtcp else { break };
-                let Some(arrival) = arrival::take(socket, clock, &mut octets) else { break };
-                let (at, octets) = (arrival.at, &octets[..arrival.len]);
+                let Some(arrival) = arrival::take(socket, clock, &mut self.octets) else { break };
+                let (at, octets) = (arrival.at, &self.octets[..arrival.len]);
                 self.session.handle_control(at, clock.real_at(at), arrival.from, octets);
             }
         }
@@ -214,25 +215,24 @@ impl Rtp {
 impl Device for Rtp {
     fn receive(&mut self, now: Nanos) {
         let Some(call) = &mut self.call else { return };
-        call.received_at = Some(now);
+        let last = call.received_at.replace(now).unwrap_or(now);
         self.session.handle_tick(now);
-        let mut octets = [0; MAX_DATAGRAM_OCTETS];
         let clock = Clock::read(now);
         let mut accepted = 0;
         for _ in 0..MAX_DATAGRAMS {
-            // Any error ends it: mostly there is nothing more, and what else there may be
+            // Any error ends it: mostly there is nothing yet, and what else there may be
             // (ENOMEM, an interrupt) is over by the next tick.
-            let Some(arrival) = arrival::take(&call.sockets.rtp, &clock, &mut octets) else {
+            let Some(arrival) = arrival::take(&call.sockets.rtp, &clock, &mut self.octets) else {
                 break;
             };
-            let octets = &octets[..arrival.len];
+            let octets = &self.octets[..arrival.len];
             if rtcp::is_control(octets) {
                 let real_ns = clock.real_at(arrival.at);
                 self.session.handle_shared_control(arrival.at, real_ns, arrival.from, octets);
                 continue;
             }
             accepted += u32::from(self.session.handle_packet(arrival.at, arrival.from, octets));
-            if accepted == MAX_PACKETS {
+            if accepted == MAX_PACKETS || self.session.has_enough(last, now) {
                 break;
             }
         }

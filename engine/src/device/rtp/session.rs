@@ -64,12 +64,23 @@ pub struct RtpCounts {
     pub signals_dropped: u32,
 }
 
+/// Audio that came since the tick began.
+#[derive(Clone, Copy, Default)]
+struct Intake {
+    samples: usize,
+    /// When its first packet reached this machine.
+    since: Nanos,
+    /// A packet before it is missing, or it is itself one that was.
+    disordered: bool,
+}
+
 /// The state of one call; [`Session::begin`] starts another in the same memory.
 pub struct Session {
     media: RtpMedia,
     source: Source,
     reception: Reception,
     buffer: JitterBuffer,
+    intake: Intake,
     drift: Drift,
     judge: Judge,
     duplicates: u32,
@@ -105,6 +116,7 @@ impl Session {
             source: Source::default(),
             reception: Reception::default(),
             buffer: JitterBuffer::new(),
+            intake: Intake::default(),
             drift: Drift::default(),
             judge: Judge::default(),
             duplicates: 0,
@@ -175,6 +187,16 @@ impl Session {
     /// A tick begins: what [`Session::take_frame`] gives next is due now.
     pub fn handle_tick(&mut self, now: Nanos) {
         self.buffer.handle_tick(now);
+        self.intake = Intake::default();
+    }
+
+    /// This tick's frame came since the `last` tick, next in order: a packet behind it is due a tick
+    /// later at the earliest, and may wait until then. Whoever does not look for it saves a system
+    /// call a tick, and never falls behind by more: one that waited came before the last tick.
+    pub fn has_enough(&self, last: Nanos, now: Nanos) -> bool {
+        let Intake { samples, since, disordered } = self.intake;
+        // One that the kernel put no time on seems to come now.
+        samples >= FRAME_SAMPLES && !disordered && since > last && since < now
     }
 
     /// How to play the next frames while `held` samples of the last ones wait.
@@ -221,8 +243,9 @@ impl Session {
         self.heard = now;
         self.silent_told_ms = 0;
         self.counts.received += 1;
+        let lost = self.reception.lost();
         match self.reception.handle_sequence(sequence) {
-            Order::Fresh => {}
+            Order::Fresh => self.intake.disordered |= self.reception.lost() != lost,
             Order::Restart => self.begin_buffer(),
             Order::Stray => {
                 self.counts.malformed += 1;
@@ -463,6 +486,10 @@ impl Session {
             PCMA => Law::A,
             _ => return self.buffer.handle_quiet(header.timestamp),
         };
+        if self.intake.samples == 0 {
+            self.intake.since = now;
+        }
+        self.intake.samples += payload.len();
         self.seen.silent = is_digital_silence(payload);
         self.reception.handle_timestamp(in_timestamp_units(now), header.timestamp);
         let (inserted, transit) = self.buffer.insert(now, header.timestamp, law, payload);

@@ -360,6 +360,30 @@ fn another_source_starts_anew_and_totals_stay() {
 }
 
 #[test]
+fn what_waits_in_the_socket_is_looked_for_until_the_tick_has_its_frame() {
+    const MS: u64 = 1_000_000;
+    let mut call = Call::new(media());
+    let (last, now) = (Nanos(100 * MS), Nanos(120 * MS));
+    let mut enough = |sequence: u16, came_ms: u64, samples: usize| {
+        let timestamp = u32::from(sequence) * 160;
+        let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 5 };
+        let octets = [&header.octets()[..], &vec![0x10; samples]].concat();
+        call.session.handle_packet(Nanos(came_ms * MS), phone(), &octets);
+        let enough = call.session.has_enough(last, now);
+        call.session.handle_tick(now);
+        enough
+    };
+    assert!(enough(10, 115, 160), "the next frame");
+    assert!(!enough(11, 95, 160), "the next frame, which another may have overtaken in time");
+    assert!(!enough(12, 115, 80), "half of it");
+    assert!(!enough(14, 115, 160), "one is missing before it");
+    assert!(!enough(13, 115, 160), "that one");
+    assert!(!enough(14, 115, 160), "once more");
+    assert!(!enough(15, 120, 160), "nobody knows when it came");
+    assert!(enough(16, 115, 160), "in order again");
+}
+
+#[test]
 fn signals_are_bounded() {
     let mut call = Call::new(media());
     for digit in 0..100u32 {

@@ -39,7 +39,7 @@ const LONGEST_RETURN: usize = 120;
 /// The concealment of one line.
 #[derive(Clone, Debug)]
 pub struct Concealment {
-    history: [f32; HISTORY],
+    history: [i16; HISTORY],
     /// What is repeated.
     cycle: [f32; LONGEST_LOOP],
     cycle_len: usize,
@@ -60,7 +60,7 @@ impl Concealment {
     /// Has heard silence so far.
     pub const fn new() -> Self {
         Self {
-            history: [0.0; HISTORY],
+            history: [0; HISTORY],
             cycle: [0.0; LONGEST_LOOP],
             cycle_len: SHORTEST_LOOP,
             at: 0,
@@ -82,9 +82,7 @@ impl Concealment {
             self.made_up = 0;
         }
         self.history.copy_within(FRAME.., 0);
-        for (place, &sample) in self.history[HISTORY - FRAME..].iter_mut().zip(&*frame) {
-            *place = f32::from(sample);
-        }
+        self.history[HISTORY - FRAME..].copy_from_slice(frame);
     }
 
     /// A frame did not come: makes one up.
@@ -103,20 +101,21 @@ impl Concealment {
     }
 
     fn begin(&mut self) {
-        let lag = self.lag();
+        let history = self.history.map(f32::from);
+        let lag = lag(&history);
         let len = lag * SHORTEST_LOOP.div_ceil(lag);
         let from = HISTORY - len;
-        self.cycle[..len].copy_from_slice(&self.history[from..]);
+        self.cycle[..len].copy_from_slice(&history[from..]);
         // The end becomes what led to the beginning, as far as history reaches.
         let overlap = (lag / 4).min(from);
         for n in 0..overlap {
             let weight = (n + 1) as f32 / overlap as f32;
             let end = &mut self.cycle[len - overlap + n];
-            *end += (self.history[from - overlap + n] - *end) * weight;
+            *end += (history[from - overlap + n] - *end) * weight;
         }
         self.cycle_len = len;
         self.at = 0;
-        self.step = self.history[HISTORY - 1] - self.history[from - 1];
+        self.step = history[HISTORY - 1] - history[from - 1];
     }
 
     /// The next made-up sample.
@@ -135,28 +134,28 @@ impl Concealment {
         self.made_up += 1;
         sample * (1.0 - fading as f32 / (SILENT - FULL) as f32)
     }
+}
 
-    /// The lag at which the end of history is most like what was before.
-    fn lag(&self) -> usize {
-        let template: &[f32; TEMPLATE] = self.history.last_chunk().expect("history is longer");
-        let mut best = (0.0, LONGEST_LAG);
-        for lag in SHORTEST_LAG..=LONGEST_LAG {
-            let from = HISTORY - TEMPLATE - lag;
-            let past = &self.history[from..from + TEMPLATE];
-            let (mut product, mut energy) = (0.0f32, 0.0f32);
-            for (now, then) in template.iter().zip(past) {
-                product += now * then;
-                energy += then * then;
-            }
-            // Squared with its sign: no root, and the best one is the same.
-            let likeness = product * product.abs() / (energy + 1.0);
-            // A multiple of the period is as like; the shorter lag wins unless clearly worse.
-            if likeness > best.0 * 1.05 {
-                best = (likeness, lag);
-            }
+/// The lag at which the end of history is most like what was before.
+fn lag(history: &[f32; HISTORY]) -> usize {
+    let template: &[f32; TEMPLATE] = history.last_chunk().expect("history is longer");
+    let mut best = (0.0, LONGEST_LAG);
+    for lag in SHORTEST_LAG..=LONGEST_LAG {
+        let from = HISTORY - TEMPLATE - lag;
+        let past = &history[from..from + TEMPLATE];
+        let (mut product, mut energy) = (0.0f32, 0.0f32);
+        for (now, then) in template.iter().zip(past) {
+            product += now * then;
+            energy += then * then;
         }
-        best.1
+        // Squared with its sign: no root, and the best one is the same.
+        let likeness = product * product.abs() / (energy + 1.0);
+        // A multiple of the period is as like; the shorter lag wins unless clearly worse.
+        if likeness > best.0 * 1.05 {
+            best = (likeness, lag);
+        }
     }
+    best.1
 }
 
 #[cfg(test)]

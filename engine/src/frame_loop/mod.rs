@@ -232,6 +232,10 @@ impl FrameLoop {
     }
 
     fn serve_lines(&mut self, now: Nanos) {
+        // For all lines first: network and signal processing would drive each other from the caches.
+        for slot in self.slots.iter_mut().skip(self.phase).step_by(self.pacing.phases()) {
+            slot.receive(now);
+        }
         let readable = if self.faulted { None } else { self.apid.as_mut() };
         let plays = readable.map_or(&mut [][..], |apid| apid.plays.as_mut_slice());
         let mut plays = plays.iter_mut().skip(self.phase).step_by(self.pacing.phases());

@@ -146,6 +146,11 @@ impl Slot {
         self.ears.shed(overloaded);
     }
 
+    /// Takes what has come for the next [`Self::tick`].
+    pub fn receive(&mut self, now: Nanos) {
+        self.device.receive(now);
+    }
+
     /// One frame, from the handset to the handset.
     pub fn tick(&mut self, now: Nanos, rings: &mut PlayRings<'_>, outside: &mut Outside) {
         self.speak_into_microphone(now, rings, outside);
@@ -178,7 +183,6 @@ impl Slot {
 
     /// Takes as many frames of the phone as this tick needs.
     fn hear(&mut self, now: Nanos) -> Heard {
-        self.device.receive(now);
         let pace = self.device.pace(self.ears.held());
         for _ in 0..MOST_READS {
             if !self.ears.wants(pace) {

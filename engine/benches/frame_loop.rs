@@ -1,9 +1,11 @@
 //! What a line costs in its frame loop: ns a line and 20 ms period, of loops of 1 to 1000 lines.
 //!
-//! `cargo bench -p tipring-engine --bench frame_loop`. Real packets over loopback, sent and taken
+//! `cargo bench -p tipring-engine --bench frame_loop`, or with
+//! `-- 96 'RTP echo call'` for some of it. Real packets over loopback, sent and taken
 //! away between the ticks, which run in virtual time. Floors, in the same run: the bare `sendto`
-//! and `recvfrom` of the same packets; for lines without a call, a copy of a frame in and a frame
-//! out. Prints; asserts no time.
+//! and `recvmsg` of the same packets, with the time of arrival that RFC 3550's jitter takes; where
+//! digits are in band, eight Goertzel filters besides; for lines without a call, a copy of a frame
+//! in and a frame out. Prints; asserts no time.
 
 #[path = "support/apid.rs"]
 mod apid;
@@ -14,9 +16,15 @@ use apid::Apid;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, cmsg_space, recvmsg, setsockopt, sockopt,
+};
+use nix::sys::time::TimeSpec;
 use statistics::{Rounds, percentile, print_head};
 use std::hint::black_box;
+use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 use tipring_engine::assembly::{Assembly, assemble};
@@ -230,7 +238,7 @@ fn speech(frame: usize) -> [u8; PACKET_OCTETS] {
 /// What the same period costs with nothing between the packets.
 enum Floor {
     Copies { from: Vec<[Linear; 2]>, to: Vec<[Linear; 2]> },
-    Calls { sockets: Vec<UdpSocket>, ports: Vec<SocketAddr>, phone: Phone },
+    Calls { sockets: Vec<UdpSocket>, ports: Vec<SocketAddr>, phone: Phone, listens: bool },
 }
 
 impl Floor {
@@ -244,10 +252,12 @@ impl Floor {
         let sockets: Vec<UdpSocket> = (0..lines).map(socket).collect();
         for socket in &sockets {
             socket.set_nonblocking(true).expect("any socket can be");
+            setsockopt(socket, sockopt::ReceiveTimestampns, &true)
+                .expect("the kernel notes arrivals");
         }
         let address = |socket: &UdpSocket| socket.local_addr().expect("it is bound");
         let ports = sockets.iter().map(address).collect();
-        Self::Calls { sockets, ports, phone: Phone::new() }
+        Self::Calls { sockets, ports, phone: Phone::new(), listens: work == Work::EchoInBand }
     }
 
     fn period(&mut self) -> f64 {
@@ -263,7 +273,7 @@ impl Floor {
                     }
                     busy += begin.elapsed();
                 }
-                Self::Calls { sockets, ports, phone } => {
+                Self::Calls { sockets, ports, phone, listens } => {
                     phone.say(ports, phase);
                     let remote = phone.address();
                     let packet = phone.packets[0];
@@ -273,7 +283,12 @@ impl Floor {
                         socket.send_to(&packet, remote).expect("loopback takes it");
                     }
                     for socket in sockets.iter().skip(phase).step_by(PHASES) {
-                        let _ = black_box(socket.recv_from(&mut octets));
+                        let came = stamped(socket, &mut octets);
+                        if *listens {
+                            let payload = octets[12..].first_chunk().expect("it is longer");
+                            black_box(goertzels(payload));
+                        }
+                        black_box(came);
                     }
                     busy += begin.elapsed();
                     phone.drain();
@@ -282,6 +297,35 @@ impl Floor {
         }
         busy.as_nanos() as f64
     }
+}
+
+/// The next packet, and when it reached this machine.
+fn stamped(socket: &UdpSocket, octets: &mut [u8]) -> Option<TimeSpec> {
+    let mut control = [0; cmsg_space::<libc::timespec>()];
+    let mut parts = [IoSliceMut::new(octets)];
+    let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+    let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags).ok()?;
+    message.cmsgs().ok()?.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampns(at) => Some(at),
+        _ => None,
+    })
+}
+
+/// Power at the eight frequencies of DTMF (ITU-T Q.23): the least that finds a digit.
+fn goertzels(octets: &[u8; FRAME_SAMPLES]) -> [f32; 8] {
+    const HZ: [f32; 8] = [697.0, 770.0, 852.0, 941.0, 1209.0, 1336.0, 1477.0, 1633.0];
+    let twice_cos = HZ.map(|hz| 2.0 * (std::f32::consts::TAU * hz / 8000.0).cos());
+    let (mut last, mut before) = ([0.0f32; 8], [0.0f32; 8]);
+    let mut samples = [0; FRAME_SAMPLES];
+    g711::decode(&Companded { law: Law::Mu, octets: *octets }, &mut samples);
+    for sample in samples.map(f32::from) {
+        for n in 0..8 {
+            (last[n], before[n]) = (sample + twice_cos[n] * last[n] - before[n], last[n]);
+        }
+    }
+    std::array::from_fn(|n| {
+        last[n] * last[n] + before[n] * before[n] - twice_cos[n] * last[n] * before[n]
+    })
 }
 
 fn measure(lines: u16, work: Work) {
@@ -304,6 +348,22 @@ fn measure(lines: u16, work: Work) {
     rounds.print(&format!("{}, {lines} line{s}", work.name()));
 }
 
+/// What the arguments ask for: numbers of lines, names of work; everything without.
+struct Asked(Vec<String>);
+
+impl Asked {
+    fn read() -> Self {
+        Self(std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect())
+    }
+
+    fn wants(&self, work: Work, lines: u16) -> bool {
+        let mut numbers = self.0.iter().filter_map(|word| word.parse::<u16>().ok()).peekable();
+        let mut words = self.0.iter().filter(|word| word.parse::<u16>().is_err()).peekable();
+        (numbers.peek().is_none() || numbers.any(|n| n == lines))
+            && (words.peek().is_none() || words.any(|word| work.name() == word))
+    }
+}
+
 fn main() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -315,9 +375,10 @@ fn main() {
             eprintln!("{}", shortfall.0);
         }
     }
+    let asked = Asked::read();
     print_head("ns a line and 20 ms period", "ns");
     for work in [Work::Idle, Work::Echo, Work::EchoInBand, Work::Bridge] {
-        for lines in [1, 24, 96, 1000] {
+        for lines in [1, 24, 96, 1000].into_iter().filter(|&lines| asked.wants(work, lines)) {
             let lines = if work == Work::Bridge { lines.max(2) } else { lines };
             measure(lines, work);
         }

@@ -7,7 +7,7 @@
 //! number are bounded. No proxy of the environment, no cookies, no compression.
 
 use crate::config::Cidr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -249,6 +249,33 @@ impl Resolver for Guard {
 }
 
 impl FetchSettings {
+    /// Where `host` may be reached: the addresses of it that are allowed. A name is resolved once,
+    /// and the connection is to go to what is given here.
+    ///
+    /// # Errors
+    /// `Scheme` where `tls` is off and plain text is not allowed, `Host`, `Private`,
+    /// `Unreachable`, `TimedOut`.
+    pub async fn addresses(
+        &self,
+        tls: bool,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, FetchError> {
+        if !tls && !self.plain_http {
+            return Err(FetchError::Scheme);
+        }
+        if !self.takes_host(host) {
+            return Err(FetchError::Host(host.to_owned()));
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::time::timeout(self.timeout, tokio::net::lookup_host((bare, port)));
+        let found = found.await.map_err(|_| FetchError::TimedOut)?;
+        let found = found.map_err(|error| FetchError::Unreachable(error.to_string()))?;
+        let allowed: Vec<SocketAddr> =
+            found.filter(|address| self.takes_address(address.ip())).collect();
+        if allowed.is_empty() { Err(FetchError::Private(host.to_owned())) } else { Ok(allowed) }
+    }
+
     fn takes_scheme(&self, scheme: &str) -> bool {
         scheme == "https" || scheme == "http" && self.plain_http
     }

@@ -27,4 +27,6 @@ pub mod sounds;
 pub mod speech;
 pub mod startup;
 pub mod store;
+pub mod stream;
+pub mod twilio_sid;
 pub mod view;

@@ -27,6 +27,7 @@ use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use crate::sip::usage::Allowance;
 use crate::speech::Speech;
 use crate::store::Store;
+use crate::stream::Streams;
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -75,6 +76,7 @@ pub async fn run(
         lines,
         switch,
         signalling,
+        applications: Arc::new(Streams::new(config.stream_settings())),
         rtp_address: config.sip.host.0,
         sounds: config.sounds.sounds(state_dir),
         speech: Speech::new(config.speech.settings()),

@@ -47,12 +47,16 @@ impl Socket {
     /// # Errors
     /// The status as text, or the error's text.
     pub fn try_open(address: &str, path: &str, token: Option<&str>) -> Result<Self, String> {
-        let stream = connect(address, path, token)?;
+        Ok(Self::over(connect(address, path, token)?))
+    }
+
+    /// A connection that was made already, from either side.
+    pub fn over(stream: WebSocket<TcpStream>) -> Self {
         let inbox = Arc::new((Mutex::new(Inbox::default()), Condvar::new()));
         let (outbox, orders) = channel();
         let theirs = inbox.clone();
         std::thread::spawn(move || pump(stream, &theirs, &orders));
-        Ok(Self { inbox, outbox, cursor: 0 })
+        Self { inbox, outbox, cursor: 0 }
     }
 
     /// Sends JSON.
@@ -148,6 +152,15 @@ impl Socket {
             let audio = self.audio();
             (audio.len() >= crate::signal::samples(ms)).then_some(audio)
         })
+    }
+
+    /// Waits until the other side has closed it; gives what it said.
+    ///
+    /// # Panics
+    /// If it does not within 20 s.
+    #[track_caller]
+    pub fn expect_closed(&self) -> String {
+        crate::wait::until("the end of a WebSocket", crate::wait::GENEROUS, || self.closed())
     }
 
     /// Why the other side closed it, if it did.

@@ -60,7 +60,7 @@ fn a_line_dials_another() {
 fn ends_that_are_not_built_say_so() {
     let system = System::demonstration();
     let rest = system.rest();
-    for to in ["sip:someone@example.org", "app:ws://example.org/", "app:agi://example.org/"] {
+    for to in ["sip:someone@example.org", "app:agi://example.org/"] {
         let request = json!({"from": "line:1", "to": to});
         rest.post("/v1/calls", &request).expect_problem(501, "not-built");
     }

@@ -164,6 +164,11 @@ const RULES: &[Rule] = &[
         why: "surfaces translate and go through control",
     },
     Rule {
+        of: "apid/src/stream",
+        not: &["engine_link", "http", "sip", "ami"],
+        why: "surfaces translate and go through control",
+    },
+    Rule {
         of: "apid/src/sip",
         not: &["engine_link", "http", "ami", "stream", "plan", "agi"],
         why: "surfaces translate and go through control",

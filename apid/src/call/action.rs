@@ -1,6 +1,6 @@
 //! What calls react to, and what they ask for.
 
-use super::{CallNumber, CallRecord, Cause, RemoteMedia};
+use super::{CallNumber, CallRecord, Cause, RemoteMedia, SocketEnd};
 use crate::view::CallerIdView;
 use std::sync::Arc;
 use tipring_shm_proto::command::ProgressTone;
@@ -71,6 +71,18 @@ pub enum Input {
     Established {
         /// Which call.
         call: CallNumber,
+    },
+    /// The application that was dialled takes the call.
+    Joined {
+        /// Which call.
+        call: CallNumber,
+    },
+    /// The application that was dialled is gone, or could not be reached.
+    Left {
+        /// Of which call.
+        call: CallNumber,
+        /// Why.
+        cause: Cause,
     },
     /// An order could not be carried out.
     Failed {
@@ -161,6 +173,22 @@ pub enum Order {
         line: String,
         /// What.
         tone: Option<ProgressTone>,
+    },
+    /// Dial the application behind a socket; [`Input::Joined`] or [`Input::Left`] follows.
+    Application {
+        /// The line that it shall have.
+        line: String,
+        /// Where it is.
+        socket: SocketEnd,
+        /// Who calls.
+        caller: CallerIdView,
+    },
+    /// The call goes on without its application, or is over.
+    EndApplication {
+        /// Why.
+        cause: Cause,
+        /// The phone hung up.
+        by_phone: bool,
     },
     /// Let it hear itself.
     Echo {

@@ -127,6 +127,12 @@ impl Switch {
                     do_(out, number, Order::Established);
                 }
             }
+            // The socket went with the apid that had it: the application is dialled again.
+            Stage::RingingTo | Stage::Entering | Stage::Application
+                if self.calls.get(&number).is_some_and(|call| call.socket.is_some()) =>
+            {
+                self.reach_again(number, out);
+            }
             Stage::Joining | Stage::Entering => do_(out, number, Order::Established),
             Stage::Dialling => {
                 if let Some(line) = legs.first().and_then(|leg| leg.line.as_deref()) {

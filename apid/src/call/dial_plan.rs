@@ -16,6 +16,8 @@ pub enum Target {
     Plan(String),
     /// An application of that name, which is told by events and commands by the API.
     Application(String),
+    /// An application behind a socket, by its URL; it is dialled.
+    Socket(String),
 }
 
 /// What digits mean so far.

@@ -115,6 +115,9 @@ impl Switch {
         let Some(record) = self.calls.get_mut(&call).filter(|record| !record.is_over()) else {
             return;
         };
+        if record.socket.is_some() {
+            do_(out, call, Order::EndApplication { cause, by_phone: gone.is_some() });
+        }
         for leg in &mut record.legs {
             let before = std::mem::replace(&mut leg.state, LegState::Ended);
             let Some(line) = leg.line.clone() else { continue };

@@ -94,6 +94,10 @@ impl Switch {
         }
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.cause = None;
+        if record.socket.take().is_some() {
+            let cause = Cause::NormalClearing;
+            do_(out, call, Order::EndApplication { cause, by_phone: false });
+        }
         record.ends.from = format!("line:{line}");
         for leg in &mut record.legs {
             let stays = leg.line.as_deref() == Some(line);

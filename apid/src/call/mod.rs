@@ -6,6 +6,7 @@
 
 mod action;
 mod adopt;
+mod application;
 mod cause;
 mod dial_plan;
 mod dialling;
@@ -33,7 +34,7 @@ pub use kept::{DIAL_MAX, Keeper};
 pub use lifted::{Lifted, LinePlan};
 pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
 pub use pattern::{Fit, Pattern};
-pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
+pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, SocketEnd, Stage};
 pub use settings::{Busy, RingOrder, SwitchConfig};
 pub use switch::Switch;
 pub use transfer::TransferTo;

@@ -69,6 +69,29 @@ pub enum Stage {
     Ended,
 }
 
+/// An application behind a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketEnd {
+    /// Where it is dialled; a query may hold a secret.
+    pub url: String,
+    /// The number that led there; empty where none did.
+    pub dialled: String,
+    /// Name of the token that placed the call; empty for the configuration.
+    pub owner: String,
+}
+
+impl SocketEnd {
+    /// Whether `text` looks like the URL of an application behind a socket.
+    pub fn is_url(text: &str) -> bool {
+        ["ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+    }
+
+    /// As clients may know it: without the query.
+    pub fn address(&self) -> String {
+        format!("app:{}", self.url.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
 /// One end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegRecord {
@@ -130,6 +153,9 @@ pub struct CallRecord {
     /// Whether a dial plan has it.
     #[serde(default)]
     pub keeper: Keeper,
+    /// Its application behind a socket.
+    #[serde(default)]
+    pub socket: Option<SocketEnd>,
 }
 
 impl CallRecord {

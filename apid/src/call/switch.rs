@@ -149,6 +149,8 @@ impl Switch {
                 }
             }
             Input::Established { call } => self.established(call, now, &mut out),
+            Input::Joined { call } => self.application_joined(call, &mut out),
+            Input::Left { call, cause } => self.application_gone(call, cause, now, &mut out),
             Input::Failed { call, line, cause } => {
                 self.order_failed(call, line.as_deref(), cause, now, &mut out);
             }
@@ -302,6 +304,7 @@ impl Switch {
             ended_at: None,
             cause: None,
             keeper: Keeper::Nobody,
+            socket: None,
         };
         self.calls.insert(number, record);
         Ok(number)
@@ -326,7 +329,9 @@ impl Switch {
         if let Some(leg) = record.leg(line) {
             leg.state = LegState::Connected;
         }
-        if record.stage == Stage::RingingFrom {
+        if record.stage == Stage::RingingFrom && record.socket.is_some() {
+            self.reach_socket(call, line, out);
+        } else if record.stage == Stage::RingingFrom {
             let to = record.ends.to.strip_prefix("line:").unwrap_or_default().to_owned();
             self.ring_callee(call, &to, out, now);
         } else if record.stage == Stage::RingingTo {
@@ -388,15 +393,8 @@ impl Switch {
                 do_(out, call, Order::Echo { line: caller.to_owned() });
                 do_(out, call, Order::Established);
             }
-            Some(Target::Application(name)) => {
-                self.accept(call, caller, out);
-                let Some(record) = self.calls.get_mut(&call) else { return };
-                record.ends.to = format!("app:{name}");
-                record.legs.push(LegRecord::application(&name));
-                record.stage = Stage::Entering;
-                do_(out, call, Order::Tone { line: caller.to_owned(), tone: None });
-                do_(out, call, Order::Established);
-            }
+            Some(Target::Application(name)) => self.enter_application(call, caller, &name, out),
+            Some(Target::Socket(url)) => self.enter_socket(call, caller, url, out),
             Some(Target::Plan(context)) => self.enter_plan(call, caller, &context, out),
             Some(Target::DialTone) => {
                 self.accept(call, caller, out);

@@ -1,6 +1,7 @@
 //! Stories of calls, in virtual time and without an engine.
 
 mod adoption;
+mod application;
 mod kept;
 mod lifted;
 mod transfer;

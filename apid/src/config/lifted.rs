@@ -3,7 +3,8 @@
 
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
-use crate::call::{DialPlan, Lifted, LinePlan, Target};
+use crate::call::{DialPlan, Lifted, LinePlan, SocketEnd, Target};
+use crate::stream::Address;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use std::path::Path;
 pub struct PlanRow {
     /// A number, or a pattern beginning with `_`.
     pub dial: Spanned<String>,
-    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `echo`, `dial_tone`.
+    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `echo`,
+    /// `dial_tone`.
     pub to: Spanned<String>,
 }
 
@@ -105,7 +107,7 @@ impl Config {
     }
 
     fn target(&self, text: &str) -> Result<Target, String> {
-        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, echo, dial_tone";
+        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, echo, dial_tone";
         match text.split_once(':') {
             None if text == "echo" => Ok(Target::Echo),
             None if text == "dial_tone" => Ok(Target::DialTone),
@@ -121,6 +123,10 @@ impl Config {
             Some(("number", digits)) => self
                 .number(digits)
                 .ok_or_else(|| format!("`{text}`: nothing has the number `{digits}`")),
+            Some(("app", url)) if SocketEnd::is_url(url) => {
+                url.parse::<Address>().map_err(|reason| format!("`{text}`: {reason}"))?;
+                Ok(Target::Socket(url.to_owned()))
+            }
             Some(("app", name)) if name.parse::<Name>().is_ok() => {
                 Ok(Target::Application(name.to_owned()))
             }

@@ -1,6 +1,7 @@
 //! The configuration: what may stand in `apid.yml`, what holds where nothing stands, and what is
 //! refused before anything starts. Unknown keys and values are refused with file and line.
 
+mod applications;
 mod check;
 mod environment;
 mod lifted;
@@ -12,6 +13,7 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use applications::ApplicationsConfig;
 pub use lifted::{LiftedConfig, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
@@ -60,6 +62,8 @@ pub struct Config {
     pub speech: SpeechConfig,
     /// What may be fetched.
     pub fetch: FetchConfig,
+    /// Applications behind sockets.
+    pub applications: ApplicationsConfig,
     /// Recordings.
     pub recordings: RecordingsConfig,
     /// Calls that are over.

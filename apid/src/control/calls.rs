@@ -6,7 +6,7 @@ use super::lines::refused;
 use super::refused::invalid;
 use super::{Cause, Control, Refused, TransferTo, lock, media, moment};
 use crate::auth::{Caller, Scope};
-use crate::call::{Action, CallNumber, CallRecord, Moment, Switch, Target};
+use crate::call::{Action, CallNumber, CallRecord, Moment, SocketEnd, Switch, Target};
 use crate::view::{Call, CallRequest, CallState};
 use std::time::Duration;
 use tipring_shm_proto::command::Command;
@@ -79,15 +79,18 @@ impl Control {
         call
     }
 
-    /// Rings `from`, then `to`, and joins them. A `from` that is lifted already is not rung.
-    /// Needs `control`.
+    /// Rings `from`, then `to`, and joins them. A `from` that is lifted already is not rung. `to`
+    /// may be an application behind a socket, `app:URL`. Needs `control`.
     ///
     /// # Errors
-    /// `Invalid` for an end that is none, `NotBuilt` for `sip:` and `app:` ends, `LineBusy`, and
+    /// `Invalid` for an end that is none, `NotBuilt` for `sip:` ends and other applications, `LineBusy`, and
     /// as [`Control::ring`].
     pub async fn place_call(&self, caller: &Caller, request: CallRequest) -> Result<Call, Refused> {
         need(caller, Scope::Control)?;
         let from = line_end("from", &request.from)?;
+        if let Some(url) = request.to.strip_prefix("app:").filter(|to| SocketEnd::is_url(to)) {
+            return self.place_to_application(caller, from, url, &request).await;
+        }
         let to = line_end("to", &request.to)?;
         if from == to {
             return Err(invalid("to", "a line cannot call itself"));
@@ -103,6 +106,32 @@ impl Control {
         self.let_clear(&from.entry.id).await;
         let mut switch = lock(&self.0.switch);
         let placed = switch.place(&from.entry.id, &to.entry.id, order, moment(&self.0));
+        let (call, actions) = placed.map_err(|busy| refused(busy, &from.entry.id))?;
+        self.apply(&mut switch, actions);
+        let record = switch.call(call).ok_or(Refused::NoSuchCall)?;
+        Ok(record.view())
+    }
+
+    /// Rings `from`, unless it is lifted, and connects it with the application at `url`. Needs
+    /// `audio` too, since the application will hear and speak.
+    async fn place_to_application(
+        &self,
+        caller: &Caller,
+        from: &str,
+        url: &str,
+        request: &CallRequest,
+    ) -> Result<Call, Refused> {
+        need(caller, Scope::Audio)?;
+        self.check_application(url)?;
+        let from = self.attached(caller, Scope::Control, from)?;
+        let caller_id = request.caller_id.clone();
+        let order = self.ring_order(None, caller_id, request.timeout_ms)?;
+        let (url, owner) = (url.to_owned(), caller.name.clone());
+        let socket = SocketEnd { url, dialled: String::new(), owner };
+        self.settle(&[&from.entry.id]).await;
+        self.let_clear(&from.entry.id).await;
+        let mut switch = lock(&self.0.switch);
+        let placed = switch.place_to_socket(&from.entry.id, socket, order, moment(&self.0));
         let (call, actions) = placed.map_err(|busy| refused(busy, &from.entry.id))?;
         self.apply(&mut switch, actions);
         let record = switch.call(call).ok_or(Refused::NoSuchCall)?;

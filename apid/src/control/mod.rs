@@ -11,6 +11,7 @@ mod audio;
 mod calls;
 mod card;
 mod collect;
+mod connector;
 mod diagnostics;
 mod events;
 mod line_directory;
@@ -36,10 +37,11 @@ mod tones;
 mod webhooks;
 mod without_engine;
 
-pub use crate::call::{Cause, MediaAnswer, MediaOffer, RemoteMedia, TransferTo};
+pub use crate::call::{Cause, MediaAnswer, MediaOffer, Moment, RemoteMedia, TransferTo};
 pub use applications::{PlanDial, PlanNote, PlanRunner};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use collect::{Collected, Question};
+pub use connector::{AppConnector, ApplicationCall, ApplicationEnd, NoApplications};
 pub use line_directory::{LineDirectory, LineEntry};
 pub use playback::{PlayOptions, PlayerNote};
 pub use player::{Player, PlayerOptions, Queued};
@@ -54,7 +56,7 @@ pub use sources::{PlaySource, Spoken};
 pub use webhooks::WebhookSettings;
 
 use crate::auth::Caller;
-use crate::call::{Action, CallNumber, Input, Moment, News, Switch};
+use crate::call::{Action, CallNumber, Input, News, Switch};
 use crate::engine_link::{EngineLink, LinkNote};
 use crate::fetch::Fetcher;
 use crate::hub::{Filter, Hub, Listener, NoticeBody};
@@ -81,6 +83,8 @@ pub struct ControlSettings {
     pub switch: Switch,
     /// Who signals to phones.
     pub signalling: Arc<dyn Signalling>,
+    /// Who holds the sockets of applications.
+    pub applications: Arc<dyn AppConnector>,
     /// Where RTP of SIP phones is received.
     pub rtp_address: IpAddr,
     /// Prompts by name.
@@ -118,6 +122,7 @@ struct Shared {
     lines: RwLock<LineDirectory>,
     switch: Mutex<Switch>,
     signalling: Arc<dyn Signalling>,
+    applications: Arc<dyn AppConnector>,
     rtp_address: IpAddr,
     sounds: Sounds,
     speech: Speech,
@@ -167,6 +172,7 @@ impl Control {
             lines,
             mut switch,
             signalling,
+            applications,
             rtp_address,
             sounds,
             speech,
@@ -195,6 +201,7 @@ impl Control {
             lines: RwLock::new(lines),
             switch: Mutex::new(switch),
             signalling,
+            applications,
             rtp_address,
             sounds,
             speech,

@@ -92,6 +92,15 @@ impl Control {
             }
             Order::Tag { line } => self.tell_engine(&line, Command::Tag(call.0)).await,
             Order::Tone { line, tone } => self.tell_engine(&line, Command::Tone(tone)).await,
+            Order::Application { line, socket, caller } => {
+                self.connect_application(call, line, socket, caller);
+                Ok(())
+            }
+            Order::EndApplication { cause, by_phone } => {
+                let end = super::ApplicationEnd { cause, by_phone };
+                self.applications().leave(&call.to_string(), end);
+                Ok(())
+            }
             Order::Echo { line } => self.tell_engine(&line, Command::Echo(true)).await,
             Order::EndEcho { line } => self.tell_engine(&line, Command::Echo(false)).await,
             Order::Part { line } => self.tell_engine(&line, Command::Unbridge).await,

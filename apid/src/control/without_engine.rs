@@ -21,6 +21,7 @@ impl Control {
         let settings = ControlSettings {
             lines,
             switch: Switch::new(SwitchConfig::default(), CallNumber(1)),
+            applications: Arc::new(super::NoApplications),
             signalling: Arc::new(NoSignalling),
             rtp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             sounds: Sounds::default(),

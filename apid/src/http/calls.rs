@@ -63,13 +63,14 @@ async fn get_call(state: Data<State>, who: Who, id: Path<String>) -> Result<Json
     Ok(Json(state.control.call(&who.0, &id)?))
 }
 
-/// Rings one end, then the other, and joins them. `sip:` and `app:` ends are not built yet (501).
+/// Rings one end, then the other, and joins them. The other one may be an application behind a
+/// socket. `sip:` and `app:agi:` ends are not built yet (501).
 #[utoipa::path(
     tag = "calls",
     request_body = CallRequest,
     responses(
         (status = 202, description = "The first end rings", body = Call),
-        (status = 501, description = "Ends other than lines are not built yet",
+        (status = 501, description = "Such an end is not built yet",
             body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

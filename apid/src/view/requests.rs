@@ -142,7 +142,8 @@ pub enum StopOn {
 pub struct CallRequest {
     /// Rings first: `line:ID`.
     pub from: String,
-    /// Rings when `from` has answered: `line:ID`.
+    /// Rings when `from` has answered: `line:ID`. Or an application behind a socket:
+    /// `app:ws://HOST:PORT/PATH?dialect=NAME`.
     pub to: String,
     /// Shown to both.
     pub caller_id: Option<CallerIdView>,

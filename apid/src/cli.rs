@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// REST, WebSocket and SIP for telephones: the unprivileged half of Tipring.
 ///
-/// Environment, winning over the file: SIP_SERVER_HOST SIP_SERVER_PORT API_HOST API_PORT WS_PORT
+/// Environment, winning over the file: SIP_SERVER_HOST SIP_SERVER_PORT AMI_HOST AMI_PORT API_HOST API_PORT WS_PORT
 /// LOG_LEVEL DAHDI_API_HOST DAHDI_API_REST_PORT DAHDI_API_WS_PORT API_TIMEOUT.
 #[derive(Debug, Parser)]
 #[command(name = "tipring-apid", version)]

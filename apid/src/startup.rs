@@ -1,8 +1,9 @@
 //! Puts the process together: everything that can be refused is refused before anything starts.
 
+use crate::ami::{self, BoundAmi};
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
-use crate::channel::{self, Channels};
+use crate::channel::{self, Channels, Numbers};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, Name, Secret,
     WebhookConfig,
@@ -35,6 +36,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Runs until SIGTERM or SIGINT. Calls go on without us: the next apid takes them over.
 ///
@@ -54,6 +56,7 @@ pub async fn run(
         .map_err(|error| error.to_string())?;
     let (accounts, devices) = provisioned(config, state_dir)?;
     let sip = open_sip(config, &accounts, state_dir).await?;
+    let ami = open_ami(config, state_dir).await?;
     let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let hang_up = signal(SignalKind::hangup());
 
@@ -100,7 +103,13 @@ pub async fn run(
     let (link, notes) = EngineLink::start(socket).map_err(|error| error.to_string())?;
     let control = Control::start(settings, link.clone(), notes);
     tokio::spawn(reload_on(hang_up, control.clone()));
-    tokio::spawn(channel::follow(Channels::default(), control.clone()));
+    let channels = Channels::default();
+    channels.run_by(Arc::new(Numbers::new(control.clone())));
+    tokio::spawn(channel::follow(channels.clone(), control.clone()));
+    let stop_ami = CancellationToken::new();
+    if let Some(ami) = ami {
+        ami.serve(control.clone(), channels, stop_ami.clone());
+    }
     if let Some(sip) = &sip {
         for service in ["sip_udp", "sip_tcp"] {
             let address = sip.local_addr().to_string();
@@ -122,6 +131,7 @@ pub async fn run(
         tracing::info!("asked to stop; calls go on without us");
     };
     let served = web.serve(control, shutdown).await;
+    stop_ami.cancel();
     if let Some(sip) = &sip {
         sip.stop();
     }
@@ -180,6 +190,15 @@ async fn open_sip(
     settings.defence = defence(&config.sip.defence);
     let opened = Sip::open(&settings).await;
     opened.map(Some).map_err(|error| format!("SIP cannot listen on {listen}: {error}"))
+}
+
+async fn open_ami(config: &Config, state_dir: &Path) -> Result<Option<BoundAmi>, String> {
+    let made = device_secrets(state_dir, &config.ami.without_secret())
+        .map_err(|error| format!("state folder {}: {error}", state_dir.display()))?;
+    let Some(settings) = config.ami_settings(&made) else { return Ok(None) };
+    let listen = settings.listen;
+    let bound = ami::bind(settings).await;
+    bound.map(Some).map_err(|error| format!("AMI cannot listen on {listen}: {error}"))
 }
 
 /// The accounts with the passwords of devices that are set up from here, and those devices.

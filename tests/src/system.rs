@@ -46,6 +46,8 @@ pub struct Ports {
     pub websocket: u16,
     /// SIP, UDP and TCP.
     pub sip: u16,
+    /// AMI.
+    pub ami: u16,
     /// First of 400 for RTP.
     pub rtp: u16,
 }
@@ -79,6 +81,7 @@ impl Ports {
             http: free_port(host),
             websocket: free_port(host),
             sip: free_port(host),
+            ami: free_port(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             rtp: 28_400 + block % 10 * 400,
         }
     }
@@ -163,13 +166,14 @@ impl System {
     }
 
     fn environment(&self, command: &mut Command) {
-        let Ports { http, websocket, sip, rtp } = self.ports;
+        let Ports { http, websocket, sip, ami, rtp } = self.ports;
         command
             .env("API_HOST", self.setup.host.to_string())
             .env("API_PORT", http.to_string())
             .env("WS_PORT", websocket.to_string())
             .env("SIP_SERVER_HOST", self.setup.host.to_string())
             .env("SIP_SERVER_PORT", sip.to_string())
+            .env("AMI_PORT", ami.to_string())
             .env("RTP_PORT_MIN", rtp.to_string())
             .env("RTP_PORT_MAX", (rtp + 399).to_string())
             .envs(self.setup.environment.iter().map(|(k, v)| (k, v)));

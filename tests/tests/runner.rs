@@ -22,7 +22,7 @@ fn children(runner: u32, name: &str) -> Vec<i32> {
 #[test]
 fn runs_restarts_and_stops() {
     let here = "127.0.0.1".parse().expect("an address");
-    let (http, ws, sip) = (free_port(here), free_port(here), free_port(here));
+    let [http, ws, sip, ami] = [(); 4].map(|()| free_port(here));
     let folder = Folder::new("run");
     let mut command = Command::new(repository().join("tools/run"));
     command
@@ -31,6 +31,7 @@ fn runs_restarts_and_stops() {
         .env("API_PORT", http.to_string())
         .env("WS_PORT", ws.to_string())
         .env("SIP_SERVER_PORT", sip.to_string())
+        .env("AMI_PORT", ami.to_string())
         .env("RTP_PORT_MIN", "32600")
         .env("RTP_PORT_MAX", "32698");
     let mut runner = Process::start(&mut command, &folder.file("log"));

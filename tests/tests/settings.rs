@@ -84,6 +84,7 @@ fn each_variable_is_obeyed_or_refused_by_name() {
         ("tipring-apid", "SIP_SERVER_PORT", "99999"),
         ("tipring-apid", "API_HOST", "not an address"),
         ("tipring-apid", "API_PORT", "http"),
+        ("tipring-apid", "AMI_PORT", "ami"),
         ("tipring-apid", "WS_PORT", "-1"),
         ("tipring-apid", "LOG_LEVEL", "loud"),
         ("tipring-apid", "DAHDI_API_HOST", "not an address"),
@@ -114,13 +115,14 @@ fn each_variable_is_obeyed_or_refused_by_name() {
         .env("DAHDI_API_REST_PORT", rest_port.to_string())
         .env("DAHDI_API_WS_PORT", ws_port.to_string())
         .env("SIP_SERVER_PORT", system.ports.sip.to_string())
+        .env("AMI_PORT", system.ports.ami.to_string())
         .env("API_TIMEOUT", "7")
         .env("LOG_LEVEL", "DEBUG");
     let _apid = Process::start(&mut command, &system.folder.file("apid.log"));
     let rest = Rest::new(&format!("127.0.0.1:{rest_port}"), None);
     until_true("apid on the older variables", GENEROUS, || rest.try_get("/healthz").is_some());
     let ports = rest.get("/v1/diagnostics").expect_json(200)["ports"].to_string();
-    for port in [rest_port, ws_port, system.ports.sip] {
+    for port in [rest_port, ws_port, system.ports.sip, system.ports.ami] {
         assert!(ports.contains(&port.to_string()), "{port} is not in {ports}");
     }
 }
@@ -182,6 +184,7 @@ fn a_port_in_use_is_named() {
             ("API_PORT", &system.ports.http.to_string()),
             ("WS_PORT", &system.ports.websocket.to_string()),
             ("SIP_SERVER_PORT", &system.ports.sip.to_string()),
+            ("AMI_PORT", &system.ports.ami.to_string()),
         ],
     );
     let said = text(&output);
@@ -194,7 +197,7 @@ fn an_open_address_needs_tokens_and_secrets_of_ones_own() {
     let folder = Folder::new("open");
     let state = folder.path().to_str().expect("UTF-8").to_owned();
     let arguments = ["--state-dir", &state, "--socket", "/nonexistent/engine.sock"];
-    for variable in ["API_HOST", "SIP_SERVER_HOST"] {
+    for variable in ["API_HOST", "SIP_SERVER_HOST", "AMI_HOST"] {
         let output = run("tipring-apid", &arguments, &[(variable, "0.0.0.0")]);
         let said = text(&output);
         assert!(!output.status.success(), "{variable}=0.0.0.0 was taken with sample secrets");

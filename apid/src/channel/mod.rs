@@ -8,6 +8,7 @@
 mod follow;
 mod model;
 mod news;
+mod numbers;
 mod program;
 mod registry;
 mod shared;
@@ -18,6 +19,7 @@ mod variables;
 pub use follow::follow;
 pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
 pub use news::{CallDetail, ChannelNews, NewsBody, Outcome};
+pub use numbers::Numbers;
 pub use program::{AgiCommand, NoProgram, Program, ProgramError, Start};
 pub use registry::{Expected, Lookup, Registry};
 pub use shared::{Channels, HELD_NEWS};

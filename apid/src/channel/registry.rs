@@ -268,8 +268,8 @@ impl Registry {
         }
     }
 
-    /// A channel that dialled a number of its own accord is in `Dial` or `Echo` then; whoever runs
-    /// a dial plan tells of it itself.
+    /// A channel that reached a number of the switch is in `Dial` or `Echo` then; whoever runs a dial
+    /// plan tells of it itself.
     fn enter_application(
         &mut self,
         call: &Call,
@@ -284,7 +284,7 @@ impl Registry {
             _ => return,
         };
         let Some(entry) = self.channels.get(line) else { return };
-        if !entry.channel.calls || entry.channel.application == application {
+        if entry.channel.application == application {
             return;
         }
         self.change(line, |channel| {

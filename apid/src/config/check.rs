@@ -71,6 +71,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     for webhook in &config.webhooks {
         webhook.check(path)?;
     }
+    config.ami.check(path)?;
     config.line_plans(path)?;
     check_devices(config, path)
 }
@@ -152,6 +153,7 @@ impl Config {
                 self.api.host
             )));
         }
+        self.check_ami_exposure()?;
         let open = [("api.host", self.api.host), ("sip.host", self.sip.host)];
         let Some((key, host)) = open.into_iter().find(|(_, host)| !host.is_loopback()) else {
             return Ok(());
@@ -171,6 +173,29 @@ impl Config {
             )));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// Who logs in to AMI may do everything: a secret that everybody knows is for loopback alone.
+    fn check_ami_exposure(&self) -> Result<(), ConfigError> {
+        let host = self.ami.host;
+        let sample = self.ami.users.iter().find(|user| {
+            let secret = user.secret.as_ref().map_or("", Secret::reveal);
+            user.secret.is_some()
+                && (SAMPLE_SECRETS.contains(&secret)
+                    || secret.is_empty()
+                    || secret == user.user.value.as_str())
+        });
+        match sample.filter(|_| !host.is_loopback()) {
+            None => Ok(()),
+            Some(user) => Err(ConfigError(format!(
+                "ami.host {host} can be reached by others, but the secret of AMI user {} is a sample \
+                 secret that everybody knows. Give it one of its own in a configuration file, or \
+                 listen on 127.0.0.1",
+                user.user.value.as_str()
+            ))),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ impl Config {
         if let Some(port) = environment.get(&["WS_PORT", "DAHDI_API_WS_PORT"])? {
             self.api.ws_port = Some(port);
         }
+        environment.set(&["AMI_HOST"], &mut self.ami.host)?;
+        environment.set(&["AMI_PORT"], &mut self.ami.port)?;
         environment.set(&["LOG_LEVEL"], &mut self.logging.level)?;
         // Seconds, as the older API had it.
         if let Some(seconds) = environment.get::<Bounded<1, 600>>(&["API_TIMEOUT"])? {
@@ -108,6 +110,16 @@ mod tests {
         assert_eq!(with(&[("WS_PORT", "9002")]).unwrap().api.ws_port.unwrap().number(), 9002);
         let older = with(&[("DAHDI_API_WS_PORT", "9003")]).unwrap();
         assert_eq!(older.api.ws_port.unwrap().number(), 9003);
+    }
+
+    #[test]
+    fn ami_host() {
+        assert_eq!(with(&[("AMI_HOST", "10.1.2.3")]).unwrap().ami.host.to_string(), "10.1.2.3");
+    }
+
+    #[test]
+    fn ami_port() {
+        assert_eq!(with(&[("AMI_PORT", "5039")]).unwrap().ami.port.number(), 5039);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The configuration: what may stand in `apid.yml`, what holds where nothing stands, and what is
 //! refused before anything starts. Unknown keys and values are refused with file and line.
 
+mod ami;
 mod applications;
 mod check;
 mod environment;
@@ -13,6 +14,7 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use ami::{Ami, AmiDialect, AmiUserConfig};
 pub use applications::ApplicationsConfig;
 pub use lifted::{LiftedConfig, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
@@ -48,6 +50,8 @@ pub struct Config {
     pub api: Api,
     /// SIP phones.
     pub sip: Sip,
+    /// Programs written for Asterisk's manager interface.
+    pub ami: Ami,
     /// Names and numbers of lines that the engine has by itself.
     pub lines: Vec<LineConfig>,
     /// Numbers that are no phone.

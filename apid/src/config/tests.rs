@@ -21,6 +21,7 @@ fn the_sample_says_what_holds_anyway() {
     assert_eq!(format!("{:?}", sample.call_records), format!("{:?}", default.call_records));
     assert_eq!(format!("{:?}", sample.security), format!("{:?}", default.security));
     assert_eq!(format!("{:?}", sample.logging), format!("{:?}", default.logging));
+    assert_eq!(format!("{:?}", sample.ami), format!("{:?}", default.ami));
     assert_eq!(sample.sip.accounts.len(), 2);
     assert_eq!(sample.sip.accounts[1].auth, Auth::None);
 }
@@ -54,6 +55,16 @@ fn refusals_name_file_line_and_what_is_allowed() {
             "webhooks:\n  - {url: \"https://x\", secret: s, types: [rain]}\n",
             ["apid.yml:2", "rain", "type of event"],
         ),
+        (
+            "ami:\n  users:\n    - user: a\n      read: [cals]\n",
+            ["apid.yml:4", "cals", "originate"],
+        ),
+        ("ami:\n  users:\n    - {user: a}\n    - {user: a}\n", ["apid.yml:4", "`a`", "twice"]),
+        (
+            "ami:\n  users:\n    - {user: a, event_filters: [\"(x\"]}\n",
+            ["apid.yml:3", "(x", "Event: Newchannel"],
+        ),
+        ("ami:\n  users:\n    - {user: a, dialect: old}\n", ["apid.yml:3", "old", "legacy"]),
         ("api:\n  host: here\n", ["apid.yml:2", "here", "IP address"]),
         (
             "sip:\n  accounts:\n    - user: a\n      password: x\n      algorithms: [sha1]\n",
@@ -100,6 +111,17 @@ fn others_are_kept_out_while_secrets_are_samples() {
     config.api.host = "127.0.0.1".parse().unwrap();
     config.sip.host = "192.168.1.2".parse().unwrap();
     assert!(config.check_exposure(false).is_ok(), "SIP alone needs no token");
+}
+
+#[test]
+fn others_are_kept_out_of_ami_while_its_secret_is_a_sample() {
+    let mut config = Config::demonstration();
+    assert_eq!(config.ami.users[0].user.value.as_str(), "manager");
+    config.ami.host = "0.0.0.0".parse().unwrap();
+    let error = config.check_exposure(true).unwrap_err().to_string();
+    assert!(error.contains("ami.host") && error.contains("manager"), "{error}");
+    config.ami.users[0].secret = Some(super::Secret::of("bd0a8f1e"));
+    assert!(config.check_exposure(true).is_ok());
 }
 
 #[test]

@@ -256,6 +256,11 @@ impl Control {
         }
     }
 
+    /// Whether a number that everybody can dial reaches somebody the caller may know of.
+    pub fn reaches(&self, caller: &Caller, number: &str) -> bool {
+        self.visible_target(caller, "", number).is_ok()
+    }
+
     /// What a number reaches when it is dialled on `line`, if the caller may know of it.
     fn visible_target(&self, caller: &Caller, line: &str, number: &str) -> Result<Target, Refused> {
         let target = lock(&self.0.switch).target_of(line, number).cloned();

@@ -3,7 +3,44 @@
 use super::access::need;
 use super::{Control, LineEntry, Refused, lock};
 use crate::auth::{Caller, Scope};
-use crate::view::{Diagnostics, PortDiagnostics, Readiness};
+use crate::view::{ClientDiagnostics, Diagnostics, PortDiagnostics, Readiness, Timestamp};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A client that is no WebSocket.
+#[derive(Debug)]
+pub struct ClientNote {
+    kind: String,
+    caller: Mutex<String>,
+    remote: String,
+    since: Timestamp,
+    queued: AtomicUsize,
+}
+
+impl ClientNote {
+    /// Who it turned out to be.
+    pub fn is(&self, caller: &str) {
+        caller.clone_into(&mut lock(&self.caller));
+    }
+
+    /// So much waits for it.
+    pub fn queues(&self, queued: usize) {
+        self.queued.store(queued, Ordering::Relaxed);
+    }
+
+    fn view(&self) -> ClientDiagnostics {
+        ClientDiagnostics {
+            kind: self.kind.clone(),
+            caller: lock(&self.caller).clone(),
+            remote: self.remote.clone(),
+            line: None,
+            since: self.since,
+            queued: self.queued.load(Ordering::Relaxed),
+            oldest_age_ms: 0,
+            missed: 0,
+        }
+    }
+}
 
 impl Control {
     /// Everything: ports, lines, clients, frame loops, the attachment. Needs `read`; a caller
@@ -17,6 +54,9 @@ impl Control {
             self.directory().entries().filter(|e| caller.sees(&e.id)).cloned().collect();
         let mut clients = self.0.hub.clients();
         clients.extend(self.audio_clients());
+        clients.extend(
+            lock(&self.0.clients).iter().filter_map(|client| Some(client.upgrade()?.view())),
+        );
         clients.retain(|client| caller.lines.is_none() || client.caller == caller.name);
         let calls = lock(&self.0.switch)
             .active()
@@ -53,6 +93,21 @@ impl Control {
             }
         }
         Readiness { ready: reasons.is_empty(), reasons }
+    }
+
+    /// Notes a client of another surface, for diagnostics, until what it gives is dropped.
+    pub fn note_client(&self, kind: &str, caller: &str, remote: &str) -> Arc<ClientNote> {
+        let note = Arc::new(ClientNote {
+            kind: kind.to_owned(),
+            caller: Mutex::new(caller.to_owned()),
+            remote: remote.to_owned(),
+            since: Timestamp::now(),
+            queued: AtomicUsize::new(0),
+        });
+        let mut clients = lock(&self.0.clients);
+        clients.retain(|client| client.strong_count() > 0);
+        clients.push(Arc::downgrade(&note));
+        note
     }
 
     /// Notes a port that was opened, for diagnostics.

@@ -42,6 +42,7 @@ pub use applications::{PlanDial, PlanNote, PlanRunner};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use collect::{Collected, Question};
 pub use connector::{AppConnector, ApplicationCall, ApplicationEnd, NoApplications};
+pub use diagnostics::ClientNote;
 pub use line_directory::{LineDirectory, LineEntry};
 pub use playback::{PlayOptions, PlayerNote};
 pub use player::{Player, PlayerOptions, Queued};
@@ -149,6 +150,8 @@ struct Shared {
     line_settings: Mutex<HashMap<String, tipring_shm_proto::settings::LineSettings>>,
     scripts: Mutex<HashSet<String>>,
     ports: Mutex<Vec<PortDiagnostics>>,
+    /// Clients of surfaces that keep no list of their own.
+    clients: Mutex<Vec<std::sync::Weak<ClientNote>>>,
     provisioning: provisioning::Provisioning,
     plan_runner: std::sync::OnceLock<Arc<dyn PlanRunner>>,
     started: Instant,
@@ -225,6 +228,7 @@ impl Control {
             line_settings: Mutex::default(),
             scripts: Mutex::default(),
             ports: Mutex::default(),
+            clients: Mutex::default(),
             provisioning: provisioning::Provisioning::new(devices),
             plan_runner: std::sync::OnceLock::new(),
             started: Instant::now(),

@@ -129,7 +129,7 @@ pub struct FrameLoopDiagnostics {
 /// A port apid has opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortDiagnostics {
-    /// `http`, `websocket`, `sip_udp`, `sip_tcp`.
+    /// `http`, `websocket`, `sip_udp`, `sip_tcp`, `ami`.
     pub service: String,
     /// Address it listens on.
     pub address: String,
@@ -138,7 +138,7 @@ pub struct PortDiagnostics {
 /// A client that listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClientDiagnostics {
-    /// `events` or `audio`.
+    /// `events`, `audio` or `ami`.
     pub kind: String,
     /// Who it is: token name.
     pub caller: String,
@@ -148,7 +148,7 @@ pub struct ClientDiagnostics {
     pub line: Option<String>,
     /// Connected since.
     pub since: Timestamp,
-    /// Messages waiting for it.
+    /// Messages waiting for it; octets, for `ami`.
     pub queued: usize,
     /// Age of the oldest message waiting for it.
     pub oldest_age_ms: u64,
@@ -171,7 +171,7 @@ pub struct Diagnostics {
     pub ports: Vec<PortDiagnostics>,
     /// Everything that is a line.
     pub lines: Vec<LineDiagnostics>,
-    /// Everybody who listens on a WebSocket.
+    /// Everybody who listens on a WebSocket or is connected to AMI.
     pub clients: Vec<ClientDiagnostics>,
     /// Calls that are not over.
     pub calls: usize,

@@ -1,0 +1,243 @@
+//! `Originate`: rings a phone and lets it go on in a dial plan or an application when it is lifted.
+
+use super::{Context, Message, Packet, Reply};
+use crate::channel::{ChannelNews, ChannelState, Expected, NewsBody, Start, Variables};
+use crate::control::Refused;
+use crate::view::{CallerIdView, RingRequest};
+use std::sync::Arc;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How long a phone rings where nobody says, and the longest, ms.
+const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+const LONGEST_TIMEOUT_MS: u32 = 600_000;
+/// Octets of a caller's number and of a name, as phones are sent.
+const MAX_CALLER: usize = 32;
+
+/// `Reason` of `OriginateResponse`.
+mod reason {
+    pub(super) const FAILURE: u8 = 0;
+    pub(super) const HUNG_UP: u8 = 1;
+    pub(super) const NO_ANSWER: u8 = 3;
+    pub(super) const ANSWERED: u8 = 4;
+    pub(super) const BUSY: u8 = 5;
+    pub(super) const CONGESTION: u8 = 8;
+}
+
+struct Order {
+    dialled: String,
+    line: String,
+    start: Start,
+    timeout_ms: u32,
+    expected: Expected,
+    action_id: String,
+}
+
+pub(super) fn originate(context: &Context, packet: &Packet) -> Reply {
+    let order = match read(context, packet) {
+        Ok(order) => order,
+        Err(message) => return message.into(),
+    };
+    let queued = || Message::success().with("Message", "Originate successfully queued");
+    let own = context.clone();
+    if is_true(packet.get("Async")) {
+        // Whatever comes of it is told after this answer, which is written before anything else.
+        tokio::spawn(async move { carry_out(&own, order, true).await });
+        return queued().into();
+    }
+    tokio::spawn(async move {
+        let action_id = order.action_id.clone();
+        let success = carry_out(&own, order, false).await;
+        let message = if success { queued() } else { Message::error("Originate failed") };
+        // The client may have gone.
+        let _ = own.later.send(vec![message.for_action(&action_id)]).await;
+    });
+    Reply::Later
+}
+
+fn read(context: &Context, packet: &Packet) -> Result<Order, Message> {
+    let dialled = packet.get("Channel");
+    if dialled.is_empty() {
+        return Err(Message::error("Channel not specified"));
+    }
+    if !dialled.contains('/') {
+        return Err(Message::error("Invalid channel"));
+    }
+    let timeout_ms = match packet.get("Timeout") {
+        "" => DEFAULT_TIMEOUT_MS,
+        text => {
+            let timeout = text.trim().parse().ok();
+            let timeout = timeout.filter(|timeout| (1..=LONGEST_TIMEOUT_MS).contains(timeout));
+            timeout.ok_or_else(|| Message::error("Invalid timeout"))?
+        }
+    };
+    let start = start(packet)?;
+    if context.channels.program().check(&start).is_err() {
+        return Err(Message::error(match start {
+            Start::At { .. } => "Extension does not exist.",
+            Start::Application { .. } => "Application does not exist.",
+        }));
+    }
+    let variables = variables(packet)?;
+    let expected = Expected {
+        caller: caller_id(packet.get("CallerID")),
+        account: packet.get("Account").chars().take(80).collect(),
+        variables,
+    };
+    let line = context.line(dialled).map(|entry| entry.id).unwrap_or_default();
+    let action_id = packet.get("ActionID").to_owned();
+    Ok(Order { dialled: dialled.to_owned(), line, start, timeout_ms, expected, action_id })
+}
+
+fn start(packet: &Packet) -> Result<Start, Message> {
+    let (application, exten) = (packet.get("Application"), packet.get("Exten"));
+    if !application.is_empty() {
+        let (name, data) = (application.to_owned(), packet.get("Data").to_owned());
+        return Ok(Start::Application { name, data });
+    }
+    let (context, priority) = (packet.get("Context"), packet.get("Priority"));
+    if exten.is_empty() || context.is_empty() || priority.is_empty() {
+        return Err(Message::error("Originate with 'Exten' requires 'Context' and 'Priority'"));
+    }
+    Ok(Start::At {
+        context: context.to_owned(),
+        exten: exten.to_owned(),
+        priority: priority.to_owned(),
+    })
+}
+
+/// `Variable: a=1`, several headers, several of them with commas between.
+fn variables(packet: &Packet) -> Result<Vec<(String, String)>, Message> {
+    let mut all = Vec::new();
+    let mut bounded = Variables::default();
+    for pair in packet.all("Variable").flat_map(|header| header.split(',')) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = name.trim_start_matches('_').trim();
+        if name.is_empty() {
+            continue;
+        }
+        if bounded.set(name, value).is_err() {
+            return Err(Message::error("Variable is too long, or there are too many"));
+        }
+        all.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(all)
+}
+
+/// `"Name" <301>`, `Name <301>`, `301`.
+fn caller_id(text: &str) -> CallerIdView {
+    let (name, number) = match text.split_once('<') {
+        Some((name, number)) => (name, number.split('>').next().unwrap_or_default()),
+        None if text.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c)) => ("", text),
+        None => (text, ""),
+    };
+    let bounded = |text: &str| {
+        let mut text = text.trim().trim_matches('"').to_owned();
+        while text.len() > MAX_CALLER {
+            text.pop();
+        }
+        text
+    };
+    CallerIdView { number: bounded(number), name: bounded(name) }
+}
+
+/// As Asterisk reads it.
+fn is_true(text: &str) -> bool {
+    ["yes", "true", "y", "t", "1", "on"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Rings, waits for what comes of it, tells the session that asked, and lets the channel go on.
+async fn carry_out(context: &Context, order: Order, tell: bool) -> bool {
+    let Order { dialled, line, start, timeout_ms, expected, action_id } = order;
+    let caller = expected.caller.clone();
+    let answered = ring(context, &line, expected, timeout_ms).await;
+    let channel = answered.as_ref().ok().and_then(|id| context.channels.find(id));
+    if tell {
+        let body = NewsBody::OriginateResponse {
+            session: context.session,
+            action_id,
+            success: channel.is_some(),
+            reason: answered.as_ref().map_or_else(|reason| *reason, |_| reason::ANSWERED),
+            dialled,
+            start: start.clone(),
+            caller,
+        };
+        match &channel {
+            Some(channel) => context.channels.tell(&channel.unique_id, body),
+            None => context.channels.tell_all(body),
+        }
+    }
+    let Some(channel) = channel else { return false };
+    let program = context.channels.program();
+    if program.start(&channel, start).await.is_err() {
+        // It has nothing to go on with; whether it is gone already does not matter.
+        let _ = context.control.end_call(&context.caller, &channel.call_id).await;
+        return false;
+    }
+    true
+}
+
+/// Rings a line until it is answered; the unique id of its channel, or the reason why not.
+async fn ring(
+    context: &Context,
+    line: &str,
+    expected: Expected,
+    timeout_ms: u32,
+) -> Result<String, u8> {
+    let mut news = context.channels.subscribe();
+    let caller_id = Some(expected.caller.clone());
+    let serial = context.channels.expect(line, expected);
+    let request = RingRequest { timeout_ms: Some(timeout_ms), caller_id, ..RingRequest::default() };
+    let rung = context.control.ring(&context.caller, line, request).await;
+    if let Err(refused) = rung {
+        context.channels.forget_expected(line, serial);
+        return Err(match refused {
+            Refused::LineBusy { .. } => reason::BUSY,
+            Refused::Full { .. } => reason::CONGESTION,
+            _ => reason::FAILURE,
+        });
+    }
+    outcome(context, &mut news, line, serial).await
+}
+
+async fn outcome(
+    context: &Context,
+    news: &mut Receiver<Arc<ChannelNews>>,
+    line: &str,
+    serial: u64,
+) -> Result<String, u8> {
+    let is_ours = |id: &str| id.rsplit('.').next() == Some(serial.to_string().as_str());
+    loop {
+        match news.recv().await {
+            Ok(news) => {
+                let ours = news.channel.as_ref().filter(|channel| is_ours(&channel.unique_id));
+                let Some(channel) = ours else { continue };
+                match news.body {
+                    NewsBody::State if channel.state == ChannelState::Up => {
+                        return Ok(channel.unique_id.clone());
+                    }
+                    NewsBody::Hangup { cause } => {
+                        return Err(match cause {
+                            17 => reason::BUSY,
+                            18 | 19 => reason::NO_ANSWER,
+                            16 => reason::HUNG_UP,
+                            _ => reason::CONGESTION,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            Err(RecvError::Lagged(_)) => {
+                let channel = context.channels.of_line(line);
+                match channel.filter(|channel| is_ours(&channel.unique_id)) {
+                    None => return Err(reason::FAILURE),
+                    Some(channel) if channel.state == ChannelState::Up => {
+                        return Ok(channel.unique_id.clone());
+                    }
+                    Some(_) => {}
+                }
+            }
+            Err(RecvError::Closed) => return Err(reason::FAILURE),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Sockets: accepts within a bound, and one task for each client that reads, answers and tells.
+//! Nobody waits for a client that does not read: what waits for it is bounded, then it is cut.
+
+use super::actions::{self, Context, Reply};
+use super::classes::Classes;
+use super::defence::Defence;
+use super::events;
+use super::session::{Session, Step};
+use super::settings::{AmiSettings, Dialect};
+use super::wire::{Decoder, Message, Packet};
+use crate::auth::Caller;
+use crate::channel::{ChannelNews, Channels, NewsBody};
+use crate::control::{ClientNote, Control};
+use crate::view::PortDiagnostics;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Octets that wait for a client before it is cut.
+const MAX_WAITING: usize = 2 * 1024 * 1024;
+/// Octets that wait for a client before no more is read from it.
+const ENOUGH_WAITING: usize = 256 * 1024;
+/// Octets read at once.
+const READ: usize = 16 * 1024;
+/// How long a client may take to log in.
+const LOGIN_TIME: Duration = Duration::from_secs(30);
+/// How long a wrong secret waits for its answer.
+const WRONG_SECRET_DELAY: Duration = Duration::from_secs(1);
+/// How long the last words may take to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Answers of long actions that wait for their session.
+const LATER: usize = 64;
+
+/// A port that is open and not served yet.
+#[derive(Debug)]
+pub struct BoundAmi {
+    listener: TcpListener,
+    settings: Arc<AmiSettings>,
+    address: SocketAddr,
+}
+
+/// Opens the port.
+///
+/// # Errors
+/// Those of the system.
+pub async fn bind(settings: AmiSettings) -> std::io::Result<BoundAmi> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let address = listener.local_addr()?;
+    Ok(BoundAmi { listener, settings: Arc::new(settings), address })
+}
+
+struct Server {
+    settings: Arc<AmiSettings>,
+    control: Control,
+    channels: Channels,
+    defence: Mutex<Defence>,
+    started: Instant,
+    connections: AtomicUsize,
+    sessions: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl BoundAmi {
+    /// Serves clients until `stop`; each is told `Shutdown` then.
+    pub fn serve(self, control: Control, channels: Channels, stop: CancellationToken) {
+        let Self { listener, settings, address } = self;
+        control
+            .note_port(PortDiagnostics { service: "ami".to_owned(), address: address.to_string() });
+        tracing::info!(service = "ami", address = %address, "listening");
+        let ban = Duration::from_secs(u64::from(settings.ban_s));
+        let server = Arc::new(Server {
+            defence: Mutex::new(Defence::new(settings.ban_after, ban)),
+            settings,
+            control,
+            channels,
+            started: Instant::now(),
+            connections: AtomicUsize::new(0),
+            sessions: AtomicU64::new(1),
+            stop,
+        });
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = server.stop.cancelled() => return,
+                };
+                match accepted {
+                    Ok((stream, remote)) => server.accept(stream, remote),
+                    // Out of descriptors: others must be closed first.
+                    Err(error) => {
+                        tracing::warn!(%error, "AMI cannot accept");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Server {
+    fn accept(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+        let address = remote.ip().to_canonical();
+        if self.lock().is_banned(address, self.started.elapsed()) {
+            return;
+        }
+        let max = self.settings.max_connections;
+        if self.connections.fetch_add(1, Ordering::AcqRel) >= max {
+            self.connections.fetch_sub(1, Ordering::AcqRel);
+            tracing::warn!(%remote, max, "AMI: too many connections");
+            return;
+        }
+        let server = self.clone();
+        tokio::spawn(async move {
+            let reason = server.hold(stream, remote, address).await;
+            tracing::info!(%remote, reason, "AMI client gone");
+            server.connections.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Defence> {
+        // Nothing below can panic half-way through a change.
+        self.defence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One client from its banner to its end; gives the reason of that.
+    async fn hold(&self, mut stream: TcpStream, remote: SocketAddr, address: IpAddr) -> String {
+        let _ = stream.set_nodelay(true);
+        let (later, mut answers) = mpsc::channel::<Vec<Message>>(LATER);
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let mut client = Client {
+            session: Session::new(self.settings.clone(), address),
+            number,
+            out: Vec::new(),
+            sent: 0,
+            note: self.control.note_client("ami", "", &remote.to_string()),
+            waits: None,
+        };
+        client.out.extend_from_slice(banner(&self.settings).as_bytes());
+        // News are taken from the login on; until then there are none to wait for.
+        let mut news: Option<Receiver<Arc<ChannelNews>>> = None;
+        let mut decoder = Decoder::default();
+        let mut octets = vec![0; READ];
+        let began = tokio::time::Instant::now();
+        loop {
+            client.note.queues(client.waiting());
+            if client.waiting() > MAX_WAITING {
+                let reason = "too slow: more events wait than this client reads";
+                return client.part(&mut stream, reason).await;
+            }
+            let (mut reader, mut writer) = stream.split();
+            let wait = client.waits.as_ref().and_then(|wait| wait.until);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    client.system_event(&events::shutdown());
+                    return client.flush(&mut stream, "shutdown").await;
+                }
+                sent = writer.write(&client.out[client.sent..]), if client.waiting() > 0 => {
+                    match sent {
+                        Ok(0) | Err(_) => return "connection lost".to_owned(),
+                        Ok(sent) => client.was_sent(sent),
+                    }
+                }
+                Some(messages) = answers.recv() => client.answer(&messages),
+                one = next(&mut news), if news.is_some() => match one {
+                    Ok(one) => client.tell(&one),
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::warn!(%remote, missed, "AMI client lost events");
+                        let reason = "events were lost: this server was too busy";
+                        return client.part(&mut stream, reason).await;
+                    }
+                    Err(RecvError::Closed) => return "shutdown".to_owned(),
+                },
+                read = reader.read(&mut octets), if client.waiting() < ENOUGH_WAITING => {
+                    match read {
+                        Ok(0) => return "closed by client".to_owned(),
+                        Err(error) => return error.to_string(),
+                        Ok(read) => decoder.push(&octets[..read]),
+                    }
+                    loop {
+                        let packet = match decoder.next() {
+                            Ok(None) => break,
+                            Ok(Some(packet)) => packet,
+                            Err(why) => {
+                                let reason = why.to_string();
+                                return client.part(&mut stream, &reason).await;
+                            }
+                        };
+                        let step = client.session.handle(&packet, random());
+                        if let Some(reason) =
+                            self.take(&mut client, step, &packet, &mut news, &later, address).await
+                        {
+                            return client.flush(&mut stream, reason).await;
+                        }
+                        // What was caused is told behind its answer, and before the next one.
+                        while let Some(Ok(one)) = news.as_mut().map(Receiver::try_recv) {
+                            client.tell(&one);
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(began + LOGIN_TIME), if client.session.user().is_none() => {
+                    return client.part(&mut stream, "Login timed out").await;
+                }
+                () = tokio::time::sleep_until(wait.unwrap_or(began)), if wait.is_some() => {
+                    client.end_wait();
+                }
+            }
+        }
+    }
+
+    /// Carries out a step; gives the reason where the connection ends.
+    async fn take(
+        &self,
+        client: &mut Client,
+        step: Step,
+        packet: &Packet,
+        news: &mut Option<Receiver<Arc<ChannelNews>>>,
+        later: &mpsc::Sender<Vec<Message>>,
+        address: IpAddr,
+    ) -> Option<&'static str> {
+        match step {
+            Step::Answer(message) => client.answer(&[message]),
+            Step::LoggedIn(message) => {
+                self.lock().succeeded(address);
+                let name = client.session.user().map(|user| user.name.clone()).unwrap_or_default();
+                tracing::info!(user = name, remote = %address, "AMI login");
+                client.note.is(&name);
+                *news = Some(self.channels.subscribe());
+                client.answer(&[message]);
+                let uptime = self.started.elapsed().as_secs();
+                client.system_event(&events::fully_booted(client.session.dialect(), uptime));
+            }
+            Step::Refused(message) => {
+                let banned = self.lock().failed(address, self.started.elapsed());
+                tracing::warn!(remote = %address, banned, "AMI login refused");
+                tokio::time::sleep(WRONG_SECRET_DELAY).await;
+                client.answer(&[message]);
+                return Some("login refused");
+            }
+            Step::Goodbye(message) => {
+                client.answer(&[message]);
+                return Some("logoff");
+            }
+            Step::Run(action) => {
+                let user = client.session.user().map(|user| user.name.as_str()).unwrap_or_default();
+                let context = Context {
+                    control: self.control.clone(),
+                    channels: self.channels.clone(),
+                    settings: self.settings.clone(),
+                    caller: Caller::everything(&format!("ami:{user}")),
+                    session: client.number,
+                    dialect: client.session.dialect(),
+                    later: later.clone(),
+                };
+                match actions::run(&context, action, packet).await {
+                    Reply::Now(messages) => client.answer(&messages),
+                    Reply::Later => {}
+                    Reply::NextEvent(seconds) => {
+                        client.end_wait();
+                        let until =
+                            seconds.map(|s| tokio::time::Instant::now() + Duration::from_secs(s));
+                        let action_id = packet.get("ActionID").to_owned();
+                        client.waits = Some(Wait { action_id, until });
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+async fn next(
+    news: &mut Option<Receiver<Arc<ChannelNews>>>,
+) -> Result<Arc<ChannelNews>, RecvError> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A `WaitEvent` without its event yet.
+struct Wait {
+    action_id: String,
+    until: Option<tokio::time::Instant>,
+}
+
+struct Client {
+    session: Session,
+    number: u64,
+    out: Vec<u8>,
+    /// Of `out`, what is sent already.
+    sent: usize,
+    note: Arc<ClientNote>,
+    waits: Option<Wait>,
+}
+
+impl Client {
+    fn waiting(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    fn was_sent(&mut self, octets: usize) {
+        self.sent += octets;
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        } else if self.sent > ENOUGH_WAITING {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    fn answer(&mut self, messages: &[Message]) {
+        for message in messages {
+            message.write_to(&mut self.out);
+        }
+    }
+
+    fn tell(&mut self, news: &ChannelNews) {
+        if let NewsBody::OriginateResponse { session, .. } = &news.body
+            && *session != self.number
+        {
+            return;
+        }
+        if !self.session.hears(events::classes(&news.body)) {
+            return;
+        }
+        for message in events::of(news, self.session.dialect()) {
+            self.event(&message);
+        }
+    }
+
+    fn system_event(&mut self, message: &Message) {
+        if self.session.hears(Classes::SYSTEM) {
+            self.event(message);
+        }
+    }
+
+    fn event(&mut self, message: &Message) {
+        if !self.session.wants(message) {
+            return;
+        }
+        let wait = self.waits.take();
+        if let Some(wait) = &wait {
+            self.begin_wait_answer(wait);
+        }
+        message.write_to(&mut self.out);
+        if let Some(wait) = wait {
+            self.complete_wait(&wait);
+        }
+    }
+
+    fn begin_wait_answer(&mut self, wait: &Wait) {
+        let begin = Message::success().with("Message", "Waiting for Event completed.");
+        begin.for_action(&wait.action_id).write_to(&mut self.out);
+    }
+
+    fn complete_wait(&mut self, wait: &Wait) {
+        let end = Message::event("WaitEventComplete").for_action(&wait.action_id);
+        end.write_to(&mut self.out);
+    }
+
+    fn end_wait(&mut self) {
+        if let Some(wait) = self.waits.take() {
+            self.begin_wait_answer(&wait);
+            self.complete_wait(&wait);
+        }
+    }
+
+    /// Says why, and ends.
+    async fn part(&mut self, stream: &mut TcpStream, reason: &str) -> String {
+        Message::error(reason).write_to(&mut self.out);
+        self.flush(stream, reason).await
+    }
+
+    /// Sends what there is, not for long.
+    async fn flush(&mut self, stream: &mut TcpStream, reason: &str) -> String {
+        let send = async {
+            stream.write_all(&self.out[self.sent..]).await?;
+            stream.shutdown().await
+        };
+        // One who does not read it does not want it.
+        let _ = tokio::time::timeout(LAST_WORDS, send).await;
+        reason.to_owned()
+    }
+}
+
+/// Who logs in is not known yet: the version is the later one only where all speak it.
+fn banner(settings: &AmiSettings) -> String {
+    let modern = settings.users.iter().all(|user| user.dialect == Dialect::Modern);
+    format!("Asterisk Call Manager/{}\r\n", if modern { "5.0.4" } else { "1.3" })
+}
+
+/// A number for a challenge; `None` where the system has no random numbers.
+fn random() -> Option<u32> {
+    let mut octets = [0; 4];
+    getrandom::fill(&mut octets).ok()?;
+    Some(u32::from_le_bytes(octets) % 1_000_000_000)
+}

@@ -94,11 +94,12 @@ fn run_attached(
     }
 }
 
-/// SIGINT and SIGTERM arrive at the supervisor only; threads inherit the mask.
+/// SIGINT, SIGTERM and SIGXCPU arrive at the supervisor only; threads inherit the mask.
 fn block_signals() -> Result<SignalFd, StartError> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGINT);
     set.add(Signal::SIGTERM);
+    set.add(Signal::SIGXCPU);
     set.thread_block()
         .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
         .map_err(|e| StartError(format!("signals cannot be taken: {e}")))

@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::realtime::now;
 use crate::rtp_ports::RtpPorts;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use rtrb::{Consumer, Producer};
 use sd_notify::NotifyState;
@@ -34,6 +35,9 @@ const GREETING_PATIENCE: Duration = Duration::from_millis(100);
 /// A loop that has not ticked for this long ends the engine, so that it is started anew: longer
 /// than another program may keep the processor, ms.
 const STUCK_MS: u32 = 10_000;
+/// One that has not for this long is told of: systemd's watchdog, which does not say which loop it
+/// is, comes after 5 s, ms.
+const SLOW_MS: u32 = 2000;
 
 /// The supervisor's end of one frame loop.
 #[derive(Debug)]
@@ -127,8 +131,13 @@ impl Supervisor {
             let now = now();
             if now.ms_since(watch.beaten) >= BEAT_MS {
                 self.uplink.beat(now);
-                if let Some(stuck) = watch.check(now, &self.uplink) {
-                    break End::Stuck(stuck);
+                match watch.check(now, |id| self.uplink.counters(id).get(Counter::ticks_total)) {
+                    Watched::Well => {}
+                    Watched::Slow(id) => {
+                        let text = format!("frame loop {} has not ticked for {SLOW_MS} ms", id.0);
+                        self.journal.write(Level::Error, text);
+                    }
+                    Watched::Stuck(id) => break End::Stuck(id),
                 }
                 if watch.all_ticked() {
                     tell(NotifyState::Watchdog);
@@ -155,7 +164,7 @@ impl Supervisor {
         let _ = poll(&mut fds, PollTimeout::from(ROUND_MS));
         let ready: Vec<bool> =
             fds.iter().map(|fd| fd.revents().is_some_and(|r| !r.is_empty())).collect();
-        if ready[0] {
+        if ready[0] && self.asked_to_end(signals) {
             return true;
         }
         // Apid has nothing to say after the handshake: a readable stream is a closed one.
@@ -167,6 +176,20 @@ impl Supervisor {
         }
         self.serve_reports();
         self.look_after_cards();
+        false
+    }
+
+    /// SIGXCPU is the kernel's warning before it ends a process whose real-time thread does not
+    /// sleep (setrlimit(2), `RLIMIT_RTTIME`); the others ask for the end.
+    fn asked_to_end(&self, signals: &SignalFd) -> bool {
+        while let Ok(Some(signal)) = signals.read_signal() {
+            if signal.ssi_signo != Signal::SIGXCPU as u32 {
+                return true;
+            }
+            let text = "a frame loop runs without sleeping, for seconds: it has too much to do, or \
+                        has lost its way; the kernel ends the engine if that goes on (LimitRTTIME)";
+            self.journal.write(Level::Error, text);
+        }
         false
     }
 
@@ -352,19 +375,66 @@ impl Watch {
         self.loops.iter().all(|&(_, at)| at == self.beaten)
     }
 
-    fn check(&mut self, now: Nanos, uplink: &Uplink) -> Option<LoopId> {
+    /// `ticks` is how often a loop has ticked.
+    fn check(&mut self, now: Nanos, ticks: impl Fn(LoopId) -> u64) -> Watched {
         // Where nobody was run, a machine that was paused say, no loop is to blame.
         let nobody_ran = now.ms_since(self.beaten) > 10 * BEAT_MS;
-        self.beaten = now;
+        let last = std::mem::replace(&mut self.beaten, now);
+        let mut found = Watched::Well;
         for (index, (seen, at)) in self.loops.iter_mut().enumerate() {
             let id = LoopId(index as u8);
-            let ticks = uplink.counters(id).get(Counter::ticks_total);
+            let ticks = ticks(id);
             if nobody_ran || ticks != *seen {
                 (*seen, *at) = (ticks, now);
             } else if now.ms_since(*at) > STUCK_MS {
-                return Some(id);
+                return Watched::Stuck(id);
+            } else if now.ms_since(*at) >= SLOW_MS && last.ms_since(*at) < SLOW_MS {
+                found = Watched::Slow(id);
             }
         }
-        None
+        found
+    }
+}
+
+/// What is found of the loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Nothing that was not told yet.
+    Well,
+    /// This one has not ticked for [`SLOW_MS`]; found once.
+    Slow(LoopId),
+    /// This one is given up.
+    Stuck(LoopId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_loop_is_watched_by_itself() {
+        let at = |ms: u32| Nanos(1_000_000_000).after_ms(ms);
+        let mut watch = Watch::new(2, at(0));
+        let mut found = Vec::new();
+        for beat in 1..=110 {
+            // The second stops after a second.
+            let ticks = |id: LoopId| if id.0 == 0 { beat } else { beat.min(10) };
+            let now = at(beat as u32 * BEAT_MS);
+            match watch.check(now, ticks) {
+                Watched::Well => {}
+                told => found.push((beat, told)),
+            }
+            assert_eq!(watch.all_ticked(), beat <= 10, "beat {beat}");
+        }
+        assert_eq!(found, [(30, Watched::Slow(LoopId(1)))]);
+        assert_eq!(watch.check(at(11_100), |id| u64::from(id.0) * 10), Watched::Stuck(LoopId(1)));
+    }
+
+    #[test]
+    fn a_machine_that_was_paused_blames_no_loop() {
+        let at = |ms: u32| Nanos(1_000_000_000).after_ms(ms);
+        let mut watch = Watch::new(1, at(0));
+        assert_eq!(watch.check(at(60_000), |_| 0), Watched::Well);
+        assert_eq!(watch.check(at(60_100), |_| 0), Watched::Well);
     }
 }

@@ -26,6 +26,12 @@ pub enum Trace {
         /// From the first to the last, µs: as far as their blocks may lie apart.
         took_us: u32,
     },
+    /// The card that paces the loop gives no blocks any more.
+    CardStalled,
+    /// It does again, after so many ms.
+    CardRuns(u32),
+    /// The kernel's queue of a line's events was full.
+    EventsLost(LineId),
 }
 
 impl Trace {
@@ -35,6 +41,7 @@ impl Trace {
             Self::LoopStarted
             | Self::Overloaded(false)
             | Self::DeviceBack(_)
+            | Self::CardRuns(_)
             | Self::ChannelsAligned { .. } => Level::Info,
             _ => Level::Warn,
         }
@@ -55,6 +62,15 @@ impl Trace {
             Self::ChannelsAligned { channels, took_us } => {
                 format!("frame loop {n}: {channels} channels begin within {took_us} us")
             }
+            Self::CardStalled => {
+                format!("frame loop {n}: its card stands still: it has no audio for anybody")
+            }
+            Self::CardRuns(ms) => format!("frame loop {n}: its card runs again after {ms} ms"),
+            Self::EventsLost(line) => format!(
+                "line {}: more events than its card's driver keeps (63): some are lost, and its \
+                 handset is looked at instead",
+                line.0
+            ),
             Self::PhasesMissed(phases) => {
                 format!("frame loop {n} was not run for {} ms", u64::from(phases) * 5 / 2)
             }

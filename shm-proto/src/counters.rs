@@ -108,6 +108,8 @@ counters! {
     card_stalls_total = 28,
     /// Least audio that a card still had to play when the loop came with more, ns.
     card_reserve_ns_min = 29,
+    /// Times the queue that a card's driver has for the events of a line was full: some are lost.
+    card_event_overflows_total = 30,
 }
 
 /// Writes a loop's counters. Clones write the same ones; additions are atomic.

@@ -78,6 +78,8 @@ pub struct FrameLoop {
     faulted: bool,
     outside: Outside,
     load: Load,
+    /// The card gives no blocks since then.
+    stalled_at: Option<Nanos>,
 }
 
 const NOT_HERE: u16 = u16::MAX;
@@ -117,6 +119,7 @@ impl FrameLoop {
             faulted: false,
             outside: Outside::new(id, uplink, reports),
             load: Load::new(pacing),
+            stalled_at: None,
         }
     }
 
@@ -154,9 +157,20 @@ impl FrameLoop {
             self.outside.count(Counter::card_pacer_changes_total, changes);
         }
         match woken.clock {
-            Clock::Quiet => {}
-            Clock::Stalled => self.outside.count(Counter::card_stalls_total, 1),
+            // A timer, or a card that is gone.
+            Clock::Quiet => self.stalled_at = None,
+            Clock::Stalled => {
+                self.outside.count(Counter::card_stalls_total, 1);
+                if self.stalled_at.is_none() {
+                    self.stalled_at = Some(woken.at);
+                    self.outside.trace(Trace::CardStalled);
+                }
+            }
             Clock::Ran => {
+                if let Some(since) = self.stalled_at.take() {
+                    let ms = woken.at.ms_since(since) + pace::STALL_MS;
+                    self.outside.trace(Trace::CardRuns(ms));
+                }
                 self.note_reserve(woken.late_ns);
                 self.align_idle();
             }

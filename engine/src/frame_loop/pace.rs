@@ -11,7 +11,14 @@ use crate::realtime;
 use tipring_shm_proto::units::{FRAME_MS, FRAME_NS, Nanos};
 
 /// A card that has no block for this long has stalled, ms.
-const STALL_MS: u16 = 2 * FRAME_MS as u16;
+pub(super) const STALL_MS: u32 = 2 * FRAME_MS;
+/// A loop that finds a block each time it comes has more to do than it can, and does not sleep. At
+/// least this often it does nevertheless, so that the machine is not taken along, ms.
+const REST_EVERY_MS: u32 = 500;
+/// For so long, ms.
+const REST_MS: u32 = 1;
+/// A wait that took longer has slept, ns: to look whether there is a block takes less.
+const SLEPT_NS: u64 = 200_000;
 /// Wake-ups for events in one frame, after which a card is taken for one that raves: it is then
 /// listened to once a millisecond.
 const MANY_WAKE_UPS: u32 = 64;
@@ -146,6 +153,8 @@ pub(super) struct Card {
     patience: Nanos,
     /// Times the loop woke for events since the last block.
     woken: u32,
+    /// It slept last.
+    slept_at: Nanos,
     schedule: CardSchedule,
 }
 
@@ -157,6 +166,7 @@ impl Card {
             changes: 0,
             patience: Nanos(0),
             woken: 0,
+            slept_at: Nanos(0),
             schedule: CardSchedule::default(),
         }
     }
@@ -168,13 +178,20 @@ impl Card {
             realtime::sleep_until(now.after_ms(CALM_MS));
         }
         if self.patience <= now {
-            let patience = if self.pacer.is_some() { STALL_MS } else { FRAME_MS as u16 };
-            self.patience = now.after_ms(u32::from(patience));
+            let patience = if self.pacer.is_some() { STALL_MS } else { FRAME_MS };
+            self.patience = now.after_ms(patience);
         }
         // Rounded up: to wait for nothing would be to spin.
         let left = (self.patience.ms_since(now) + 1) as u16;
         ioctl::wait(&mut self.entries, left);
-        let at = realtime::now();
+        let mut at = realtime::now();
+        if needs_rest(self.slept_at, now, at) {
+            realtime::sleep_until(at.after_ms(REST_MS));
+            at = realtime::now();
+            self.slept_at = at;
+        } else if has_slept(now, at) {
+            self.slept_at = at;
+        }
         let ran = self.pacer.is_some_and(|pacer| self.entries[pacer].revents & libc::POLLIN != 0);
         if ran {
             (self.patience, self.woken) = (Nanos(0), 0);
@@ -235,6 +252,16 @@ impl Card {
     }
 }
 
+/// The thread slept between these two.
+fn has_slept(from: Nanos, until: Nanos) -> bool {
+    until.0.saturating_sub(from.0) > SLEPT_NS
+}
+
+/// It did not, and has not for long.
+fn needs_rest(slept_at: Nanos, from: Nanos, until: Nanos) -> bool {
+    !has_slept(from, until) && until.ms_since(slept_at) >= REST_EVERY_MS
+}
+
 /// When a card's blocks are complete, seen from wake-ups that are late by various amounts: the
 /// earliest of them, moved on by whole frames.
 #[derive(Clone, Copy, Debug, Default)]
@@ -273,6 +300,16 @@ mod tests {
         for (seen, truth) in late.iter().zip([0, 3_000_000, 0, 500_000, 9_000_000, 0]) {
             assert!(near(*seen, truth), "{late:?}");
         }
+    }
+
+    #[test]
+    fn a_loop_with_too_much_to_do_rests_nevertheless() {
+        let at = |ms: u32| Nanos(1_000_000_000).after_ms(ms);
+        let just_after = |ms| Nanos(at(ms).0 + 50_000);
+        assert!(!needs_rest(at(0), at(499), just_after(499)));
+        assert!(needs_rest(at(0), at(500), just_after(500)));
+        // One that waits for its card sleeps there.
+        assert!(!needs_rest(at(0), at(500), at(501)) && has_slept(at(500), at(501)));
     }
 
     #[test]

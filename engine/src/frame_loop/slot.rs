@@ -69,6 +69,8 @@ pub struct Slot {
     row_writer: LineWriter,
     row_changed: bool,
     row_age: u8,
+    /// A flood of events was told.
+    flood_told_at: Option<Nanos>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -118,6 +120,7 @@ impl Slot {
             row_writer,
             row_changed: true,
             row_age: 0,
+            flood_told_at: None,
         }
     }
 
@@ -320,14 +323,14 @@ impl Slot {
             (self.row.rx_level, self.row.tx_level) = (TenthDbm0::SILENCE, TenthDbm0::SILENCE);
             self.row_changed = true;
         }
-        self.count(outside);
+        self.count(now, outside);
         if self.row_changed || self.row_age >= ROW_EVERY_FRAMES {
             self.write_row(now);
         }
     }
 
     /// What the device has counted since it was asked last.
-    fn count(&mut self, outside: &mut Outside) {
+    fn count(&mut self, now: Nanos, outside: &mut Outside) {
         if let AnyDevice::Rtp(rtp) = &mut self.device {
             let counts = rtp.take_counts();
             outside.count(Counter::rtp_received_total, u64::from(counts.received));
@@ -340,14 +343,7 @@ impl Slot {
             let invalid = invalid.map(u64::from).iter().sum();
             outside.count(Counter::rtp_invalid_total, invalid);
         }
-        if let AnyDevice::Dahdi(dahdi) = &mut self.device {
-            let counts = dahdi.take_counts();
-            outside.count(Counter::card_overruns_total, u64::from(counts.overruns));
-            outside.count(Counter::card_underruns_total, u64::from(counts.underruns));
-            outside.count(Counter::card_blocks_missing_total, u64::from(counts.missing));
-            outside.count(Counter::card_errors_total, u64::from(counts.errors));
-            outside.count(Counter::signals_dropped_total, u64::from(counts.events_dropped));
-        }
+        self.count_of_card(now, outside);
     }
 
     fn write_row(&mut self, now: Nanos) {

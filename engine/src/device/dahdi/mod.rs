@@ -25,8 +25,9 @@ use tipring_shm_proto::units::{FRAME_SAMPLES, Nanos};
 
 /// Samples, and octets, of a block.
 pub const BLOCK: usize = FRAME_SAMPLES;
-/// Events that the kernel keeps; it drops what comes after.
-const KERNEL_EVENTS: usize = 64;
+/// Events that the kernel keeps; it drops what comes after. Its ring of `DAHDI_MAX_EVENTSIZE`, 64,
+/// is full with one less.
+const KERNEL_EVENTS: usize = 63;
 /// From a battery drop until the loop can be judged, and the line used, again: 500 ms without
 /// battery (`DAHDI_KEWLTIME`), 300 ms more (`DAHDI_AFTERKEWLTIME`), and a tick for the card.
 const DROP_MS: u32 = 840;
@@ -44,6 +45,8 @@ pub struct Counts {
     pub errors: u32,
     /// Events that found no room.
     pub events_dropped: u32,
+    /// Times the kernel's own queue was full.
+    pub overflows: u32,
 }
 
 /// When the hook is to be looked at, since the kernel tells changes only, and not all of them.
@@ -300,6 +303,7 @@ impl<P: Port> Dahdi<P> {
             {
                 // Whatever came after these is lost, the handset's last move perhaps too.
                 seat.look = Some(Look { at: Nanos(0), lay: false });
+                self.counts.overflows += 1;
             }
         }
     }

@@ -271,13 +271,17 @@ fn a_card_that_is_pulled_is_lost_at_once_and_closed_by_others() {
 #[test]
 fn an_overflow_of_events_is_followed_by_a_look_at_the_hook() {
     let (mut device, port) = opened(true);
-    // A contact that bounces: the kernel keeps 64 and drops what comes after.
-    port.kernel().events.extend((0..64).map(|n| 1 + n % 2));
+    // A contact that bounces: the kernel keeps 63 and drops what comes after.
+    port.kernel().events.extend((0..63).map(|n| 1 + n % 2));
     port.kernel().off_hook = false;
     let told = signals(&mut device, 0);
-    assert_eq!(told.len(), 64);
+    assert_eq!(told.len(), 63);
     assert_eq!(signals(&mut device, 400), [Signal::OnHook]);
-    assert_eq!(device.take_counts().events_dropped, 0);
+    let counts = device.take_counts();
+    assert_eq!((counts.events_dropped, counts.overflows), (0, 1));
+    port.kernel().events.extend([2; 62]);
+    signals(&mut device, 800);
+    assert_eq!(device.take_counts().overflows, 0, "one less is no overflow");
 }
 
 #[test]

@@ -10,11 +10,34 @@ use crate::device::{AnyDevice, Device};
 use crate::frame_loop::orders::Discard;
 use crate::frame_loop::outside::Outside;
 use crate::signal::Signal;
+use crate::trace::Trace;
 use std::os::fd::RawFd;
+use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::line_table::DahdiRow;
 use tipring_shm_proto::units::{FRAME_NS, FRAME_SAMPLES, Nanos};
 
+/// A flood of events is worth a log line this often, ms.
+const FLOOD_EVERY_MS: u32 = 10_000;
+
 impl Slot {
+    /// What its channel has counted since it was asked last.
+    pub(super) fn count_of_card(&mut self, now: Nanos, outside: &mut Outside) {
+        let AnyDevice::Dahdi(dahdi) = &mut self.device else { return };
+        let counts = dahdi.take_counts();
+        outside.count(Counter::card_overruns_total, u64::from(counts.overruns));
+        outside.count(Counter::card_underruns_total, u64::from(counts.underruns));
+        outside.count(Counter::card_blocks_missing_total, u64::from(counts.missing));
+        outside.count(Counter::card_errors_total, u64::from(counts.errors));
+        outside.count(Counter::signals_dropped_total, u64::from(counts.events_dropped));
+        if counts.overflows > 0 {
+            outside.count(Counter::card_event_overflows_total, u64::from(counts.overflows));
+            if self.flood_told_at.is_none_or(|at| now.ms_since(at) >= FLOOD_EVERY_MS) {
+                self.flood_told_at = Some(now);
+                outside.trace(Trace::EventsLost(self.id));
+            }
+        }
+    }
+
     /// The supervisor has opened a channel for this line.
     pub fn take_channel(&mut self, opened: Opened, row: DahdiRow, outside: &mut Outside) {
         let returned = match &mut self.device {

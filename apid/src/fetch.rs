@@ -170,6 +170,35 @@ impl Fetcher {
         .await
     }
 
+    /// Opens a connection of another protocol, to an address that is judged as any other.
+    ///
+    /// # Errors
+    /// `Host`, `Private`, `Unreachable`, `TimedOut`, `Busy`.
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<tokio::net::TcpStream, FetchError> {
+        let settings = &self.0.settings;
+        if !settings.takes_host(host) {
+            return Err(FetchError::Host(host.to_owned()));
+        }
+        let connect = async {
+            let _turn = self.0.turns.acquire().await.map_err(|_| FetchError::Busy)?;
+            let unreachable = |error: std::io::Error| FetchError::Unreachable(error.to_string());
+            let found = tokio::net::lookup_host((host, port)).await.map_err(unreachable)?;
+            let mut last = FetchError::Private(host.to_owned());
+            for address in found.filter(|address| settings.takes_address(address.ip())) {
+                match tokio::net::TcpStream::connect(address).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => last = unreachable(error),
+                }
+            }
+            Err(last)
+        };
+        tokio::time::timeout(settings.timeout, connect).await.unwrap_or(Err(FetchError::TimedOut))
+    }
+
     async fn turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Agent) -> Result<T, FetchError> + Send + 'static,

@@ -4,6 +4,7 @@
 //! Modules in the order a request meets them: `http` and `sip` translate, [`control`] decides.
 
 pub mod ami;
+pub mod agi;
 pub mod audio_format;
 pub mod auth;
 pub mod call;

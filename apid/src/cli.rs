@@ -1,8 +1,7 @@
 //! The command line.
 
 use crate::auth::{Scope, Scopes, create_token};
-use crate::config::{Config, ConfigError};
-use crate::control::Plans;
+use crate::config::{Config, ConfigError, LoadedPlans};
 use crate::import;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -82,14 +81,13 @@ impl Args {
         Ok(config)
     }
 
-    /// What lifted phones do, as it is written now.
+    /// What can be dialled and what lifted phones do, as it is written now.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_plans(&self) -> Result<Plans, ConfigError> {
+    pub fn load_plans(&self) -> Result<LoadedPlans, ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new("the demonstration"));
-        let lines = self.load()?.line_plans(file)?;
-        Ok(Plans { lines, ..Plans::default() })
+        self.load()?.plans(file)
     }
 
     /// The state directory: as given, else the system's if it can be written, else the user's.

@@ -14,6 +14,8 @@ pub enum Sound {
     Wav(Vec<u8>),
     /// To be spoken.
     Words(String),
+    /// Made here, linear, 8 kHz, mono.
+    Made(Vec<i16>),
 }
 
 /// Why there is no such prompt.
@@ -35,18 +37,41 @@ pub struct Sounds {
 }
 
 impl Sounds {
+    /// Keeps a WAV file as the prompt `name` of the first folder; one that is there is replaced.
+    /// Writes files: not for an asynchronous thread.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn keep(&self, name: &str, octets: &[u8]) -> Result<(), String> {
+        let folder = self.folders.first().ok_or("there is no folder of prompts")?;
+        if !is_plain(name) {
+            return Err("a prompt has a name, or folder/name, without dots in front".to_owned());
+        }
+        let file = folder.join(format!("{name}.wav"));
+        let told = |error: std::io::Error| error.to_string();
+        std::fs::create_dir_all(folder).map_err(told)?;
+        let root = folder.canonicalize().map_err(told)?;
+        let parent = file.parent().unwrap_or(folder);
+        // Where it leads is looked at before anything is made there.
+        let there = parent.ancestors().find(|path| path.exists()).unwrap_or(folder);
+        if !there.canonicalize().map_err(told)?.starts_with(&root) {
+            return Err("it would lead out of the folder of prompts".to_owned());
+        }
+        std::fs::create_dir_all(parent).map_err(told)?;
+        let beside = parent.join(format!(".{:x}.part", std::process::id()));
+        std::fs::write(&beside, octets).map_err(told)?;
+        std::fs::rename(&beside, &file).map_err(told)
+    }
+
     /// The prompt `name` (`hello`, `digits/1`): `hello.wav`, else the words in `hello.txt`, else,
-    /// where that is wanted, the name itself as words. Reads files: not for an asynchronous
+    /// where that is wanted, the name itself as words. `silence/1` to `silence/10` and `beep` are made
+    /// where there is no file of that name. Reads files: not for an asynchronous
     /// thread.
     ///
     /// # Errors
     /// [`NoSound`].
     pub fn find(&self, name: &str) -> Result<Sound, NoSound> {
-        let plain = !name.is_empty()
-            && name.len() <= 200
-            && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
-            && !name.contains(['\\', '\0']);
-        if !plain {
+        if !is_plain(name) {
             return Err(NoSound::Name);
         }
         for folder in &self.folders {
@@ -57,11 +82,72 @@ impl Sounds {
                 return Ok(Sound::Words(String::from_utf8_lossy(&octets).into_owned()));
             }
         }
+        if let Some(samples) = made(name) {
+            return Ok(Sound::Made(samples));
+        }
         if self.speak_missing {
-            return Ok(Sound::Words(name.replace(['-', '_', '/'], " ")));
+            return Ok(Sound::Words(words(name)));
         }
         Err(NoSound::Missing)
     }
+}
+
+/// A name that leads nowhere else.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 200
+        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+        && !name.contains(['\\', '\0'])
+}
+
+/// Pauses of so many seconds, and the tone before a recording.
+fn made(name: &str) -> Option<Vec<i16>> {
+    if name == "beep" {
+        // 1000 Hz at about -13 dBm0, 200 ms.
+        let sine = |n: u32| (f64::from(n) * std::f64::consts::TAU / 8.0).sin() * 5090.0;
+        return Some((0..1600).map(|n| sine(n) as i16).collect());
+    }
+    let seconds: usize = name.strip_prefix("silence/")?.parse().ok()?;
+    (1..=10).contains(&seconds).then(|| vec![0; seconds * 8000])
+}
+
+/// What is said for a prompt that nobody has recorded.
+fn words(name: &str) -> String {
+    let days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+    let months = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    // The folders say what kind of word it is; `h-3` is the third, `day-0` Sunday, `mon-0` January.
+    let plain = ["digits/", "letters/"].iter().find_map(|folder| name.strip_prefix(folder));
+    let Some(plain) = plain else { return name.replace(['-', '_', '/'], " ") };
+    let of = |prefix: &str, names: &[&str]| {
+        let number: usize = plain.strip_prefix(prefix)?.parse().ok()?;
+        names.get(number).map(|name| (*name).to_owned())
+    };
+    let third = || {
+        let number: u32 = plain.strip_prefix("h-")?.parse().ok()?;
+        let end = match (number % 10, number % 100) {
+            (_, 11..=13) => "th",
+            (1, _) => "st",
+            (2, _) => "nd",
+            (3, _) => "rd",
+            _ => "th",
+        };
+        Some(format!("{number}{end}"))
+    };
+    let known = of("day-", &days).or_else(|| of("mon-", &months)).or_else(third);
+    known.unwrap_or_else(|| plain.replace(['-', '_'], " "))
 }
 
 /// A file of a folder. A link must not lead out of it.
@@ -101,6 +187,23 @@ mod tests {
         let speaking = Sounds { speak_missing: true, ..sounds };
         let words = Sound::Words("please hold the line".to_owned());
         assert_eq!(speaking.find("please-hold/the_line"), Ok(words));
+        for (name, said) in [
+            ("digits/5", "5"),
+            ("digits/h-3", "3rd"),
+            ("digits/h-11", "11th"),
+            ("digits/day-0", "Sunday"),
+        ] {
+            assert_eq!(speaking.find(name), Ok(Sound::Words(said.to_owned())));
+        }
+        assert_eq!(speaking.find("silence/2"), Ok(Sound::Made(vec![0; 16_000])));
+        assert_eq!(speaking.find("silence/11"), Ok(Sound::Words("silence 11".to_owned())));
+        assert!(matches!(speaking.find("beep"), Ok(Sound::Made(_))));
+        assert_eq!(speaking.keep("made/note", b"RIFF"), Ok(()));
+        assert_eq!(speaking.find("made/note"), Ok(Sound::Wav(b"RIFF".to_vec())));
+        let _ = std::os::unix::fs::symlink("/tmp", speaking.folders[0].join("away"));
+        for outside in ["../x", "away/x", "", "a/.b"] {
+            assert!(speaking.keep(outside, b"RIFF").is_err(), "{outside}");
+        }
         assert_eq!(speaking.find("../hello"), Err(NoSound::Name));
         let _ = std::fs::remove_dir_all(base);
     }

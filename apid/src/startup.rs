@@ -3,19 +3,20 @@
 use crate::ami::{self, BoundAmi};
 use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
-use crate::channel::{self, Channels, Numbers};
+use crate::channel::{self, Channels};
 use crate::config::{
-    Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, Name, Secret,
-    WebhookConfig,
+    Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, LoadedPlans, Name,
+    Secret, WebhookConfig,
 };
 use crate::control::{
-    Control, ControlSettings, LineDirectory, NoSignalling, ReadPlans, RecordLimits,
-    RecordingLimits, Signalling,
+    Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
+    Signalling,
 };
 use crate::engine_link::EngineLink;
 use crate::fetch::Fetcher;
 use crate::http::{self, HttpSettings};
 use crate::journal::{self, Journal};
+use crate::plan::run::{CurrentPlan, Database, Runner};
 use crate::provisioning::{Device, Model, Port, device_secrets};
 use crate::recording::Shelf;
 use crate::sip::Sip;
@@ -47,7 +48,7 @@ pub async fn run(
     config: &Config,
     state_dir: &Path,
     socket: &Path,
-    read_plans: ReadPlans,
+    read_plans: Arc<dyn Fn() -> Result<LoadedPlans, String> + Send + Sync>,
 ) -> Result<(), String> {
     let tokens_file = config.tokens_file(state_dir);
     let tokens = Tokens::load(&tokens_file).map_err(|error| error.to_string())?;
@@ -73,8 +74,16 @@ pub async fn run(
         None => Arc::new(NoSignalling),
     };
     let mut switch = Switch::new(switch_config(config), first_call());
-    let plans = read_plans()?;
+    let current = CurrentPlan::default();
+    let reads = current.clone();
+    let read_plans = Arc::new(move || {
+        let loaded = read_plans()?;
+        reads.set(loaded.dialplan.clone());
+        Ok(loaded.plans())
+    });
+    let plans: Plans = read_plans()?;
     switch.set_line_plans(plans.lines, plans.everybody);
+    let store = Store::open(&state_dir.join("tipring.db")).map_err(|error| error.to_string())?;
     let settings = ControlSettings {
         lines,
         switch,
@@ -85,7 +94,7 @@ pub async fn run(
         speech: Speech::new(config.speech.settings()),
         fetcher: Fetcher::new(config.fetch.settings()),
         journal: journal.clone(),
-        store: Store::open(&state_dir.join("tipring.db")).map_err(|error| error.to_string())?,
+        store: store.clone(),
         shelf: open_shelf(config, state_dir)?,
         recording_limits: RecordingLimits {
             max_ms: config.recordings.max_ms.get(),
@@ -104,8 +113,9 @@ pub async fn run(
     let control = Control::start(settings, link.clone(), notes);
     tokio::spawn(reload_on(hang_up, control.clone()));
     let channels = Channels::default();
-    channels.run_by(Arc::new(Numbers::new(control.clone())));
     tokio::spawn(channel::follow(channels.clone(), control.clone()));
+    let database = Database::open(store).await.map_err(|error| error.to_string())?;
+    let _plans = Runner::start(&control, &channels, current, database);
     let stop_ami = CancellationToken::new();
     if let Some(ami) = ami {
         ami.serve(control.clone(), channels, stop_ami.clone());

@@ -159,6 +159,16 @@ const RULES: &[Rule] = &[
         why: "surfaces translate and go through control",
     },
     Rule {
+        of: "apid/src/agi",
+        not: &["http", "sip", "ami", "stream", "control", "hub", "engine_link", "plan", "channel"],
+        why: "AGI is lines and what they ask for",
+    },
+    Rule {
+        of: "apid/src/plan",
+        not: &["http", "sip", "ami", "stream", "engine_link", "config"],
+        why: "plans act through control",
+    },
+    Rule {
         of: "apid/src/http",
         not: &["engine_link", "sip", "ami", "stream", "plan", "agi"],
         why: "surfaces translate and go through control",

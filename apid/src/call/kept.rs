@@ -106,6 +106,17 @@ impl Switch {
         Ok(out)
     }
 
+    /// The plan's line hears itself, or does not any more.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn echo_kept(&mut self, call: CallNumber, on: bool) -> Result<Vec<Action>, Cause> {
+        let line = self.kept_line(call)?;
+        let mut out = Vec::new();
+        do_(&mut out, call, if on { Order::Echo { line } } else { Order::EndEcho { line } });
+        Ok(out)
+    }
+
     /// Rings lines for the plan's caller; who answers first talks with it. [`News::DialOver`]
     /// follows when nobody answers, or when the one who did has gone. With `ringback` the caller
     /// hears ringing.

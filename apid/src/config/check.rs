@@ -72,7 +72,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
         webhook.check(path)?;
     }
     config.ami.check(path)?;
-    config.line_plans(path)?;
+    config.plans(path)?;
     check_devices(config, path)
 }
 

@@ -4,11 +4,19 @@
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
 use crate::call::{DialPlan, Lifted, LinePlan, SocketEnd, Target};
+use crate::control::Plans;
+use crate::plan::{self, Dialplan};
 use crate::stream::Address;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+/// The value of `extensions` that names the plan of the demonstration.
+const DEMONSTRATION: &str = "demonstration";
+/// The context whose numbers everybody has.
+const EVERYBODY: &str = "default";
 
 /// One row of a dial plan.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,8 +24,8 @@ use std::path::Path;
 pub struct PlanRow {
     /// A number, or a pattern beginning with `_`.
     pub dial: Spanned<String>,
-    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `echo`,
-    /// `dial_tone`.
+    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `context:NAME`,
+    /// `echo`, `dial_tone`.
     pub to: Spanned<String>,
 }
 
@@ -25,7 +33,7 @@ pub struct PlanRow {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LiftedConfig {
-    /// Dial tone, and this dial plan before the numbers that everybody has.
+    /// Dial tone, and this dial plan, or context of `extensions`, before the numbers that everybody has.
     pub plan: Option<Spanned<String>>,
     /// Reaches this at once; as [`PlanRow::to`].
     pub hotline: Option<Spanned<String>>,
@@ -35,15 +43,49 @@ pub struct LiftedConfig {
     pub events: bool,
 }
 
-impl Config {
+/// Everything that can be dialled.
+#[derive(Clone, Debug)]
+pub struct LoadedPlans {
     /// What each line's phone does when it is lifted.
+    pub lines: BTreeMap<String, LinePlan>,
+    /// What `extensions` says; without it empty.
+    pub dialplan: Arc<Dialplan>,
+}
+
+impl LoadedPlans {
+    /// As calls know them.
+    pub fn plans(&self) -> Plans {
+        Plans { lines: self.lines.clone(), everybody: self.dialplan.numbers(EVERYBODY) }
+    }
+}
+
+impl Config {
+    /// What each line's phone does when it is lifted, and what `extensions` says. Reads its files.
     ///
     /// # Errors
-    /// [`ConfigError`] with the line of the file.
-    pub fn line_plans(&self, path: &Path) -> Result<BTreeMap<String, LinePlan>, ConfigError> {
-        let mut plans = BTreeMap::new();
+    /// [`ConfigError`] with file and line.
+    pub fn plans(&self, path: &Path) -> Result<LoadedPlans, ConfigError> {
+        let dialplan = match &self.extensions {
+            None => Ok(Dialplan::default()),
+            Some(name) if name == DEMONSTRATION => {
+                plan::read_text(include_str!("demonstration.conf"), Path::new("demonstration.conf"))
+            }
+            Some(name) => plan::read(&path.parent().unwrap_or(Path::new("")).join(name)),
+        };
+        let dialplan = dialplan.map_err(|error| ConfigError(error.to_string()))?;
+        let lines = self.line_plans(path, &dialplan)?;
+        Ok(LoadedPlans { lines, dialplan: Arc::new(dialplan) })
+    }
+
+    fn line_plans(
+        &self,
+        path: &Path,
+        dialplan: &Dialplan,
+    ) -> Result<BTreeMap<String, LinePlan>, ConfigError> {
+        let mut plans: BTreeMap<&str, DialPlan> =
+            dialplan.contexts.keys().map(|name| (name.as_str(), dialplan.numbers(name))).collect();
         for (name, rows) in &self.dial_plans {
-            plans.insert(name.as_str(), self.dial_plan(rows, path)?);
+            plans.insert(name.as_str(), self.dial_plan(rows, path, dialplan)?);
         }
         let named = |name: &Spanned<String>| {
             plans.get(name.value.as_str()).cloned().ok_or_else(|| {
@@ -63,7 +105,8 @@ impl Config {
                     plan: named(name).map_err(|reason| at(path, row(name), &reason))?,
                 },
                 (None, Some(to), None, false) => {
-                    let target = self.target(&to.value).map_err(|why| at(path, row(to), &why))?;
+                    let target = self.target(&to.value, dialplan);
+                    let target = target.map_err(|why| at(path, row(to), &why))?;
                     LinePlan { lifted: Lifted::Hotline(target), plan: DialPlan::default() }
                 }
                 (None, None, Some(app), false) => {
@@ -89,10 +132,16 @@ impl Config {
         Ok(all)
     }
 
-    fn dial_plan(&self, rows: &[PlanRow], path: &Path) -> Result<DialPlan, ConfigError> {
+    fn dial_plan(
+        &self,
+        rows: &[PlanRow],
+        path: &Path,
+        dialplan: &Dialplan,
+    ) -> Result<DialPlan, ConfigError> {
         let mut plan = DialPlan::default();
         for PlanRow { dial, to } in rows {
-            let target = self.target(&to.value).map_err(|reason| at(path, row(to), &reason))?;
+            let target = self.target(&to.value, dialplan);
+            let target = target.map_err(|reason| at(path, row(to), &reason))?;
             if dial.value.starts_with('_') {
                 let pattern = dial.value.parse();
                 let pattern = pattern.map_err(|reason: String| at(path, row(dial), &reason))?;
@@ -106,8 +155,9 @@ impl Config {
         Ok(plan)
     }
 
-    fn target(&self, text: &str) -> Result<Target, String> {
-        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, echo, dial_tone";
+    fn target(&self, text: &str, dialplan: &Dialplan) -> Result<Target, String> {
+        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, context:NAME, echo, \
+                       dial_tone";
         match text.split_once(':') {
             None if text == "echo" => Ok(Target::Echo),
             None if text == "dial_tone" => Ok(Target::DialTone),
@@ -126,6 +176,12 @@ impl Config {
             Some(("app", url)) if SocketEnd::is_url(url) => {
                 url.parse::<Address>().map_err(|reason| format!("`{text}`: {reason}"))?;
                 Ok(Target::Socket(url.to_owned()))
+            }
+            Some(("context", name)) if dialplan.contexts.contains_key(name) => {
+                Ok(Target::Plan(name.to_owned()))
+            }
+            Some(("context", name)) => {
+                Err(format!("`{text}`: there is no context `{name}` in the file of `extensions`"))
             }
             Some(("app", name)) if name.parse::<Name>().is_ok() => {
                 Ok(Target::Application(name.to_owned()))
@@ -159,7 +215,7 @@ mod tests {
     fn plans(text: &str) -> Result<BTreeMap<String, LinePlan>, String> {
         let path = Path::new("apid.yml");
         let config = Config::parse(text, path).map_err(|error| error.to_string())?;
-        config.line_plans(path).map_err(|error| error.to_string())
+        config.plans(path).map(|plans| plans.lines).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -210,6 +266,10 @@ mod tests {
             (
                 format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: rome}}\n{lines}"),
                 ["apid.yml:3", "reached by nobody"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"context:x\"}}\n{lines}"),
+                ["apid.yml:3", "no context `x`"],
             ),
             (
                 "lines:\n  - {id: \"1\", engine: sim/1, lifted: {events: true, app: x}}\n"

@@ -16,7 +16,7 @@ mod webhooks;
 
 pub use ami::{Ami, AmiDialect, AmiUserConfig};
 pub use applications::ApplicationsConfig;
-pub use lifted::{LiftedConfig, PlanRow};
+pub use lifted::{LiftedConfig, LoadedPlans, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
 pub use records::{CallRecordsConfig, RecordingsConfig};
@@ -58,6 +58,9 @@ pub struct Config {
     pub numbers: Numbers,
     /// Dial plans by name; lines say which is theirs.
     pub dial_plans: BTreeMap<String, Vec<PlanRow>>,
+    /// A dial plan as `extensions.conf`, relative to this file; `demonstration` is the one of the
+    /// demonstration.
+    pub extensions: Option<String>,
     /// Times of calls.
     pub calls: Calls,
     /// Prompts by name.

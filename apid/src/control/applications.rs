@@ -145,6 +145,14 @@ impl Control {
         self.plan_changes(call, |switch, call, _| switch.indicate(call, tone))
     }
 
+    /// Has the line of a plan's call hear itself, or not any more.
+    ///
+    /// # Errors
+    /// `NoSuchCall`, `CallState`.
+    pub fn plan_echoes(&self, call: &str, on: bool) -> Result<(), Refused> {
+        self.plan_changes(call, |switch, call, _| switch.echo_kept(call, on))
+    }
+
     /// Rings lines for a plan's call. Who answers first talks with its line: `Connected`; `DialOver`
     /// follows in any case.
     ///

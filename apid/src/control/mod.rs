@@ -274,6 +274,11 @@ impl Control {
         self.0.hub.listen(&Caller::everything(name), Filter::default(), None, "apid")
     }
 
+    /// What a filter lets through, for a part of this process.
+    pub fn listen_to(&self, filter: Filter, name: &str) -> Listener {
+        self.0.hub.listen(&Caller::everything(name), filter, None, "apid")
+    }
+
     fn signalling(&self) -> Arc<dyn Signalling> {
         self.0.signalling.clone()
     }

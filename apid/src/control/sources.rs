@@ -58,6 +58,7 @@ impl Control {
         let found = tokio::task::spawn_blocking(move || sounds.find(&name)).await;
         match found.unwrap_or(Err(NoSound::Missing)) {
             Ok(Sound::Wav(octets)) => decode("prompt", octets).await,
+            Ok(Sound::Made(samples)) => Ok(samples.into()),
             Ok(Sound::Words(text)) => {
                 let utterance = Utterance { text, ..Utterance::default() };
                 match self.0.speech.say(&utterance).await {
@@ -71,6 +72,51 @@ impl Control {
             }
             Err(NoSound::Missing) => Err(Refused::NoSuchPrompt),
         }
+    }
+
+    /// Samples of a prompt.
+    ///
+    /// # Errors
+    /// `NoSuchPrompt`, `Invalid`.
+    pub async fn prompt_samples(&self, name: &str) -> Result<Spoken, Refused> {
+        self.prompt(name.to_owned()).await
+    }
+
+    /// Opens a connection to an address that somebody else gave, by the fetcher's rules.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn connect_out(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<tokio::net::TcpStream, FetchError> {
+        self.0.fetcher.connect(host, port).await
+    }
+
+    /// Whether there is a recorded prompt of that name.
+    pub async fn has_prompt(&self, name: &str) -> bool {
+        let (sounds, name) = (self.0.sounds.clone(), name.to_owned());
+        let found = tokio::task::spawn_blocking(move || sounds.find(&name)).await;
+        matches!(found, Ok(Ok(Sound::Wav(_))))
+    }
+
+    /// Keeps a recording that has ended as the prompt `name`.
+    ///
+    /// # Errors
+    /// `NoSuchRecording`, `Storage`.
+    pub async fn save_prompt(&self, recording: &str, name: &str) -> Result<(), Refused> {
+        let mut audio = self.recorded_audio(&Caller::everything("plan"), recording).await?;
+        let (sounds, name) = (self.0.sounds.clone(), name.to_owned());
+        let kept = tokio::task::spawn_blocking(move || {
+            let mut octets = Vec::new();
+            while let Some(piece) = audio.next_piece().map_err(|error| error.to_string())? {
+                octets.extend(piece);
+            }
+            sounds.keep(&name, &octets)
+        });
+        let kept = kept.await.unwrap_or_else(|_| Err("it could not be written".to_owned()));
+        kept.map_err(Refused::Storage)
     }
 
     /// Speaks to nobody: gives what would be heard. Needs `control`.

@@ -73,7 +73,7 @@ pub async fn run(
         Some(sip) => Arc::new(sip.clone()),
         None => Arc::new(NoSignalling),
     };
-    let mut switch = Switch::new(switch_config(config), first_call());
+    let mut switch = Switch::new(switch_config(config)?, first_call());
     let current = CurrentPlan::default();
     let reads = current.clone();
     let read_plans = Arc::new(move || {
@@ -312,7 +312,7 @@ const fn digest_algorithm(algorithm: Algorithm) -> digest::Algorithm {
     }
 }
 
-fn switch_config(config: &Config) -> SwitchConfig {
+fn switch_config(config: &Config) -> Result<SwitchConfig, String> {
     let mut plan = DialPlan::default();
     let numbers =
         [(&config.numbers.echo, Target::Echo), (&config.numbers.dial_tone, Target::DialTone)];
@@ -321,14 +321,18 @@ fn switch_config(config: &Config) -> SwitchConfig {
             plan.add(number.as_str(), target);
         }
     }
-    SwitchConfig {
+    // The file was checked when it was read; its name is not known here.
+    let claimable = config.applications.claimable(Path::new("applications.claim"));
+    Ok(SwitchConfig {
         plan,
         inter_digit_ms: config.numbers.inter_digit_ms.get(),
         ring_timeout_ms: config.calls.ring_timeout_ms.get() as u32,
         media_timeout_ms: config.calls.media_timeout_ms.get() as u32,
         max_calls: config.calls.max_calls.get() as usize,
+        claimable: claimable.map_err(|error| error.to_string())?,
+        max_claims: config.applications.max_claims.get() as usize,
         ..SwitchConfig::default()
-    }
+    })
 }
 
 /// Greater than the number of any call of an earlier apid.

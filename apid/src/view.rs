@@ -170,6 +170,8 @@ pub struct Line {
     pub id: String,
     /// For people.
     pub name: String,
+    /// The number by which it is reached.
+    pub extension: Option<String>,
     /// Kind of telephone.
     pub kind: LineKind,
     /// State.

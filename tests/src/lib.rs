@@ -1,17 +1,20 @@
 //! Both processes together, with phones nobody here wrote.
 //!
 //! The modules in the order a test meets them: the running [`system`], clients of it
-//! ([`rest`], [`socket`], [`ami`]), applications that it dials ([`agent`]), phones ([`baresip`], [`pjsua`], [`sipp`], [`rtp`], whose network can be
+//! ([`rest`], [`socket`], [`ami`]), applications that it dials ([`agent`]) or that dial it
+//! ([`program`]), phones ([`baresip`], [`pjsua`], [`sipp`], [`rtp`], [`ear`], whose network can be
 //! bad), what is said into them and what is made of what they heard ([`signal`]), and other machines
 //! ([`namespace`]).
 
 pub mod agent;
 pub mod ami;
 pub mod baresip;
+pub mod ear;
 pub mod namespace;
 pub mod peer;
 pub mod pjsua;
 pub mod process;
+pub mod program;
 pub mod rest;
 pub mod rtp;
 pub mod signal;

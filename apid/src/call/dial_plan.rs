@@ -60,6 +60,11 @@ impl DialPlan {
         self.numbers.insert(number.to_owned(), target);
     }
 
+    /// Takes from `number` what [`Self::add`] gave it.
+    pub fn remove(&mut self, number: &str) {
+        self.numbers.remove(number);
+    }
+
     /// Gives what fits `pattern`, and is no number given by [`Self::add`], a target.
     pub fn add_pattern(&mut self, pattern: Pattern, target: Target) {
         let at = self.patterns.partition_point(|(other, _)| other.order(&pattern).is_le());

@@ -1,6 +1,7 @@
 //! What holds for all calls, how a phone is rung, why it cannot be.
 
 use super::dial_plan::DialPlan;
+use super::pattern::Pattern;
 use crate::view::CallerIdView;
 use tipring_shm_proto::command::LineState;
 
@@ -19,6 +20,10 @@ pub struct SwitchConfig {
     pub media_timeout_ms: u32,
     /// Calls at once.
     pub max_calls: usize,
+    /// Numbers that programs may answer.
+    pub claimable: Vec<Pattern>,
+    /// Numbers answered by programs at once.
+    pub max_claims: usize,
 }
 
 impl Default for SwitchConfig {
@@ -30,6 +35,8 @@ impl Default for SwitchConfig {
             cadence_ms: vec![2000, 4000],
             media_timeout_ms: 120_000,
             max_calls: 1000,
+            claimable: Vec::new(),
+            max_claims: 100,
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Switch {
     pub(super) lines: BTreeMap<String, LineInfo>,
     pub(super) calls: BTreeMap<CallNumber, CallRecord>,
     pub(super) line_plans: BTreeMap<String, LinePlan>,
+    /// Numbers answered by programs, and how many calls each takes.
+    pub(super) claims: BTreeMap<String, usize>,
     pub(super) everybody: DialPlan,
     pub(super) over: VecDeque<CallRecord>,
     next: u64,
@@ -58,8 +60,9 @@ pub struct Switch {
 impl Switch {
     /// No lines yet; `first` is greater than any earlier call's number.
     pub fn new(config: SwitchConfig, first: CallNumber) -> Self {
-        let (lines, calls, line_plans, everybody, over) = Default::default();
-        Self { config, lines, calls, line_plans, everybody, over, next: first.0.max(1) }
+        let (lines, calls, line_plans, claims, everybody, over) = Default::default();
+        let next = first.0.max(1);
+        Self { config, lines, calls, line_plans, claims, everybody, over, next }
     }
 
     /// A line: SIP or analog, and what others are shown when it calls.
@@ -393,7 +396,7 @@ impl Switch {
                 do_(out, call, Order::Echo { line: caller.to_owned() });
                 do_(out, call, Order::Established);
             }
-            Some(Target::Application(name)) => self.enter_application(call, caller, &name, out),
+            Some(Target::Application(name)) => self.enter(call, caller, &name, out, now),
             Some(Target::Socket(url)) => self.enter_socket(call, caller, url, out),
             Some(Target::Plan(context)) => self.enter_plan(call, caller, &context, out),
             Some(Target::DialTone) => {

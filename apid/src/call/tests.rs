@@ -2,6 +2,7 @@
 
 mod adoption;
 mod application;
+mod claim;
 mod kept;
 mod lifted;
 mod transfer;
@@ -34,6 +35,7 @@ impl Story {
             cadence_ms: vec![2000, 4000],
             media_timeout_ms: 10_000,
             max_calls: 3,
+            ..SwitchConfig::default()
         };
         let mut switch = Switch::new(config, CallNumber(1));
         for (line, number, sip) in [

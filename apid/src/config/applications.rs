@@ -1,9 +1,13 @@
-//! Applications behind sockets.
+//! Applications behind sockets, and programs that answer numbers while they are connected.
 
-use super::Config;
-use super::values::{Bounded, Cidr};
+use super::check::{at, row};
+use super::values::{Bounded, Cidr, Number};
+use super::{Config, ConfigError};
+use crate::call::Pattern;
 use crate::stream::StreamSettings;
 use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::path::Path;
 
 /// `applications`.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +26,11 @@ pub struct ApplicationsConfig {
     pub max_message_bytes: Bounded<1024, 16_777_216>,
     /// Sockets at once.
     pub max_sessions: Bounded<1, 1000>,
+    /// Numbers, and patterns behind `_`, that programs may answer where nothing else has them; none
+    /// where none is given.
+    pub claim: Vec<Spanned<String>>,
+    /// Numbers answered so at once.
+    pub max_claims: Bounded<1, 1000>,
 }
 
 impl Default for ApplicationsConfig {
@@ -33,7 +42,29 @@ impl Default for ApplicationsConfig {
             queue_ms: Bounded::of(60_000),
             max_message_bytes: Bounded::of(4_194_304),
             max_sessions: Bounded::of(500),
+            claim: Vec::new(),
+            max_claims: Bounded::of(100),
         }
+    }
+}
+
+impl ApplicationsConfig {
+    /// The numbers that programs may answer.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line of what is no number and no pattern.
+    pub fn claimable(&self, path: &Path) -> Result<Vec<Pattern>, ConfigError> {
+        let pattern = |text: &Spanned<String>| {
+            let signs = &text.value;
+            let pattern = if signs.starts_with('_') {
+                signs.parse()
+            } else {
+                let number = signs.parse::<Number>();
+                number.and_then(|number| format!("_{}", number.as_str()).parse())
+            };
+            pattern.map_err(|reason: String| at(path, row(text), &reason))
+        };
+        self.claim.iter().map(pattern).collect()
     }
 }
 

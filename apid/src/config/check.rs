@@ -73,6 +73,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     }
     config.ami.check(path)?;
     config.plans(path)?;
+    config.applications.claimable(path)?;
     check_devices(config, path)
 }
 

@@ -13,6 +13,7 @@ fn the_sample_says_what_holds_anyway() {
     let default = Config::default();
     assert_eq!(format!("{:?}", sample.api), format!("{:?}", default.api));
     assert_eq!(format!("{:?}", sample.numbers), format!("{:?}", default.numbers));
+    assert_eq!(format!("{:?}", sample.applications), format!("{:?}", default.applications));
     assert_eq!(format!("{:?}", sample.calls), format!("{:?}", default.calls));
     assert_eq!(format!("{:?}", sample.sounds), format!("{:?}", default.sounds));
     assert_eq!(format!("{:?}", sample.speech), format!("{:?}", default.speech));
@@ -33,6 +34,7 @@ fn the_demonstration_has_two_lines_and_four_phones() {
     assert_eq!(users, ["phone1", "phone2", "phone3", "phone4"]);
     assert_eq!(config.sip.accounts[3].extension.as_ref().unwrap().value.as_str(), "204");
     assert_eq!(config.lines.len(), 2);
+    assert_eq!(config.applications.claim.len(), 1, "programs may answer what is free");
     assert_eq!(config.sip.accounts[0].codecs, [Codec::Pcmu, Codec::Pcma]);
     assert!(config.check_exposure(false).is_ok(), "it is on loopback");
 }
@@ -47,6 +49,8 @@ fn nothing_is_a_configuration() {
 fn refusals_name_file_line_and_what_is_allowed() {
     for (text, expected) in [
         ("api:\n  prot: 8000\n", ["apid.yml:2", "prot", "port"]),
+        ("applications:\n  claim: [\"7a\"]\n", ["apid.yml:2", "7a", "cannot be dialled"]),
+        ("applications:\n  claim: [_7Q]\n", ["apid.yml:2", "_7Q", "no pattern"]),
         ("api:\n  port: 70000\n", ["apid.yml:2", "70000", "1 to 65535"]),
         ("api:\n  port: http\n", ["apid.yml:2", "`http`", "1 to 65535"]),
         ("logging:\n  level: loud\n", ["apid.yml:2", "loud", "info"]),

@@ -392,6 +392,7 @@ fn line_view(
         return Line {
             id: entry.id.clone(),
             name: entry.name.clone(),
+            extension: entry.extension.clone(),
             kind: kind(entry, None),
             state: LineState::Offline,
             phase: None,
@@ -413,6 +414,7 @@ fn line_view(
     Line {
         id: entry.id.clone(),
         name: entry.name.clone(),
+        extension: entry.extension.clone(),
         kind: kind(entry, Some(row)),
         state: if absent { LineState::Offline } else { state },
         phase: row.phase.map(Into::into),

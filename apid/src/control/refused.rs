@@ -18,6 +18,12 @@ pub enum Refused {
     NoSuchStream,
     /// Nothing has that number.
     NoSuchExtension,
+    /// No program may answer that number.
+    NotClaimable,
+    /// Something has that number.
+    NumberTaken,
+    /// The token is limited to lines, and this concerns all.
+    LimitedToken,
     /// That address is not banned.
     NoSuchBan,
     /// There is no such device, or no open window for it.
@@ -90,6 +96,13 @@ impl std::fmt::Display for Refused {
             Self::NoSuchRecording => f.write_str("there is no such recording"),
             Self::NoSuchStream => f.write_str("there is no such stream"),
             Self::NoSuchExtension => f.write_str("nothing has this number"),
+            Self::NotClaimable => {
+                f.write_str("no program may answer this number; applications.claim says which")
+            }
+            Self::NumberTaken => f.write_str("something has this number already"),
+            Self::LimitedToken => {
+                f.write_str("anybody may dial a number; this token is limited to lines")
+            }
             Self::NoSuchDevice => f.write_str("there is no such device, or no open window for it"),
             Self::NoSuchBan => f.write_str("this address is not banned"),
             Self::NoSuchPrompt => f.write_str("there is no prompt of this name"),

@@ -6,6 +6,7 @@
 //! reads the [`body`], asks control and words the answer.
 
 mod access;
+mod applications;
 mod audio_socket;
 mod body;
 mod call_records;

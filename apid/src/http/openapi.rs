@@ -3,8 +3,8 @@
 use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
-    audio_socket, call_records, calls, collect, compat, compat_status, event_socket, lines,
-    playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
+    applications, audio_socket, call_records, calls, collect, compat, compat_status, event_socket,
+    lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -51,6 +51,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 pub(super) fn sockets(config: &mut ServiceConfig) {
     event_socket::configure(config);
     audio_socket::configure(config);
+    applications::configure(config);
 }
 
 /// Adds the answers that a route can give because of what it is.

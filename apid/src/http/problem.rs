@@ -49,6 +49,8 @@ pub(super) enum Kind {
     BodyTimeout,
     /// The line is busy.
     LineBusy,
+    /// Something has the number.
+    NumberTaken,
     /// Not in this state.
     WrongState,
     /// The call does not allow it.
@@ -107,6 +109,7 @@ impl Kind {
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Not with this method"),
             Self::BodyTimeout => ("body-timeout", 408, "The body did not come in time"),
             Self::LineBusy => ("line-busy", 409, "The line is busy"),
+            Self::NumberTaken => ("number-taken", 409, "The number is taken"),
             Self::WrongState => ("wrong-state", 409, "Not in this state"),
             Self::CallState => ("call-state", 409, "The call does not allow it"),
             Self::UnfitLine => ("wrong-kind", 409, "Not on this kind of line"),
@@ -287,11 +290,12 @@ impl From<Refused> for Problem {
             Refused::NoSuchPlayback => Kind::NoSuchPlayback,
             Refused::NoSuchRecording => Kind::NoSuchRecording,
             Refused::NoSuchStream => Kind::NoSuchStream,
-            Refused::NoSuchExtension => Kind::NoSuchExtension,
+            Refused::NoSuchExtension | Refused::NotClaimable => Kind::NoSuchExtension,
             Refused::NoSuchBan => Kind::NoSuchBan,
             Refused::NoSuchDevice => Kind::NoSuchDevice,
             Refused::NoSuchPrompt => Kind::NoSuchPrompt,
-            Refused::Forbidden { .. } => Kind::Forbidden,
+            Refused::NumberTaken => Kind::NumberTaken,
+            Refused::Forbidden { .. } | Refused::LimitedToken => Kind::Forbidden,
             Refused::LineBusy { .. } => Kind::LineBusy,
             Refused::WrongState { .. } => Kind::WrongState,
             Refused::CallState(_) => Kind::CallState,

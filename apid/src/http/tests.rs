@@ -55,6 +55,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("post", "/v1/calls/{id}/hold"),
     ("post", "/v1/calls/{id}/record"),
     ("post", "/v1/extensions/{number}/dtmf"),
+    ("get", "/v1/applications/{number}"),
     ("post", "/v1/tickets"),
     ("get", "/v1/events"),
     ("get", "/ws"),

@@ -399,17 +399,22 @@ impl NoticeBody {
 }
 
 impl Notice {
-    /// The lines it concerns: its own, and those of its call.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
-        let legs = match &self.body {
+    /// The call it tells of, where it is one of a call's own.
+    pub fn call(&self) -> Option<&Call> {
+        match &self.body {
             NoticeBody::CallStarted { call }
             | NoticeBody::CallRinging { call }
             | NoticeBody::CallConnected { call }
             | NoticeBody::CallHeld { call }
             | NoticeBody::CallResumed { call }
-            | NoticeBody::CallEnded { call, .. } => call.legs.as_slice(),
-            _ => &[],
-        };
+            | NoticeBody::CallEnded { call, .. } => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The lines it concerns: its own, and those of its call.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let legs = self.call().map_or(&[][..], |call| call.legs.as_slice());
         let of_legs = legs.iter().filter_map(|leg| leg.line.as_deref());
         self.line.as_deref().into_iter().chain(of_legs)
     }

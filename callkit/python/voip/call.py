@@ -59,6 +59,7 @@ async def attend(handler, call):
     except Exception as error:
         print(f"Unhandled {type(error).__name__} exception in call handler: {error}", flush=True)
         traceback.print_exc()
+    call._mixer.silence()
     try:
         await asyncio.wait_for(call.heard(), FAREWELL_S)
     except asyncio.TimeoutError:

@@ -116,6 +116,11 @@ class Mixer:
         """Gives `function` each sample that comes, until it answers False."""
         return self._record(_Told(function))
 
+    def silence(self):
+        """Ends all playbacks."""
+        for future, _ in self._playing:
+            future.cancel()
+
     @property
     def plays(self):
         """Whether there is anything to be heard."""

@@ -198,6 +198,8 @@ impl Place {
                 let text = format!("{label}: channel {} on {card} ({span})", row.channel);
                 work.push(Work::Say(false, text));
                 work.push(Work::Order(self.line, Order::Channel { line: self.line, opened, row }));
+                // Its voltages are news to the line, which forgot those of the channel it lost.
+                work.push(Work::Order(self.line, Order::Describe { line: self.line, row }));
                 (self.watched, self.row) = (Some(watched), Some(row));
             }
             Err(error) => {

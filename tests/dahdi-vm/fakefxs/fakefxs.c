@@ -11,6 +11,7 @@
  * /dev/fakefxs: read = state of every port; write = one command:
  *   plug | unplug           the card appears / is pulled out (phones stay)
  *   hook P 0|1              loop contact of port P (1 = off hook)
+ *   bounce P MS TIMES       the contact of port P changes so often, MS apart
  *   volt P TIP RING BAT     WCTDM_GET_STATS answers this, mV; "volt P auto" undoes
  *   alarm P BITS            channel alarm (0 = none)
  *   spanalarm BITS          span alarm
@@ -65,6 +66,7 @@ struct port {
 	int txsig;		/* FXS port: what the core asserts */
 	int fxo_offhook;	/* FXO phone: loop closed */
 	int raw_offhook;	/* "hook" command */
+	int bounce_ms, bounce_left, bounce_in;
 	int rx_seen;		/* last hook state reported on the FXS side */
 	int fxo_seen;		/* last state reported on the FXO side */
 	int polarity, fixed_volt, ohtimer;
@@ -93,10 +95,13 @@ static int fake_hooksig(struct dahdi_chan *chan, enum dahdi_txsig sig)
 	struct port *p = &port[chan->chanpos - 1];
 
 	/* called with chan->lock held: only note it, the tick tells the peer */
-	if (b->type == FXS)
+	if (b->type == FXS) {
+		if (p->txsig == DAHDI_TXSIG_START && sig != DAHDI_TXSIG_START)
+			p->ohtimer = 6000;	/* as wctdm, OHT_TIMER: caller ID after a ring is heard */
 		p->txsig = sig;
-	else
+	} else {
 		p->fxo_offhook = (sig == DAHDI_TXSIG_OFFHOOK || sig == DAHDI_TXSIG_START);
+	}
 	return 0;
 }
 
@@ -218,6 +223,11 @@ static void chunk(void)
 		struct port *p = &port[i];
 		bool talk;
 
+		if (p->bounce_left && !--p->bounce_in) {
+			p->raw_offhook = !p->raw_offhook;
+			p->bounce_left--;
+			p->bounce_in = p->bounce_ms;
+		}
 		signalling(i);
 		if (p->ohtimer)
 			p->ohtimer--;
@@ -399,7 +409,10 @@ static ssize_t ctl_write(struct file *f, const char __user *ubuf, size_t len, lo
 	} else if (sscanf(buf, "%*s %d%n", &p, &n) == 1 && p >= 1 && p <= ports) {
 		if (sscanf(buf, "hook %*d %d", &a) == 1)
 			port[p - 1].raw_offhook = !!a;
-		else if (sscanf(buf, "volt %*d %d %d %d", &a, &b, &c) == 3) {
+		else if (sscanf(buf, "bounce %*d %d %d", &a, &b) == 2) {
+			port[p - 1].bounce_ms = port[p - 1].bounce_in = max(a, 1);
+			port[p - 1].bounce_left = b;
+		} else if (sscanf(buf, "volt %*d %d %d %d", &a, &b, &c) == 3) {
 			port[p - 1].volt = (struct wctdm_stats){ a, b, c };
 			port[p - 1].fixed_volt = 1;
 		} else if (!strncmp(buf, "volt ", 5))

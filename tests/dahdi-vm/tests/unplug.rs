@@ -15,6 +15,7 @@ fn a_card_is_pulled_and_plugged_again() {
     let system = System::plugged(&machine, 2, ENGINE_YML, "");
     story("in the middle of calls", || calls_work_again(&system));
     story("at any moment it costs nothing", || nothing_is_lost(&system));
+    story("it comes back under another number", || other_number(&system));
 }
 
 /// Ten times in a row in `make soak`.
@@ -86,4 +87,24 @@ fn nothing_is_lost(system: &System<'_>) {
     assert_eq!((after.0, after.1), (before.0, before.1), "descriptors and threads");
     assert!(after.2 <= before.2 + 256, "memory grew from {} to {} kB", before.2, after.2);
     assert_eq!(system.installed.pid(ENGINE), engine);
+}
+
+/// A line belongs to a port of its card, whatever number the channel has.
+fn other_number(system: &System<'_>) {
+    let System { machine, card, api, .. } = system;
+    let channel = || {
+        let inside = api.rest.get("/v1/lines/p2/diagnostics").expect_json(200);
+        inside["dahdi"]["channel"].as_u64()
+    };
+    assert_eq!(channel(), Some(2));
+    system.unplug();
+    machine.run("sed -i 's/^fxoks=.*/&,21-22/' /etc/dahdi/system.conf");
+    machine.write("/etc/dahdi/assigned-spans.conf", "fakefxs-0001 1:5:21");
+    system.plug();
+    assert_eq!(channel(), Some(22));
+    let mut phone = Telephone::on(machine, card, 2);
+    phone.lift();
+    api.rest.line_becomes("p2", "off_hook");
+    phone.put_down();
+    api.rest.line_becomes("p2", "on_hook");
 }

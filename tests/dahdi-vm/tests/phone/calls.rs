@@ -2,11 +2,14 @@
 
 use crate::PASSWORD;
 use serde_json::json;
+use std::process::Command;
 use std::time::Duration;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{Lan, System, Telephone};
 use tipring_tests::baresip::{self, Baresip};
 use tipring_tests::signal::{self, chirps, hearing};
+use tipring_tests::soak;
+use tipring_tests::system::repository;
 use tipring_tests::wait::{GENEROUS, until_true};
 
 /// How far an edge may be from its time under emulation.
@@ -86,6 +89,11 @@ pub(crate) fn hung_up(system: &System<'_>) {
     // The telephone stays lifted; the line is fed again, and used.
     until_true("the battery", GENEROUS, || card.line(1) == "offhook");
     until_true("congestion", GENEROUS, || signal::level_dbm0(&phone.listen(400)) > -40.0);
+    if soak() {
+        // Half a minute later, for one that was forgotten.
+        until_true("the howler", 3 * GENEROUS, || rest.line("p1")["phase"] == "howler");
+        until_true("its sound", GENEROUS, || signal::level_dbm0(&phone.listen(400)) > -20.0);
+    }
     phone.put_down();
     events.expect_event("on_hook", "p1");
     rest.line_becomes("p1", "on_hook");
@@ -93,6 +101,7 @@ pub(crate) fn hung_up(system: &System<'_>) {
     rest.post_empty("/v1/lines/p1/ring").check(202);
     phone.expect(Noticed::RingBegins);
     rest.delete("/v1/lines/p1/ring").check(204);
+    rest.line_becomes("p1", "on_hook");
 }
 
 pub(crate) fn with_a_sip_phone(system: &System<'_>, lan: &Lan) {
@@ -118,4 +127,30 @@ pub(crate) fn with_a_sip_phone(system: &System<'_>, lan: &Lan) {
     }
     phone.put_down();
     other.expect_event("CALL_CLOSED");
+}
+
+/// Who calls is heard at the telephone after the first ring, and read by spandsp.
+pub(crate) fn caller_id(system: &System<'_>) {
+    let System { machine, card, api, .. } = system;
+    let phone = Telephone::on(machine, card, 1);
+    let caller = json!({"number": "5551234567", "name": "JOHN SMITH"});
+    let ring = json!({"cadence": [1000, 4000], "caller_id": caller, "timeout_ms": 60_000});
+    api.rest.post("/v1/lines/p1/ring", &ring).check(202);
+    // A second of bell, half a second of silence, then it is said.
+    let heard = phone.listen(4500);
+    api.rest.delete("/v1/lines/p1/ring").check(204);
+    api.rest.line_becomes("p1", "on_hook");
+    let wav = machine.share().join("caller_id.wav");
+    signal::write_wav(&wav, &heard);
+    let reader = repository().join("tests/spandsp/caller_id.py");
+    let read = Command::new("/usr/bin/python3").arg(reader).arg(&wav).output().expect("python3");
+    let messages = String::from_utf8_lossy(&read.stdout);
+    // Telcordia GR-30: a message of several parameters; the number is 2, the name 7.
+    let message = messages.lines().find(|line| line.starts_with("80")).unwrap_or_else(|| {
+        panic!("no message in {messages:?} {}", String::from_utf8_lossy(&read.stderr))
+    });
+    // 5551234567, JOHN SMITH.
+    for parameter in ["020a35353531323334353637", "070a4a4f484e20534d495448"] {
+        assert!(message.contains(parameter), "{parameter} is not in {message}");
+    }
 }

@@ -27,7 +27,10 @@ fn telephones_on_a_card() {
     story("a line that is hung up loses its battery and then hears congestion", || {
         calls::hung_up(&system);
     });
+    story("a telephone is told who calls", || calls::caller_id(&system));
     story("voltages and alarms of the card are told", || port::voltages_and_alarms(&system));
+    story("polarity and message lamp", || port::polarity_and_lamp(&system));
+    story("a line is reset while another one is in a call", || port::reset(&system));
     story("a card's phone and a SIP phone hear each other", || {
         calls::with_a_sip_phone(&system, &lan);
     });

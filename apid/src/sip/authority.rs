@@ -20,7 +20,7 @@ impl Agent {
     ) -> Option<String> {
         let claimed = user_of(request, "From").unwrap_or_default();
         let registers = |id: &str| self.accounts.get(id).is_some_and(|a| a.fixed.is_none());
-        if let Some(fixed) = self.fixed_at(source)
+        if let Some(fixed) = self.fixed_at(source, &claimed)
             && fixed.secret.is_none()
             && !registers(&claimed)
         {
@@ -107,16 +107,27 @@ impl Agent {
         let ip = source.address.ip();
         let talks = |call: &Call| matches!(call, Call::Established(call) if call.dialog.source().address.ip() == ip);
         self.defence.trusts(ip)
-            || self.fixed_at(source).is_some()
+            || self.fixed_at(source, "").is_some()
             || self.registrar.knows(ip, now_ms)
             || self.calls.values().any(talks)
     }
 
-    pub(super) fn fixed_at(&self, source: Peer) -> Option<&Account> {
-        let here = |a: &&Account| {
-            a.fixed.as_ref().is_some_and(|f| f.peer.address.ip() == source.address.ip())
+    /// The account that stands at this address. Where several do, the ports of an adapter or the
+    /// numbers of an exchange, it is the one whose user the request names, or else whose port it
+    /// comes from.
+    pub(super) fn fixed_at(&self, source: Peer, claimed: &str) -> Option<&Account> {
+        let here = |account: &&Account| {
+            let fixed = account.fixed.as_ref();
+            fixed.is_some_and(|fixed| fixed.peer.address.ip() == source.address.ip())
         };
-        self.accounts.values().find(here)
+        let is_other = |account: &&Account| {
+            let fixed = account.fixed.as_ref();
+            let named = fixed.is_some_and(|fixed| fixed.user == claimed) || account.id == claimed;
+            let port =
+                fixed.is_some_and(|fixed| fixed.peer.address.port() == source.address.port());
+            (!named, !port)
+        };
+        self.accounts.values().filter(here).min_by_key(is_other)
     }
 
     /// The line whose dialog a request belongs to, by its tags.

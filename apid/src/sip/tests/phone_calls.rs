@@ -221,6 +221,35 @@ fn a_trunk_says_who_calls_and_a_phone_does_not() {
 }
 
 #[test]
+fn two_telephones_at_one_fixed_address_are_told_apart() {
+    let mut settings = settings();
+    let mut second = settings.accounts[2].clone();
+    let AccountKind::Fixed { address, user, .. } = &mut second.kind else { panic!() };
+    address.set_port(5062);
+    user.replace_range(.., "ata2");
+    settings.accounts.push(AccountSettings { id: "second".into(), ..second });
+    let line_of = |from_user: &str, port: u16| {
+        let mut b = Bench { agent: agent(&settings, Saved::default()), ..Bench::new() };
+        let text = invite("600", 10, SDP).replace("sip:phone1@", &format!("sip:{from_user}@"));
+        b.send(&text, &format!("192.168.1.100:{port}"));
+        b.done.iter().find_map(|action| match action {
+            Action::Tell { line, .. } => Some(line.clone()),
+            _ => None,
+        })
+    };
+    for (from_user, port, line) in [
+        ("ata", 5060, "fixed"),
+        ("ata2", 5062, "second"),
+        ("ata2", 5060, "second"),
+        ("second", 40_000, "second"),
+        ("+1555", 5062, "second"),
+        ("+1555", 40_000, "fixed"),
+    ] {
+        assert_eq!(line_of(from_user, port).as_deref(), Some(line), "{from_user} at {port}");
+    }
+}
+
+#[test]
 fn numbers_and_minutes_are_limited() {
     let mut settings = settings();
     settings.accounts[0].allowance = Allowance {

@@ -36,9 +36,75 @@ pub struct Scenario<'a> {
     pub tcp: bool,
 }
 
+/// How often a scenario is to be played, side by side.
+#[derive(Clone, Debug)]
+pub struct Flood {
+    /// Altogether.
+    pub calls: u32,
+    /// Begun a second.
+    pub rate: u32,
+    /// Running at once, at most.
+    pub at_once: u32,
+    /// `[field0]`, `[field1]` … of each, in turns; one line a call, separated by `;`.
+    pub values: String,
+}
+
+/// What came of a [`Flood`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Went as written.
+    pub succeeded: u64,
+    /// Did not.
+    pub failed: u64,
+    /// Requests that had to be sent again.
+    pub repeated: u64,
+}
+
 impl Sipp {
+    /// Plays a scenario many times; it can then be asked for its [`Tally`].
+    pub fn flood(scenario: &Scenario, flood: &Flood) -> Self {
+        Self::begin(scenario, |command, folder| {
+            std::fs::write(folder.file("values.csv"), format!("SEQUENTIAL\n{}", flood.values))
+                .expect("values written");
+            command
+                .args(["-m", &flood.calls.to_string(), "-r", &flood.rate.to_string()])
+                .args(["-l", &flood.at_once.to_string()])
+                .arg("-inf")
+                .arg(folder.file("values.csv"))
+                .args(["-trace_err", "-trace_stat", "-fd", "1", "-stf"])
+                .arg(folder.file("statistics.csv"));
+        })
+    }
+
+    /// What came of a flood that is over within `limit`; of one that is not, what came so far.
+    ///
+    /// # Panics
+    /// If it left no statistics.
+    pub fn tally(mut self, limit: Duration) -> Tally {
+        let _ = self.process.finish(limit);
+        let text = std::fs::read_to_string(self.folder.file("statistics.csv"));
+        let text = text.unwrap_or_else(|e| panic!("{e}\n{}", self.process.log()));
+        let mut rows = text.lines().map(|line| line.split(';').collect::<Vec<_>>());
+        let (head, last) = (rows.next().unwrap_or_default(), rows.next_back().unwrap_or_default());
+        let of = |name: &str| {
+            let place = head.iter().position(|column| *column == name).expect("a column of sipp's");
+            last.get(place).and_then(|value| value.parse().ok()).unwrap_or_default()
+        };
+        Tally {
+            succeeded: of("SuccessfulCall(C)"),
+            failed: of("FailedCall(C)"),
+            repeated: of("Retransmissions(C)"),
+        }
+    }
+
     /// Plays a scenario once.
     pub fn start(scenario: &Scenario) -> Self {
+        Self::begin(scenario, |command, _| {
+            command.args(["-m", "1", "-trace_err", "-trace_msg"]);
+        })
+    }
+
+    fn begin(scenario: &Scenario, options: impl FnOnce(&mut Command, &Folder)) -> Self {
         let folder = Folder::new(scenario.user);
         let file = crate::system::repository().join("tests/sip").join(scenario.name);
         let mut command = Command::new("sipp");
@@ -49,11 +115,12 @@ impl Sipp {
             .args(["-p", &scenario.port.to_string()])
             .args(["-s", scenario.user, "-au", scenario.user, "-ap", scenario.password])
             .args(["-d", &scenario.pause.as_millis().to_string()])
-            .args(["-m", "1", "-nostdin", "-trace_err", "-trace_msg"])
+            .arg("-nostdin")
             .args(["-t", if scenario.tcp { "t1" } else { "u1" }]);
         for (name, value) in scenario.keys {
             command.args(["-key", name, value]);
         }
+        options(&mut command, &folder);
         command.arg(scenario.remote).current_dir(folder.path()).env("TERM", "dumb");
         let process = Process::start(&mut command, &folder.file("screen.log"));
         Self { process, folder }

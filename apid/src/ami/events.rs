@@ -454,3 +454,6 @@ pub(super) fn date(at: Timestamp) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     OffsetDateTime::from(at.0).format(format).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ pub mod log;
 pub mod plan;
 pub mod recording;
 pub mod provisioning;
+pub mod self_test;
 pub mod sip;
 pub mod sounds;
 pub mod speech;

@@ -29,6 +29,7 @@ mod records;
 mod provisioning;
 mod refused;
 mod reload;
+mod self_test;
 mod signalling;
 mod sim;
 mod sources;

@@ -4,7 +4,10 @@ use super::access::Who;
 use super::body::{JsonBody, OptionalBody};
 use super::problem::Problem;
 use super::{Accepted, State};
-use crate::view::{Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest, Voltage};
+use crate::view::{
+    Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest, SelfTestReport,
+    SelfTestRequest, Voltage,
+};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::{Deserialize, Serialize};
@@ -264,6 +267,23 @@ async fn get_line_diagnostics(
     Ok(Json(state.control.line_diagnostics(&who.0, &id)?))
 }
 
+/// Tests the line: rings it, or sends a tone and digits, and says what came of it. Takes some seconds;
+/// whoever holds the handset hears it.
+#[utoipa::path(
+    tag = "lines",
+    request_body = Option<SelfTestRequest>,
+    responses((status = 200, description = "What was done and found", body = SelfTestReport))
+)]
+#[post("/v1/lines/{id}/diagnostics")]
+async fn post_line_diagnostics(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: OptionalBody<SelfTestRequest>,
+) -> Result<Json<SelfTestReport>, Problem> {
+    Ok(Json(state.control.self_test(&who.0, &id, body.0.tests).await?))
+}
+
 /// The routes of this file.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -281,5 +301,6 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_polarity)
         .service(post_message_waiting)
         .service(get_voltage)
-        .service(get_line_diagnostics);
+        .service(get_line_diagnostics)
+        .service(post_line_diagnostics);
 }

@@ -46,6 +46,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("post", "/v1/lines/{id}/flash"),
     ("get", "/v1/lines/{id}/voltage"),
     ("get", "/v1/lines/{id}/diagnostics"),
+    ("post", "/v1/lines/{id}/diagnostics"),
     ("get", "/v1/calls"),
     ("get", "/v1/calls/{id}"),
     ("post", "/v1/calls"),

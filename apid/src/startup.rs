@@ -36,6 +36,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tipring_handler::{Level, Server, ServerSettings};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +60,7 @@ pub async fn run(
     let (accounts, devices) = provisioned(config, state_dir)?;
     let sip = open_sip(config, &accounts, state_dir).await?;
     let ami = open_ami(config, state_dir).await?;
+    let handler = open_handler(config).await?;
     let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let hang_up = signal(SignalKind::hangup());
 
@@ -127,6 +130,11 @@ pub async fn run(
         }
         sip.serve(Arc::new(control.clone()));
     }
+    if let (Some((server, address)), service) = (handler, "handler".to_owned()) {
+        control.note_port(PortDiagnostics { service, address: address.to_string() });
+        tracing::info!(service = "handler", %address, "listening");
+        tokio::spawn(server.serve());
+    }
     for port in web.ports() {
         tracing::info!(service = port.service, address = port.address, "listening");
     }
@@ -183,6 +191,27 @@ async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {
         // A signal that cannot be listened to ends the process by itself.
         Err(_) => std::future::pending().await,
     }
+}
+
+/// The inbound call handler's server, where one is configured.
+async fn open_handler(config: &Config) -> Result<Option<(Server, SocketAddr)>, String> {
+    let Some(address) = config.handler.address() else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| format!("handler cannot listen on {address}: {error}"))?;
+    let allowed = config.handler.clone();
+    let settings = ServerSettings {
+        timings: config.handler.timings(),
+        ids: config.handler.session_id_in_events,
+        max_clients: config.handler.max_clients.get() as usize,
+        allows: Arc::new(move |peer| allowed.allows(peer)),
+        log: Arc::new(|level, line| match level {
+            Level::Debug => tracing::debug!(surface = "handler", "{line}"),
+            Level::Info => tracing::info!(surface = "handler", "{line}"),
+            Level::Warning => tracing::warn!(surface = "handler", "{line}"),
+        }),
+    };
+    Ok(Some((Server::new(listener, settings), address)))
 }
 
 async fn open_sip(

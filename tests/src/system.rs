@@ -48,6 +48,8 @@ pub struct Ports {
     pub sip: u16,
     /// AMI.
     pub ami: u16,
+    /// The inbound call handler.
+    pub handler: u16,
     /// First of 400 for RTP.
     pub rtp: u16,
 }
@@ -82,6 +84,7 @@ impl Ports {
             websocket: free_port(host),
             sip: free_port(host),
             ami: free_port(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            handler: free_port(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             rtp: 28_400 + block % 10 * 400,
         }
     }
@@ -166,7 +169,7 @@ impl System {
     }
 
     fn environment(&self, command: &mut Command) {
-        let Ports { http, websocket, sip, ami, rtp } = self.ports;
+        let Ports { http, websocket, sip, ami, handler, rtp } = self.ports;
         command
             .env("API_HOST", self.setup.host.to_string())
             .env("API_PORT", http.to_string())
@@ -174,6 +177,7 @@ impl System {
             .env("SIP_SERVER_HOST", self.setup.host.to_string())
             .env("SIP_SERVER_PORT", sip.to_string())
             .env("AMI_PORT", ami.to_string())
+            .env("HANDLER_PORT", handler.to_string())
             .env("RTP_PORT_MIN", rtp.to_string())
             .env("RTP_PORT_MAX", (rtp + 399).to_string())
             .envs(self.setup.environment.iter().map(|(k, v)| (k, v)));
@@ -265,7 +269,7 @@ pub fn program(name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(
         path.exists(),
-        "{} is missing: cargo build -p tipring-engine -p tipring-apid",
+        "{} is missing: cargo build -p tipring-engine -p tipring-apid -p tipring-cli",
         path.display()
     );
     path

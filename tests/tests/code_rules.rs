@@ -251,7 +251,7 @@ const UNSAFE_IN_TESTS: &[&str] = &["/tests/", "/benches/", "/fuzz/"];
 #[test]
 fn unsafe_stands_in_named_files_only_and_each_block_has_its_reason() {
     let mut offences = Vec::new();
-    for folder in ["shm-proto", "logging", "engine", "apid", "signals", "tests"] {
+    for folder in ["shm-proto", "logging", "engine", "handler", "apid", "cli", "signals", "tests"] {
         for (name, text) in sources(folder) {
             if name == "tests/tests/code_rules.rs" {
                 continue;
@@ -289,13 +289,30 @@ fn every_package_obeys_the_shared_lints() {
     {
         assert!(root.contains(wanted), "the workspace lints lack {wanted}");
     }
-    for package in ["shm-proto", "logging", "engine", "apid", "signals", "tests", "tests/dahdi-vm"]
-    {
+    for package in [
+        "shm-proto",
+        "logging",
+        "engine",
+        "handler",
+        "apid",
+        "cli",
+        "signals",
+        "tests",
+        "tests/dahdi-vm",
+    ] {
         let manifest = std::fs::read_to_string(repository().join(package).join("Cargo.toml"));
         let manifest = manifest.expect("a manifest");
         assert!(manifest.contains("[lints]\nworkspace = true"), "{package} has lints of its own");
     }
-    for folder in ["shm-proto/src", "logging/src", "engine/src", "apid/src", "tests/src"] {
+    for folder in [
+        "shm-proto/src",
+        "logging/src",
+        "engine/src",
+        "handler/src",
+        "apid/src",
+        "cli/src",
+        "tests/src",
+    ] {
         for (name, text) in sources(folder) {
             assert!(!text.contains("allow(dead_code"), "{name} keeps dead code");
             for unfinished in ["todo!(", "unimplemented!("] {
@@ -321,7 +338,9 @@ fn nothing_committed_names_a_machine() {
 #[test]
 fn the_changelog_and_the_map_name_what_is_there() {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("README");
-    for folder in ["shm-proto", "logging", "engine", "apid", "signals", "tests", "docs"] {
+    for folder in
+        ["shm-proto", "logging", "engine", "handler", "apid", "cli", "signals", "tests", "docs"]
+    {
         assert!(repository().join(folder).is_dir(), "{folder}/ is gone");
         assert!(readme.contains(folder), "the README's map lacks {folder}/");
     }

@@ -74,6 +74,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     config.ami.check(path)?;
     config.plans(path)?;
     config.applications.claimable(path)?;
+    config.check_handler(path)?;
     check_devices(config, path)
 }
 

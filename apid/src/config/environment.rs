@@ -23,6 +23,9 @@ impl Config {
         }
         environment.set(&["AMI_HOST"], &mut self.ami.host)?;
         environment.set(&["AMI_PORT"], &mut self.ami.port)?;
+        if let Some(port) = environment.get(&["HANDLER_PORT"])? {
+            self.handler.port = Some(port);
+        }
         environment.set(&["LOG_LEVEL"], &mut self.logging.level)?;
         // Seconds, as the older API had it.
         if let Some(seconds) = environment.get::<Bounded<1, 600>>(&["API_TIMEOUT"])? {
@@ -120,6 +123,12 @@ mod tests {
     #[test]
     fn ami_port() {
         assert_eq!(with(&[("AMI_PORT", "5039")]).unwrap().ami.port.number(), 5039);
+    }
+
+    #[test]
+    fn handler_port() {
+        let config = with(&[("HANDLER_PORT", "9004")]).unwrap();
+        assert_eq!(config.handler.address().unwrap().port(), 9004);
     }
 
     #[test]

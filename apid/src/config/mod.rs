@@ -5,6 +5,7 @@ mod ami;
 mod applications;
 mod check;
 mod environment;
+mod handler;
 mod lifted;
 mod media;
 mod records;
@@ -16,6 +17,7 @@ mod webhooks;
 
 pub use ami::{Ami, AmiDialect, AmiUserConfig};
 pub use applications::ApplicationsConfig;
+pub use handler::HandlerConfig;
 pub use lifted::{LiftedConfig, LoadedPlans, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
@@ -71,6 +73,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// Applications behind sockets.
     pub applications: ApplicationsConfig,
+    /// The inbound call handler's server.
+    pub handler: HandlerConfig,
     /// Recordings.
     pub recordings: RecordingsConfig,
     /// Calls that are over.

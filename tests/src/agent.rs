@@ -60,8 +60,12 @@ impl Agents {
     pub fn accept_unread(&self) -> (String, WebSocket<TcpStream>) {
         let stream = self.stream();
         let mut asked = String::new();
-        let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        let note = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
             asked = request.uri().to_string();
+            // It speaks whatever it is asked to.
+            if let Some(name) = request.headers().get("Sec-WebSocket-Protocol") {
+                response.headers_mut().insert("Sec-WebSocket-Protocol", name.clone());
+            }
             Ok(response)
         };
         let socket = match tungstenite::accept_hdr(stream, note) {

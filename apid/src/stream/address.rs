@@ -1,7 +1,7 @@
 //! Where an application is, and how it is spoken with: `ws://host:port/path?dialect=twilio`.
 
 use super::dialect::{About, Dialect};
-use super::{handler, tipring, twilio};
+use super::{asterisk, handler, tipring, twilio};
 use crate::view::AudioFormat;
 use std::str::FromStr;
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -15,11 +15,16 @@ enum Kind {
     Tipring,
     Twilio,
     Handler,
+    Asterisk,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 3] =
-        [("tipring", Self::Tipring), ("twilio", Self::Twilio), ("handler", Self::Handler)];
+    const ALL: [(&'static str, Self); 4] = [
+        ("tipring", Self::Tipring),
+        ("twilio", Self::Twilio),
+        ("handler", Self::Handler),
+        ("asterisk", Self::Asterisk),
+    ];
 }
 
 /// Where an application is, and how it is spoken with.
@@ -32,16 +37,35 @@ pub struct Address {
     /// What is asked for: the URL without what was meant for us.
     pub(super) url: String,
     kind: Kind,
-    format: AudioFormat,
+    /// The dialect's own where none is named.
+    format: Option<AudioFormat>,
+    /// Control messages are JSON.
+    json: bool,
+    /// The application need not answer.
+    auto_answer: bool,
 }
 
 impl Address {
+    /// What the application's server is asked to speak, where the dialect has a name for it.
+    pub(super) const fn subprotocol(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Asterisk => Some("media"),
+            Kind::Tipring | Kind::Twilio | Kind::Handler => None,
+        }
+    }
+
     /// A conversation in the address's dialect.
     pub(super) fn dialect(&self, about: About) -> Box<dyn Dialect> {
+        let format = self.format.unwrap_or(AudioFormat::PcmS16le);
         match self.kind {
-            Kind::Tipring => Box::new(tipring::Tipring::new(about, self.format)),
+            Kind::Tipring => Box::new(tipring::Tipring::new(about, format)),
             Kind::Twilio => Box::new(twilio::Twilio::new(about)),
-            Kind::Handler => Box::new(handler::Handler::new(about, self.format)),
+            Kind::Handler => Box::new(handler::Handler::new(about, format)),
+            Kind::Asterisk => {
+                let format = self.format.unwrap_or(AudioFormat::Pcmu);
+                let channel = asterisk::Asterisk::new(about, format, self.json, self.auto_answer);
+                Box::new(channel)
+            }
         }
     }
 }
@@ -64,11 +88,18 @@ impl FromStr for Address {
             return Err("a URL here has no user and no password".to_owned());
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL names no host")?;
-        let (mut kind, mut format, mut rest) = (Kind::Tipring, AudioFormat::PcmS16le, Vec::new());
+        let (mut kind, mut format, mut rest) = (Kind::Tipring, None, Vec::new());
+        let (mut json, mut auto_answer) = (false, true);
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("dialect", name)) => kind = kind_of(name)?,
-                Some(("format", name)) => format = format_of(name)?,
+                Some(("format", name)) => format = Some(format_of(name)?),
+                Some(("control", name)) => json = one_of(name, "control", ["plain", "json"])?,
+                Some(("answer", name)) => {
+                    auto_answer = !one_of(name, "answer", ["auto", "application"])?;
+                }
+                // Whom the call belongs to was noted before.
+                Some(("account", _)) => {}
                 _ => rest.push(pair),
             }
         }
@@ -80,6 +111,8 @@ impl FromStr for Address {
             url: format!("ws://{authority}{path}{query}"),
             kind,
             format,
+            json,
+            auto_answer,
         })
     }
 }
@@ -90,6 +123,15 @@ fn kind_of(name: &str) -> Result<Kind, String> {
         let names = Kind::ALL.map(|(name, _)| name).join(", ");
         format!("`{name}` is no dialect; there are {names}")
     })
+}
+
+/// Whether it is the second of two words.
+fn one_of(name: &str, key: &str, [no, yes]: [&str; 2]) -> Result<bool, String> {
+    match name {
+        name if name == no => Ok(false),
+        name if name == yes => Ok(true),
+        _ => Err(format!("`{name}`: {key} is {no} or {yes}")),
+    }
 }
 
 fn format_of(name: &str) -> Result<AudioFormat, String> {
@@ -115,7 +157,7 @@ mod tests {
         );
         let plain: Address = "ws://[::1]?format=pcmu".parse().unwrap();
         assert_eq!((plain.host.as_str(), plain.port), ("[::1]", 80));
-        assert_eq!((plain.kind, plain.format), (Kind::Tipring, AudioFormat::Pcmu));
+        assert_eq!((plain.kind, plain.format), (Kind::Tipring, Some(AudioFormat::Pcmu)));
         assert_eq!(plain.url, "ws://[::1]/");
     }
 
@@ -129,6 +171,7 @@ mod tests {
             ("ws://me:pw@a/", "no user"),
             ("ws://a/?dialect=klingon", "no dialect"),
             ("ws://a/?format=mp3", "no format"),
+            ("ws://a/?control=xml", "plain or json"),
             ("agent", "allowed is ws://"),
             ("ws://a b/", "no URL"),
             (long.as_str(), "at most"),

@@ -2,6 +2,7 @@
 //! file for each dialect, sans-IO, all on the same inside: [`session`] couples a line with a socket.
 
 mod address;
+mod asterisk;
 mod dialect;
 mod handler;
 mod session;

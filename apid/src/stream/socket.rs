@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -123,7 +125,11 @@ async fn connect(address: &Address, settings: &StreamSettings) -> Result<Socket,
     let _ = stream.set_nodelay(true);
     let refused = |reason: String| Unreachable { cause: Cause::CallRejected, reason };
     let request = address.url.as_str().into_client_request();
-    let request = request.map_err(|error| refused(error.to_string()))?;
+    let mut request = request.map_err(|error| refused(error.to_string()))?;
+    if let Some(name) = address.subprotocol() {
+        let name = HeaderValue::from_static(name);
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
     let config = WebSocketConfig::default()
         .max_message_size(Some(settings.max_message_bytes))
         .max_frame_size(Some(settings.max_message_bytes))

@@ -72,7 +72,8 @@ impl Switch {
     ) {
         let Some(record) = self.calls.get_mut(&call) else { return };
         let dialled = record.ends.to.strip_prefix("number:").unwrap_or_default().to_owned();
-        let socket = SocketEnd { url, dialled, owner: String::new() };
+        let owner = SocketEnd::account(&url);
+        let socket = SocketEnd { url, dialled, owner };
         record.ends.to = socket.address();
         record.socket = Some(socket);
         self.reach_socket(call, caller, out);

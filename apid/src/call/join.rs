@@ -4,7 +4,7 @@
 use super::Cause;
 use super::action::{Action, Order};
 use super::dial_plan::Target;
-use super::record::{CallNumber, LegRecord, Moment, Stage};
+use super::record::{CallNumber, LegRecord, Moment, SocketEnd, Stage};
 use super::switch::{Switch, do_};
 use crate::view::LegState;
 
@@ -65,6 +65,26 @@ impl Switch {
         self.application_leaves(call, &line, &mut out);
         do_(&mut out, call, Order::Tone { line: line.clone(), tone: None });
         self.route(call, &line, Some(target), &mut out, now);
+        Ok(out)
+    }
+
+    /// The line of a call that an application holds reaches the application at `socket` instead.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn hand_to_socket(
+        &mut self,
+        call: CallNumber,
+        socket: SocketEnd,
+    ) -> Result<Vec<Action>, Cause> {
+        let line = self.held_by_application(call)?;
+        let mut out = Vec::new();
+        self.application_leaves(call, &line, &mut out);
+        if let Some(record) = self.calls.get_mut(&call) {
+            record.ends.to = socket.address();
+            record.socket = Some(socket);
+        }
+        self.reach_socket(call, &line, &mut out);
         Ok(out)
     }
 

@@ -76,7 +76,7 @@ pub struct SocketEnd {
     pub url: String,
     /// The number that led there; empty where none did.
     pub dialled: String,
-    /// Name of the token that placed the call; empty for the configuration.
+    /// Name of the token that the call belongs to.
     pub owner: String,
 }
 
@@ -84,6 +84,14 @@ impl SocketEnd {
     /// Whether `text` looks like the URL of an application behind a socket.
     pub fn is_url(text: &str) -> bool {
         ["ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+    }
+
+    /// Whom a call belongs to that a number or a hotline leads to `url`: the token of that name in
+    /// its query; else whoever is on this machine while there is no token.
+    pub fn account(url: &str) -> String {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let named = query.split('&').find_map(|pair| pair.strip_prefix("account="));
+        named.unwrap_or("local").to_owned()
     }
 
     /// As clients may know it: without the query.

@@ -272,13 +272,13 @@ impl Control {
     }
 
     /// A call that is not over, of which the caller sees every line.
-    fn own(&self, caller: &Caller, call_id: &str) -> Result<CallNumber, Refused> {
+    pub(super) fn own(&self, caller: &Caller, call_id: &str) -> Result<CallNumber, Refused> {
         let (number, call) = self.find(caller, call_id)?;
         let whole = call.legs.iter().filter_map(|leg| leg.line.as_deref()).all(|l| caller.sees(l));
         if whole && call.state != CallState::Ended { Ok(number) } else { Err(Refused::NoSuchCall) }
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         call: CallNumber,
         change: impl FnOnce(&mut Switch, Moment) -> Result<Vec<Action>, Cause>,

@@ -1,9 +1,11 @@
 //! What control needs of whoever holds the sockets of applications. `stream` implements it,
 //! `startup` wires it, and what applications do comes back through [`Control`]'s `application_*`.
 
+use super::access::need;
 use super::{Cause, Control, Refused, lock, moment};
+use crate::auth::{Caller, Scope};
 use crate::call::{CallNumber, Input, SocketEnd};
-use crate::view::{CallerIdView, Timestamp};
+use crate::view::{Call, CallerIdView, Timestamp};
 use std::sync::Arc;
 
 /// A line that wants an application.
@@ -19,7 +21,7 @@ pub struct ApplicationCall {
     pub caller: CallerIdView,
     /// The number that led there; empty where none did.
     pub dialled: String,
-    /// Name of the token that placed the call; empty for the configuration.
+    /// Name of the token that the call belongs to.
     pub owner: String,
     /// When the application was asked for.
     pub at: Timestamp,
@@ -81,6 +83,42 @@ impl Control {
         self.report_error(Some(line), code, message);
     }
 
+    /// A call that the caller's token placed to an application behind a socket. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchCall`.
+    pub fn placed_call(&self, caller: &Caller, call_id: &str) -> Result<Call, Refused> {
+        let call = self.call(caller, call_id)?;
+        let number = CallNumber::parse(call_id).ok_or(Refused::NoSuchCall)?;
+        let switch = lock(&self.0.switch);
+        let owner = switch.call(number).and_then(|record| record.socket.as_ref());
+        if owner.is_some_and(|socket| socket.owner == caller.name) {
+            Ok(call)
+        } else {
+            Err(Refused::NoSuchCall)
+        }
+    }
+
+    /// The only line of a call reaches the application at `url` instead. Needs `control` and
+    /// `audio`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchCall`, `Invalid`, `CallState`.
+    pub fn hand_to_application(
+        &self,
+        caller: &Caller,
+        call_id: &str,
+        url: &str,
+    ) -> Result<Call, Refused> {
+        need(caller, Scope::Control)?;
+        need(caller, Scope::Audio)?;
+        let call = self.own(caller, call_id)?;
+        self.check_application(url)?;
+        let (url, owner) = (url.to_owned(), caller.name.clone());
+        let socket = SocketEnd { url, dialled: String::new(), owner };
+        self.change(call, |switch, _| switch.hand_to_socket(call, socket))
+    }
+
     pub(super) fn connect_application(
         &self,
         call: CallNumber,
@@ -97,13 +135,6 @@ impl Control {
 
     pub(super) fn applications(&self) -> &Arc<dyn AppConnector> {
         &self.0.applications
-    }
-
-    /// Whether the call is not over.
-    pub fn call_lasts(&self, call_id: &str) -> bool {
-        let call = CallNumber::parse(call_id);
-        let switch = lock(&self.0.switch);
-        call.and_then(|call| switch.call(call)).is_some_and(|call| !call.is_over())
     }
 
     pub(super) fn check_application(&self, url: &str) -> Result<(), Refused> {

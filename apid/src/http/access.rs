@@ -11,6 +11,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+use data_encoding::BASE64;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -172,12 +173,20 @@ fn token_of(request: &ServiceRequest, in_query: bool) -> Option<String> {
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim().to_owned());
+    let basic = || {
+        let value = text_header(request, &header::AUTHORIZATION)?;
+        let (_, encoded) =
+            value.split_once(' ').filter(|(s, _)| s.eq_ignore_ascii_case("basic"))?;
+        let pair = String::from_utf8(BASE64.decode(encoded.trim().as_bytes()).ok()?).ok()?;
+        // The user is named by the path; RFC 7617 §2: it has no colon.
+        pair.split_once(':').map(|(_, token)| token.to_owned())
+    };
     let key = || {
         let name = header::HeaderName::from_static("x-api-key");
         text_header(request, &name).map(ToOwned::to_owned)
     };
     let query = || in_query.then(|| query_value(request, "token")).flatten();
-    bearer.or_else(key).or_else(query)
+    bearer.or_else(basic).or_else(key).or_else(query)
 }
 
 fn query_value(request: &ServiceRequest, name: &str) -> Option<String> {

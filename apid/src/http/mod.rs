@@ -33,6 +33,8 @@ mod socket;
 mod streams;
 mod system;
 mod tickets;
+mod twilio;
+mod twiml;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
     applications, audio_socket, call_records, calls, collect, compat, compat_status, event_socket,
-    lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
+    lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets, twilio,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -42,6 +42,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     sip::configure(config);
     system::configure(config);
     tickets::configure(config);
+    twilio::configure(config);
     compat::configure(config);
     compat_status::configure(config);
     sockets(config);

@@ -91,7 +91,10 @@ impl Switch {
     /// The only line of a call in which no other takes part.
     pub(super) fn held_by_application(&self, call: CallNumber) -> Result<String, Cause> {
         let record = self.calls.get(&call).ok_or(Cause::CallRejected)?;
-        let holds = matches!(record.stage, Stage::Application | Stage::Dialling | Stage::HearsTone);
+        // One behind a socket has joined already while it enters.
+        let joined = record.stage == Stage::Entering && record.socket.is_some();
+        let holds = joined
+            || matches!(record.stage, Stage::Application | Stage::Dialling | Stage::HearsTone);
         let mut lines = record.legs.iter().filter(|leg| {
             leg.line.is_some() && matches!(leg.state, LegState::Connected | LegState::Held)
         });

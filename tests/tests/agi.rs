@@ -290,6 +290,7 @@ fn a_program_over_a_connection_commands_a_call() {
     for (line, expected) in [
         ("CHANNEL STATUS", "200 result=4"),
         ("ANSWER", "200 result=0"),
+        ("CHANNEL STATUS", "200 result=6"),
         ("CHANNEL STATUS NONE/1", "200 result=-1"),
         ("NOOP", "200 result=0"),
         ("SET VARIABLE XYZ \"1 2\"", "200 result=1"),

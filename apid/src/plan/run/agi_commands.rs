@@ -15,6 +15,7 @@ use crate::control::{Cause, PlaySource};
 use crate::recording::StopCause;
 use crate::view::{RecordDirection, RecordRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where no time is given for the digit after `GET OPTION`'s prompts.
@@ -165,7 +166,12 @@ impl Session {
             Some(name) => self.services.channels.find(name),
             None => self.services.channels.of_line(&self.line).filter(|c| c.call_id == self.call),
         };
-        Reply::Result(found.map_or(-1, |channel| i64::from(channel.state.number())))
+        // The registry hears of the own answer a moment later than this channel did.
+        let answered = name.is_none() && self.services.control.plan_is_answered(&self.call);
+        let state = |channel: Arc<channel::Channel>| {
+            if answered { channel::ChannelState::Up } else { channel.state }
+        };
+        Reply::Result(found.map_or(-1, |channel| i64::from(state(channel).number())))
     }
 
     async fn hang_up(&mut self, name: Option<&str>, program: &mut Program) -> Reply {

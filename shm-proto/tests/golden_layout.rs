@@ -79,7 +79,7 @@ fn headers_read_as_they_read() {
         words_at(&segments.up, 0),
         [
             u64::from_le_bytes(*b"TIPRUPLK"),
-            2,
+            3,
             0x0123_4567_89ab,
             dimensions,
             3_571_712,
@@ -93,7 +93,7 @@ fn headers_read_as_they_read() {
     assert_eq!(words_at(&segments.up, 128), [1]);
     assert_eq!(
         words_at(&segments.down, 0),
-        [u64::from_le_bytes(*b"TIPRDNLK"), 2, 9, dimensions, 13_123_584, 0, 0, 0, 0]
+        [u64::from_le_bytes(*b"TIPRDNLK"), 3, 9, dimensions, 13_123_584, 0, 0, 0, 0]
     );
 }
 

@@ -66,6 +66,8 @@ struct Call {
     is_v6: bool,
     /// The tick whose packets were taken.
     received_at: Option<Nanos>,
+    /// The last tick took all that it may, and left the rest.
+    is_behind: bool,
     /// Ticks until the RTCP socket is looked at.
     control_in: u8,
     /// RTCP goes by the socket of RTP (RFC 5761).
@@ -124,6 +126,7 @@ impl Rtp {
             local_port: local.map_or(0, |address| address.port()),
             is_v6: local.is_some_and(|address| address.is_ipv6()),
             received_at: None,
+            is_behind: false,
             control_in: 0,
             shares_port: media.rtcp_mux,
         });
@@ -219,6 +222,7 @@ impl Device for Rtp {
         self.session.handle_tick(now);
         let clock = Clock::read(now);
         let mut accepted = 0;
+        let was_behind = std::mem::replace(&mut call.is_behind, true);
         for _ in 0..MAX_DATAGRAMS {
             // Any error ends it: mostly there is nothing yet, and what else there may be
             // (ENOMEM, an interrupt) is over by the next tick.
@@ -232,7 +236,11 @@ impl Device for Rtp {
                 continue;
             }
             accepted += u32::from(self.session.handle_packet(arrival.at, arrival.from, octets));
-            if accepted == MAX_PACKETS || self.session.has_enough(last, now) {
+            if accepted == MAX_PACKETS {
+                break;
+            }
+            if !was_behind && self.session.has_enough(last, now) {
+                call.is_behind = false;
                 break;
             }
         }

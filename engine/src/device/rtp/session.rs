@@ -70,7 +70,7 @@ struct Intake {
     samples: usize,
     /// When its first packet reached this machine.
     since: Nanos,
-    /// A packet before it is missing, or it is itself one that was.
+    /// Something else came too: of others, of a new source, out of order.
     disordered: bool,
 }
 
@@ -190,7 +190,7 @@ impl Session {
         self.intake = Intake::default();
     }
 
-    /// This tick's frame came since the `last` tick, next in order: a packet behind it is due a tick
+    /// This tick's frame came since the `last` tick, next in order, and nothing else did: a packet behind it is due a tick
     /// later at the earliest, and may wait until then. Whoever does not look for it saves a system
     /// call a tick, and never falls behind by more: one that waited came before the last tick.
     pub fn has_enough(&self, last: Nanos, now: Nanos) -> bool {
@@ -211,6 +211,8 @@ impl Session {
 
     /// Takes what reached this machine at `now`. `true` if it is the phone's.
     pub fn handle_packet(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
+        // Until it is known to be the next of the source that is heard already.
+        let disordered = std::mem::replace(&mut self.intake.disordered, true);
         let Ok(packet) = packet::parse(octets) else {
             self.counts.malformed += 1;
             return false;
@@ -225,7 +227,8 @@ impl Session {
             self.seen.payload_type += 1;
             return false;
         }
-        match self.source.judge(now, from, ssrc, sequence) {
+        let verdict = self.source.judge(now, from, ssrc, sequence);
+        match verdict {
             Verdict::Foreign | Verdict::Unproven => {
                 self.counts.foreign += 1;
                 self.seen.foreign += 1;
@@ -245,7 +248,10 @@ impl Session {
         self.counts.received += 1;
         let lost = self.reception.lost();
         match self.reception.handle_sequence(sequence) {
-            Order::Fresh => self.intake.disordered |= self.reception.lost() != lost,
+            Order::Fresh if verdict == Verdict::Current && self.reception.lost() == lost => {
+                self.intake.disordered = disordered;
+            }
+            Order::Fresh => {}
             Order::Restart => self.begin_buffer(),
             Order::Stray => {
                 self.counts.malformed += 1;

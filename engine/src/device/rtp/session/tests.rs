@@ -373,6 +373,7 @@ fn what_waits_in_the_socket_is_looked_for_until_the_tick_has_its_frame() {
         call.session.handle_tick(now);
         enough
     };
+    assert!(!enough(9, 115, 160), "the first of its source");
     assert!(enough(10, 115, 160), "the next frame");
     assert!(!enough(11, 95, 160), "the next frame, which another may have overtaken in time");
     assert!(!enough(12, 115, 80), "half of it");

@@ -228,7 +228,7 @@ struct VoltageTests {
 
 /// Levels measured.
 #[derive(Debug, Serialize, ToSchema)]
-struct SignalQuality {
+struct CompatSignalQuality {
     /// dBm0.
     signal_level: f32,
     /// dBm0; null: it is not measured.
@@ -256,7 +256,7 @@ struct CompatDiagnostics {
     hardware_present: bool,
     capabilities: Capabilities,
     voltage_tests: VoltageTests,
-    signal_quality: SignalQuality,
+    signal_quality: CompatSignalQuality,
     functional_tests: FunctionalTests,
 }
 
@@ -290,7 +290,7 @@ async fn get_compat_diagnostics(
             idle_voltage: inside.voltage.filter(|_| idle),
             ring_voltage: None,
         },
-        signal_quality: SignalQuality {
+        signal_quality: CompatSignalQuality {
             signal_level: inside.line.rx_level_dbm0,
             noise_level: None,
             snr: None,

@@ -13,7 +13,9 @@ import threading
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: threads speak at once.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def told_to_go_on():

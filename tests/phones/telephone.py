@@ -15,7 +15,9 @@ registrar, user, password = sys.argv[1:4]
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: threads speak at once.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 class Call(pj.Call):

@@ -5,9 +5,9 @@
 
 mod bridge;
 mod card;
+mod rtp;
 
 use super::ears::{Ears, voice_signal};
-use super::orders::{Discard, OpenedSocket};
 use super::outside::Outside;
 use super::playout::MOST_READS;
 use super::sources::PlayRings;
@@ -23,10 +23,7 @@ use crate::mixer::{Note, Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
 use bridge::Crossing;
-use tipring_shm_proto::command::{
-    Command, Law, LineKind, LineState, Outcome, Refusal, RtpMedia, SimAction,
-};
-use tipring_shm_proto::counters::Counter;
+use tipring_shm_proto::command::{Command, Law, LineKind, LineState, Outcome, Refusal, SimAction};
 use tipring_shm_proto::event::{DigitSource, PlaybackEnd};
 use tipring_shm_proto::line_table::{LineRow, RtpRow};
 use tipring_shm_proto::settings::LineSettings;
@@ -331,18 +328,7 @@ impl Slot {
 
     /// What the device has counted since it was asked last.
     fn count(&mut self, now: Nanos, outside: &mut Outside) {
-        if let AnyDevice::Rtp(rtp) = &mut self.device {
-            let counts = rtp.take_counts();
-            outside.count(Counter::rtp_received_total, u64::from(counts.received));
-            outside.count(Counter::rtp_sent_total, u64::from(counts.sent));
-            outside.count(Counter::rtp_lost_total, u64::from(counts.lost));
-            outside.count(Counter::rtp_late_total, u64::from(counts.late));
-            outside.count(Counter::rtcp_received_total, u64::from(counts.control));
-            outside.count(Counter::rtcp_invalid_total, u64::from(counts.control_invalid));
-            let invalid = [counts.malformed, counts.foreign, counts.payload_type];
-            let invalid = invalid.map(u64::from).iter().sum();
-            outside.count(Counter::rtp_invalid_total, invalid);
-        }
+        self.count_of_rtp(outside);
         self.count_of_card(now, outside);
     }
 
@@ -488,44 +474,6 @@ impl Slot {
                 Ok(())
             }
             _ => Ok(()),
-        }
-    }
-
-    /// The supervisor has bound a socket for this line, or could not.
-    pub fn take_socket(
-        &mut self,
-        opened: Result<OpenedSocket, Refusal>,
-        media: RtpMedia,
-        now: Nanos,
-        outside: &mut Outside,
-    ) -> Outcome {
-        self.row_changed = true;
-        let OpenedSocket { sockets, port, start } = match opened {
-            Ok(opened) => opened,
-            Err(refusal) => return Outcome::Refused(refusal),
-        };
-        let returned = match &mut self.device {
-            AnyDevice::Rtp(rtp) => rtp.open(now, sockets, media, start).err(),
-            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => Some(sockets),
-        };
-        if let Some(sockets) = returned {
-            outside.discard(Discard::Sockets(sockets));
-            return Outcome::Refused(Refusal::Rtp);
-        }
-        self.ears.begin_call();
-        self.actions.clear();
-        let command = Command::OpenRtp { media, local_ip: [0; 16] };
-        self.line.carried_out(&command, &mut self.actions);
-        let _ = self.apply(now, outside);
-        self.write_row(now);
-        Outcome::RtpOpened { port }
-    }
-
-    fn close_rtp(&mut self, now: Nanos, outside: &mut Outside) {
-        if let AnyDevice::Rtp(rtp) = &mut self.device
-            && let Some(sockets) = rtp.close(now)
-        {
-            outside.discard(Discard::Sockets(sockets));
         }
     }
 

@@ -10,9 +10,11 @@
 //! ends tell each other of it and `reports` when.
 
 mod arrival;
+mod counts;
 pub mod delay;
 pub mod drift;
 pub mod faults;
+mod intake;
 pub mod jitter_buffer;
 mod outgoing;
 pub mod packet;
@@ -29,8 +31,8 @@ use crate::device::Device;
 use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Drive, Driven, Signal};
 use arrival::Clock;
+pub use counts::RtpCounts;
 pub use outgoing::StreamStart;
-pub use session::RtpCounts;
 use session::Session;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use tipring_shm_proto::command::{Law, RtpMedia};

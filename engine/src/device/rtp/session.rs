@@ -4,8 +4,10 @@
 //! [`Session::new`], waits or panics, whatever arrives; the work a packet is bounded by its
 //! length.
 
+use super::counts::RtpCounts;
 use super::drift::Drift;
 use super::faults::{FaultWatch, Seen};
+use super::intake::Intake;
 use super::jitter_buffer::{Inserted, JitterBuffer};
 use super::outgoing::{Outgoing, StreamStart};
 use super::packet::{self, HEADER_OCTETS, Header, Packet};
@@ -32,47 +34,6 @@ pub const COMFORT_NOISE: u8 = 13;
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 /// Silence that is told, and told again, ms.
 const SILENT_MS: u32 = 5000;
-/// What happened to packets, each since the last [`Session::take_counts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RtpCounts {
-    /// Accepted from the phone.
-    pub received: u32,
-    /// Handed to the kernel.
-    pub sent: u32,
-    /// Found missing when a later packet came. One that comes after all, late or reordered, stays
-    /// in this count; [`RtpRow::lost`] is the figure that takes it back.
-    pub lost: u32,
-    /// Came after their frame was due.
-    pub late: u32,
-    /// Came twice.
-    pub duplicate: u32,
-    /// No RTP, a stray sequence number, or telephone-event of less than four octets.
-    pub malformed: u32,
-    /// Not from the phone, as far as can be told.
-    pub foreign: u32,
-    /// A payload type that was not agreed on.
-    pub payload_type: u32,
-    /// RTCP packets that were used.
-    pub control: u32,
-    /// No RTCP, or not from the phone.
-    pub control_invalid: u32,
-    /// Packets that the kernel did not take, or that nobody flushed.
-    pub unsent: u32,
-    /// Times the jitter buffer began anew, the first of a source left out.
-    pub resets: u32,
-    /// Signals dropped because the line did not poll.
-    pub signals_dropped: u32,
-}
-
-/// Audio that came since the tick began.
-#[derive(Clone, Copy, Default)]
-struct Intake {
-    samples: usize,
-    /// When its first packet reached this machine.
-    since: Nanos,
-    /// Something else came too: of others, of a new source, out of order.
-    disordered: bool,
-}
 
 /// The state of one call; [`Session::begin`] starts another in the same memory.
 pub struct Session {
@@ -190,13 +151,9 @@ impl Session {
         self.intake = Intake::default();
     }
 
-    /// This tick's frame came since the `last` tick, next in order, and nothing else did: a packet behind it is due a tick
-    /// later at the earliest, and may wait until then. Whoever does not look for it saves a system
-    /// call a tick, and never falls behind by more: one that waited came before the last tick.
+    /// Nothing more has to be looked for in this tick; see [`Intake::is_enough`].
     pub fn has_enough(&self, last: Nanos, now: Nanos) -> bool {
-        let Intake { samples, since, disordered } = self.intake;
-        // One that the kernel put no time on seems to come now.
-        samples >= FRAME_SAMPLES && !disordered && since > last && since < now
+        self.intake.is_enough(last, now)
     }
 
     /// How to play the next frames while `held` samples of the last ones wait.
@@ -212,7 +169,8 @@ impl Session {
     /// Takes what reached this machine at `now`. `true` if it is the phone's.
     pub fn handle_packet(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
         // Until it is known to be the next of the source that is heard already.
-        let disordered = std::mem::replace(&mut self.intake.disordered, true);
+        let intake = self.intake;
+        self.intake.note_other();
         let Ok(packet) = packet::parse(octets) else {
             self.counts.malformed += 1;
             return false;
@@ -249,7 +207,7 @@ impl Session {
         let lost = self.reception.lost();
         match self.reception.handle_sequence(sequence) {
             Order::Fresh if verdict == Verdict::Current && self.reception.lost() == lost => {
-                self.intake.disordered = disordered;
+                self.intake = intake;
             }
             Order::Fresh => {}
             Order::Restart => self.begin_buffer(),
@@ -492,10 +450,7 @@ impl Session {
             PCMA => Law::A,
             _ => return self.buffer.handle_quiet(header.timestamp),
         };
-        if self.intake.samples == 0 {
-            self.intake.since = now;
-        }
-        self.intake.samples += payload.len();
+        self.intake.note_audio(now, payload.len());
         self.seen.silent = is_digital_silence(payload);
         self.reception.handle_timestamp(in_timestamp_units(now), header.timestamp);
         let (inserted, transit) = self.buffer.insert(now, header.timestamp, law, payload);

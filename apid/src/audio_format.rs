@@ -41,6 +41,46 @@ pub fn decode(format: AudioFormat, octets: &[u8]) -> Vec<i16> {
     }
 }
 
+/// One stream in messages: the halves of a sample that was torn between two are joined.
+#[derive(Debug)]
+pub struct Codec {
+    format: AudioFormat,
+    /// First half of a sample whose other half is in the next message.
+    half: Option<u8>,
+}
+
+impl Codec {
+    /// Nothing came so far.
+    pub const fn new(format: AudioFormat) -> Self {
+        Self { format, half: None }
+    }
+
+    /// Samples of the next message.
+    pub fn decode(&mut self, octets: &[u8]) -> Vec<i16> {
+        if self.format != AudioFormat::PcmS16le {
+            return decode(self.format, octets);
+        }
+        let mut whole: Vec<u8> = self.half.take().into_iter().collect();
+        whole.extend_from_slice(octets);
+        if !whole.len().is_multiple_of(2) {
+            self.half = whole.pop();
+        }
+        decode(self.format, &whole)
+    }
+
+    /// A message of these samples.
+    pub fn encode(&self, samples: &[i16]) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(2 * samples.len());
+        encode(self.format, samples, &mut octets);
+        octets
+    }
+
+    /// The next message begins with a whole sample.
+    pub fn clear(&mut self) {
+        self.half = None;
+    }
+}
+
 /// ITU-T G.711 table 2b, µ-law, scaled to 16 bit.
 const fn linear_from_mu(octet: u8) -> i16 {
     let octet = !octet;

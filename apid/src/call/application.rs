@@ -6,7 +6,7 @@ use super::record::{CallNumber, Ends, LegRecord, Moment, SocketEnd, Stage};
 use super::settings::{Busy, RingOrder};
 use super::switch::{Switch, do_};
 use crate::view::LegState;
-use tipring_shm_proto::command::{LineState, ProgressTone};
+use tipring_shm_proto::command::ProgressTone;
 
 impl Switch {
     /// A call from a line, which rings first unless it is lifted and in no call, to an application
@@ -21,12 +21,7 @@ impl Switch {
         ring: RingOrder,
         now: Moment,
     ) -> Result<(CallNumber, Vec<Action>), Busy> {
-        let lifted = self.lines.get(from).is_some_and(|info| {
-            info.call.is_none() && info.state == LineState::OffHook && !info.sip
-        });
-        if !lifted {
-            self.check_free(from)?;
-        }
+        let lifted = self.check_caller(from)?;
         let ends = Ends { from: format!("line:{from}"), to: socket.address() };
         let state = if lifted { LegState::Connected } else { LegState::Ringing };
         let legs = vec![LegRecord::line(from, state)];

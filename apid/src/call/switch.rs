@@ -202,12 +202,7 @@ impl Switch {
         ring: RingOrder,
         now: Moment,
     ) -> Result<(CallNumber, Vec<Action>), Busy> {
-        let lifted = self.lines.get(from).is_some_and(|info| {
-            info.call.is_none() && info.state == LineState::OffHook && !info.sip
-        });
-        if !lifted {
-            self.check_free(from)?;
-        }
+        let lifted = self.check_caller(from)?;
         self.check_free(to)?;
         let ends = Ends { from: format!("line:{from}"), to: format!("line:{to}") };
         let state = if lifted { LegState::Connected } else { LegState::Ringing };
@@ -311,6 +306,14 @@ impl Switch {
         };
         self.calls.insert(number, record);
         Ok(number)
+    }
+
+    /// Whoever is to call is lifted and in no call, `true`, or free to be rung first.
+    pub(super) fn check_caller(&self, line: &str) -> Result<bool, Busy> {
+        let lifted = self.lines.get(line).is_some_and(|info| {
+            info.call.is_none() && info.state == LineState::OffHook && !info.sip
+        });
+        if lifted { Ok(true) } else { self.check_free(line).map(|()| false) }
     }
 
     pub(super) fn check_free(&self, line: &str) -> Result<(), Busy> {

@@ -11,7 +11,7 @@ use super::socket::{
     ANSWERS, Client, Gone, Received, Receiver, Sender, Socket, open, remote_of, require_upgrade,
 };
 use super::{body, event_json};
-use crate::audio_format;
+use crate::audio_format::{self, Codec};
 use crate::auth::Caller;
 use crate::control::{
     AudioTap, Player, PlayerNote, PlayerOptions, Queued, Refused, TapEnd, TapFrame, Tapped,
@@ -268,13 +268,11 @@ struct Speech {
     state: Data<State>,
     client: Client,
     line: String,
-    format: AudioFormat,
+    codec: Codec,
     microphone: bool,
     player: Option<Player>,
     /// What was said last was not taken.
     refused: bool,
-    /// First half of a sample whose other half is in the next message.
-    half: Option<u8>,
 }
 
 impl Speech {
@@ -288,7 +286,8 @@ impl Speech {
     ) -> Self {
         let state = state.clone();
         let client = Client::new(request, caller, Some(line.clone()));
-        Self { state, client, line, format, microphone, player: None, refused: false, half: None }
+        let codec = Codec::new(format);
+        Self { state, client, line, codec, microphone, player: None, refused: false }
     }
 
     async fn hear(mut self, mut receiver: Receiver, answers: mpsc::Sender<Answer>) -> Gone {
@@ -333,7 +332,7 @@ impl Speech {
 
     /// Plays octets; gives what is to be said where they were not taken.
     async fn speak(&mut self, octets: &[u8]) -> Option<String> {
-        let samples = self.samples_of(octets);
+        let samples = self.codec.decode(octets);
         let written = match self.player().await {
             Ok(player) => player.write(&samples).map_err(Problem::from),
             Err(problem) => Err(problem),
@@ -355,19 +354,6 @@ impl Speech {
         ))
     }
 
-    /// Samples of a message; the halves of one that was torn are joined.
-    fn samples_of(&mut self, octets: &[u8]) -> Vec<i16> {
-        if self.format != AudioFormat::PcmS16le {
-            return audio_format::decode(self.format, octets);
-        }
-        let mut whole: Vec<u8> = self.half.take().into_iter().collect();
-        whole.extend_from_slice(octets);
-        if !whole.len().is_multiple_of(2) {
-            self.half = whole.pop();
-        }
-        audio_format::decode(self.format, &whole)
-    }
-
     async fn obey(&mut self, text: &str) -> String {
         self.try_to_obey(text).await.unwrap_or_else(|problem| self.client.refused(&problem))
     }
@@ -375,7 +361,7 @@ impl Speech {
     async fn try_to_obey(&mut self, text: &str) -> Result<String, Problem> {
         match body::parse(text.as_bytes())? {
             Ask::Clear {} => {
-                self.half = None;
+                self.codec.clear();
                 let played = match &self.player {
                     Some(player) => player.clear().await?,
                     None => crate::view::Played::default(),

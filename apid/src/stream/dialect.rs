@@ -1,8 +1,7 @@
 //! What a dialect is: what it hears, what it asks for. Sans-IO.
 
-use crate::audio_format;
 use crate::control::{ApplicationEnd, Moment, Samples};
-use crate::view::{AudioFormat, Timestamp};
+use crate::view::Timestamp;
 
 /// Longest text of somebody else's that is repeated in a message of ours.
 const QUOTED_MAX: usize = 60;
@@ -78,37 +77,6 @@ pub(super) enum Act {
 pub(super) trait Dialect: Send {
     /// Takes what was heard.
     fn handle(&mut self, heard: Heard<'_>, now: Moment, out: &mut Vec<Act>);
-}
-
-/// Octets of a message to samples; the halves of a sample that was torn are joined.
-#[derive(Debug)]
-pub(super) struct Samples16 {
-    format: AudioFormat,
-    half: Option<u8>,
-}
-
-impl Samples16 {
-    pub(super) const fn new(format: AudioFormat) -> Self {
-        Self { format, half: None }
-    }
-
-    pub(super) fn decode(&mut self, octets: &[u8]) -> Vec<i16> {
-        if self.format != AudioFormat::PcmS16le {
-            return audio_format::decode(self.format, octets);
-        }
-        let mut whole: Vec<u8> = self.half.take().into_iter().collect();
-        whole.extend_from_slice(octets);
-        if !whole.len().is_multiple_of(2) {
-            self.half = whole.pop();
-        }
-        audio_format::decode(self.format, &whole)
-    }
-
-    pub(super) fn encode(&self, samples: &Samples) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(2 * samples.len());
-        audio_format::encode(self.format, samples, &mut octets);
-        octets
-    }
 }
 
 /// Somebody else's text, short and without what would break a line.

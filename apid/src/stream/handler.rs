@@ -2,7 +2,8 @@
 //! tell it of the call, and send a record of it at the end. Servers of the older revisions, which
 //! announce the call themselves and only then answer, are understood too.
 
-use super::dialect::{About, Act, Dialect, Heard, Samples16, quoted};
+use super::dialect::{About, Act, Dialect, Heard, quoted};
+use crate::audio_format::Codec;
 use crate::control::{ApplicationEnd, Moment};
 use crate::view::{AudioFormat, Timestamp};
 use serde::Deserialize;
@@ -28,7 +29,7 @@ enum Sent {
 /// One call.
 pub(super) struct Handler {
     about: About,
-    audio: Samples16,
+    audio: Codec,
     answered_at: Option<SystemTime>,
     /// The application hung up.
     hung_up: bool,
@@ -36,7 +37,7 @@ pub(super) struct Handler {
 
 impl Handler {
     pub(super) fn new(about: About, format: AudioFormat) -> Self {
-        Self { about, audio: Samples16::new(format), answered_at: None, hung_up: false }
+        Self { about, audio: Codec::new(format), answered_at: None, hung_up: false }
     }
 
     fn event(&self, event: &str) -> Act {

@@ -1,7 +1,8 @@
 //! Our own dialect: binary messages are audio, everything else is one JSON object with a `type`, as
 //! on `/v1/lines/{id}/audio`.
 
-use super::dialect::{About, Act, Dialect, Heard, Samples16, quoted};
+use super::dialect::{About, Act, Dialect, Heard, quoted};
+use crate::audio_format::Codec;
 use crate::control::Moment;
 use crate::event_json::answer;
 use crate::view::AudioFormat;
@@ -22,12 +23,12 @@ enum Ask {
 pub(super) struct Tipring {
     about: About,
     format: AudioFormat,
-    audio: Samples16,
+    audio: Codec,
 }
 
 impl Tipring {
     pub(super) fn new(about: About, format: AudioFormat) -> Self {
-        Self { about, format, audio: Samples16::new(format) }
+        Self { about, format, audio: Codec::new(format) }
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn sip_peers(context: &Context) -> Vec<Message> {
             .with("VideoSupport", "no")
             .with("TextSupport", "no")
             .with("ACL", "no")
-            .with("Status", if registered { "OK (1 ms)" } else { "UNKNOWN" })
+            // What Asterisk says of a peer without `qualify`: no time was measured.
+            .with("Status", if registered { "Unmonitored" } else { "UNKNOWN" })
             .with("RealtimeDevice", "no")
     };
     list("Peer status list will follow", peers.map(event).collect(), "PeerlistComplete")

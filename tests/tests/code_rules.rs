@@ -251,7 +251,9 @@ const UNSAFE_IN_TESTS: &[&str] = &["/tests/", "/benches/", "/fuzz/"];
 #[test]
 fn unsafe_stands_in_named_files_only_and_each_block_has_its_reason() {
     let mut offences = Vec::new();
-    for folder in ["shm-proto", "logging", "engine", "handler", "apid", "cli", "signals", "tests"] {
+    for folder in
+        ["shm-proto", "logging", "engine", "handler", "apid", "cli", "callkit", "signals", "tests"]
+    {
         for (name, text) in sources(folder) {
             if name == "tests/tests/code_rules.rs" {
                 continue;
@@ -296,6 +298,7 @@ fn every_package_obeys_the_shared_lints() {
         "handler",
         "apid",
         "cli",
+        "callkit",
         "signals",
         "tests",
         "tests/dahdi-vm",
@@ -311,6 +314,7 @@ fn every_package_obeys_the_shared_lints() {
         "handler/src",
         "apid/src",
         "cli/src",
+        "callkit/src",
         "tests/src",
     ] {
         for (name, text) in sources(folder) {
@@ -338,9 +342,18 @@ fn nothing_committed_names_a_machine() {
 #[test]
 fn the_changelog_and_the_map_name_what_is_there() {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("README");
-    for folder in
-        ["shm-proto", "logging", "engine", "handler", "apid", "cli", "signals", "tests", "docs"]
-    {
+    for folder in [
+        "shm-proto",
+        "logging",
+        "engine",
+        "handler",
+        "apid",
+        "cli",
+        "callkit",
+        "signals",
+        "tests",
+        "docs",
+    ] {
         assert!(repository().join(folder).is_dir(), "{folder}/ is gone");
         assert!(readme.contains(folder), "the README's map lacks {folder}/");
     }

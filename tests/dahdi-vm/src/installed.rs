@@ -32,7 +32,7 @@ impl<'a> Installed<'a> {
     /// If a binary was not built.
     #[track_caller]
     pub fn on(machine: &'a Machine) -> Self {
-        for name in ["tipring-engine", "tipring-apid"] {
+        for name in ["tipring-engine", "tipring-apid", "tipring"] {
             let lent = machine.share().join("target/release").join(name);
             std::fs::create_dir_all(lent.parent().expect("a folder")).expect("the share");
             // Lines of code are of no use in the guest, and ten times the size.
@@ -41,7 +41,7 @@ impl<'a> Installed<'a> {
                 .args([&lent, &release().join(name)])
                 .status();
             let is_there = stripped.is_ok_and(|status| status.success());
-            assert!(is_there, "{name} is not built: cargo build --release -p {name}");
+            assert!(is_there, "{name} is not built: tools/test dahdi builds it");
         }
         for folder in ["systemd", "udev", "tools", "docs"] {
             lend_folder(machine, folder);

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tipring_tests::agent::Agents;
+use tipring_tests::ear::share;
 use tipring_tests::rest::Rest;
 use tipring_tests::signal::{chirps, hearing, to_bytes, wav};
 use tipring_tests::socket::Socket;
@@ -142,6 +143,91 @@ fn a_phone_is_rung_first_and_an_agent_that_cannot_be_reached_is_told_with_its_re
     for wrong in ["app:ws://", "app:ws://a/?dialect=klingon", "app:ws://u:p@a/"] {
         refused(wrong).expect_problem(422, "invalid");
     }
+}
+
+/// Hz of the tone of one who speaks: each has its own.
+fn pitch(number: usize) -> f64 {
+    400.0 + 13.0 * number as f64
+}
+
+fn tone(number: usize, ms: usize) -> Vec<i16> {
+    let step = std::f64::consts::TAU * pitch(number) / 8000.0;
+    (0..ms * 8).map(|at| ((at as f64 * step).sin() * 6000.0) as i16).collect()
+}
+
+/// Whether the last 300 ms of `audio` are the tone of `number`.
+fn is_tone(audio: &[i16], number: usize) -> bool {
+    let end = &audio[audio.len().saturating_sub(2400)..];
+    end.len() == 2400 && share(end, pitch(number)).is_some_and(|part| part > 0.9)
+}
+
+/// Ten hotlines, in the soak a hundred: the pairs hear each other's own tone, all hang up, nothing
+/// remains.
+#[test]
+fn hotlines_call_agents_at_once() {
+    let count = if tipring_tests::soak() { 100 } else { 10 };
+    let ms = count * 200 + 18_000;
+    let agents = Agents::listen();
+    let lines: Vec<String> = (1..=count)
+        .map(|n| {
+            let url = agents.url(&format!("/{n}"));
+            format!("  - {{id: \"{n}\", engine: sim/{n}, lifted: {{hotline: \"app:{url}\"}}}}\n")
+        })
+        .collect();
+    let system = System::start(Setup {
+        engine_yaml: Some(format!("simulated_lines: {count}\n")),
+        apid_yaml: Some(format!(
+            "lines:\n{}applications: {{private: [127.0.0.0/8], queue_ms: 60000}}\n\
+             api: {{rate_limit_per_minute: 0}}\n",
+            lines.concat()
+        )),
+        ..Setup::default()
+    });
+    let rest = system.rest();
+    let inside = || {
+        let inside = rest.get("/v1/diagnostics").expect_json(200);
+        (inside["calls"].clone(), inside["clients"].as_array().map(Vec::len))
+    };
+    let (_, before) = inside();
+    for n in 1..=count {
+        rest.hook(&n.to_string(), true);
+    }
+    let mut sockets: Vec<(usize, Socket)> = (0..count)
+        .map(|_| {
+            let (path, socket) = agents.accept();
+            (path.trim_start_matches('/').parse().expect("a number"), socket)
+        })
+        .collect();
+    sockets.sort_by_key(|(number, _)| *number);
+    assert!(sockets.iter().map(|(number, _)| *number).eq(1..=count), "each hotline once");
+    rest.calls_become(count);
+    for (number, socket) in &sockets {
+        let body = wav(&tone(*number, ms), 8000, 1);
+        rest.post_body(&format!("/v1/sim/{number}/speak"), "audio/wav", &body).check(202);
+        socket.send_octets(to_bytes(&tone(2 * count + 1 - number, ms)));
+    }
+    for (number, socket) in &sockets {
+        wait::until_true("the phone's own tone", wait::GENEROUS, || {
+            is_tone(&socket.audio(), *number)
+        });
+        let ear = system.socket(&format!("/v1/sim/{number}/audio"));
+        wait::until_true("the agent's own tone", wait::GENEROUS, || {
+            is_tone(&ear.audio(), 2 * count + 1 - number)
+        });
+    }
+    // Half of them are put down, the other half's agents leave.
+    for (number, _) in sockets.iter().filter(|(number, _)| number % 2 == 0) {
+        rest.hook(&number.to_string(), false);
+    }
+    sockets.retain(|(number, _)| number % 2 == 0);
+    for (_, socket) in &sockets {
+        socket.expect_closed();
+    }
+    rest.calls_become(0);
+    wait::until_true("nothing that remains", wait::GENEROUS, || {
+        let (calls, clients) = inside();
+        calls == 0 && clients == before
+    });
 }
 
 #[test]

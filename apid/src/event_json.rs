@@ -1,5 +1,8 @@
 //! What happens, as text: one JSON object for each notice. The only place where the events of the
-//! web have words; their keys are the union of ours and of the two older phone APIs'.
+//! web have words; their keys are the union of ours and of the two older phone APIs'. What the webhooks
+//! of one of those say instead is in `phone_api`.
+
+pub(crate) mod phone_api;
 
 use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,

@@ -94,7 +94,9 @@ fn what_happens_is_posted_signed_in_order_and_again() {
          bearer: bearer-token}}\n  \
          - {{url: \"http://127.0.0.1:{port}/gone\", secret: quite-a-secret, types: [off_hook]}}\n  \
          - {{url: \"http://127.0.0.1:{port}/second\", secret: quite-a-secret, lines: [\"2\"], \
-         types: [off_hook, on_hook]}}\n"
+         types: [off_hook, on_hook]}}\n  \
+         - {{url: \"http://127.0.0.1:{port}/older\", secret: quite-a-secret, format: phone_api, \
+         lines: [\"1\"]}}\n"
     );
     let system = System::start(Setup { apid_yaml: Some(yaml), ..Setup::default() });
     let rest = system.rest();
@@ -104,6 +106,10 @@ fn what_happens_is_posted_signed_in_order_and_again() {
     rest.hook("2", true);
     wait::until_true("they talk", wait::GENEROUS, || {
         rest.calls_become(1)[0]["state"] == "connected"
+    });
+    rest.post("/v1/sim/1/dial", &json!({"digits": "5"})).check(202);
+    wait::until_true("the digit", wait::GENEROUS, || {
+        rest.get("/v1/lines/1").expect_json(200)["last_digit"] == "5"
     });
     rest.hook("1", false);
     rest.hook("2", false);
@@ -135,6 +141,24 @@ fn what_happens_is_posted_signed_in_order_and_again() {
     wait::until_true("line 2 alone", wait::GENEROUS, || since_lifted().count() == 2);
     assert!(since_lifted().eq(["off_hook", "on_hook"]));
     assert!(taken("/second").iter().all(|post| post.json()["line"] == "2"));
+
+    // An older phone API's words, of line 1 alone.
+    let told = || -> Vec<String> {
+        let word = |post: &Post| {
+            let told = post.json();
+            assert_eq!(told["line"], "1");
+            told["new_state"].as_str().map_or_else(
+                || format!("{}{}", told["digit"].as_str().expect("a digit"), told["sequence"]),
+                str::to_owned,
+            )
+        };
+        taken("/older").iter().map(word).collect()
+    };
+    wait::until_true("the end", wait::GENEROUS, || {
+        told().len() > 1 && told().ends_with(&["on_hook".to_owned()])
+    });
+    let story = ["off_hook", "11", "02", "23", "connecting", "active", "51", "ended", "on_hook"];
+    assert_eq!(told(), story);
 
     let shown = wait::until("both dead letters", wait::GENEROUS, || {
         let shown = rest.get("/v1/webhooks").expect_json(200);

@@ -2,7 +2,8 @@
 
 use super::check::{at, row};
 use super::{ConfigError, Secret};
-use crate::control::WebhookSettings;
+use crate::control::{WebhookFormat, WebhookSettings};
+use crate::event_json::phone_api;
 use crate::hub::Filter;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -25,6 +26,9 @@ pub struct WebhookConfig {
     /// Only these types, `call_*` meaning all that begin so, where any are given.
     #[serde(default)]
     pub types: Vec<String>,
+    /// In whose words.
+    #[serde(default)]
+    pub format: WebhookFormat,
 }
 
 impl WebhookConfig {
@@ -36,7 +40,14 @@ impl WebhookConfig {
             return Err(at(path, row(&self.url), &reason));
         }
         let filter = Filter { lines: Vec::new(), types: self.types.clone() };
-        match filter.unknown_type() {
+        let unknown = match self.format {
+            WebhookFormat::Events => filter.unknown_type(),
+            WebhookFormat::PhoneApi => {
+                let known = |kind: &&String| phone_api::TYPES.contains(&kind.as_str());
+                self.types.iter().find(|kind| !known(kind)).map(String::as_str)
+            }
+        };
+        match unknown {
             Some(kind) => {
                 let reason = format!("`{kind}` is no type of event; docs/api.md lists them");
                 Err(at(path, row(&self.url), &reason))
@@ -53,6 +64,7 @@ impl WebhookConfig {
             bearer: self.bearer.as_ref().map(|bearer| bearer.reveal().to_owned()),
             lines: self.lines.clone(),
             types: self.types.clone(),
+            format: self.format,
         }
     }
 }

@@ -57,7 +57,7 @@ pub use signalling::{
     MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
 };
 pub use sources::{PlaySource, Spoken};
-pub use webhooks::WebhookSettings;
+pub use webhooks::{WebhookFormat, WebhookSettings};
 
 use crate::auth::Caller;
 use crate::call::{Action, CallNumber, Input, News, Switch};

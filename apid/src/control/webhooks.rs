@@ -5,10 +5,12 @@ use super::access::need;
 use super::{Control, Refused, lock};
 use crate::auth::{Caller, Scope, Scopes};
 use crate::event_json;
+use crate::event_json::phone_api::Phones;
 use crate::fetch::FetchError;
-use crate::hub::{Delivery, Filter};
+use crate::hub::{Delivery, Filter, Notice};
 use crate::view::{DeadLetter, Timestamp, WebhookView};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Deserialize;
 use sha2::Sha256;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -25,6 +27,17 @@ const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// In whose words an address is told what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookFormat {
+    /// As it stands on `/v1/events`.
+    #[default]
+    Events,
+    /// `state_change` and `dtmf`, as an older phone API has them.
+    PhoneApi,
+}
+
 /// One address.
 #[derive(Clone)]
 pub struct WebhookSettings {
@@ -38,6 +51,8 @@ pub struct WebhookSettings {
     pub lines: Vec<String>,
     /// Only these types, where any are given.
     pub types: Vec<String>,
+    /// In whose words.
+    pub format: WebhookFormat,
 }
 
 impl std::fmt::Debug for WebhookSettings {
@@ -75,6 +90,25 @@ impl Webhook {
     pub(super) fn new(settings: WebhookSettings) -> Arc<Self> {
         let (delivered, failed, state) = Default::default();
         Arc::new(Self { settings, delivered, failed, state })
+    }
+
+    /// What is to be posted of a notice, each with its lane.
+    fn words_for(&self, notice: &Notice, phones: &mut Phones) -> Vec<(String, String)> {
+        match self.settings.format {
+            WebhookFormat::Events => {
+                let lane = notice.call_id.clone().or_else(|| notice.line.clone());
+                vec![(lane.unwrap_or_default(), event_json::of(notice))]
+            }
+            WebhookFormat::PhoneApi => {
+                let Self { settings: WebhookSettings { types, lines, .. }, .. } = self;
+                let told = phones.take(notice).into_iter();
+                // A call has lines besides those that were asked for.
+                told.filter(|m| types.is_empty() || types.iter().any(|kind| kind == m.kind))
+                    .filter(|m| lines.is_empty() || lines.contains(&m.line))
+                    .map(|message| (message.line, message.body))
+                    .collect()
+            }
+        }
     }
 
     fn headers(&self, letter: &Letter) -> Vec<(&'static str, String)> {
@@ -148,21 +182,26 @@ pub(super) async fn follow_hub(control: Control, webhook: Arc<Webhook>) {
         scopes: Scopes::ALL,
         lines: (!lines.is_empty()).then_some(lines),
     };
-    let filter = Filter { lines: Vec::new(), types: webhook.settings.types.clone() };
+    let types = match webhook.settings.format {
+        WebhookFormat::Events => webhook.settings.types.clone(),
+        // Its types are made of others.
+        WebhookFormat::PhoneApi => Vec::new(),
+    };
+    let filter = Filter { lines: Vec::new(), types };
     let mut listener = control.0.hub.listen(&caller, filter, None, &webhook.settings.url);
     let mut number = 0_u64;
+    let mut phones = Phones::default();
     loop {
-        let (lane, body) = match listener.next().await {
-            Delivery::Notice(notice) => {
-                let lane = notice.call_id.clone().or_else(|| notice.line.clone());
-                (lane.unwrap_or_default(), event_json::of(&notice))
-            }
-            Delivery::Lagged { missed } => (String::new(), event_json::lagged(missed)),
+        let due = match listener.next().await {
+            Delivery::Notice(notice) => webhook.words_for(&notice, &mut phones),
+            Delivery::Lagged { missed } => vec![(String::new(), event_json::lagged(missed))],
         };
-        number += 1;
-        let started = control.0.started_at;
-        let letter = Letter { id: format!("{started}-{number}"), body };
-        control.post_later(&webhook, lane, letter);
+        for (lane, body) in due {
+            number += 1;
+            let started = control.0.started_at;
+            let letter = Letter { id: format!("{started}-{number}"), body };
+            control.post_later(&webhook, lane, letter);
+        }
     }
 }
 

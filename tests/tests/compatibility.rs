@@ -42,6 +42,11 @@ fn status_has_every_documented_key() {
     rest.hook("1", true);
     assert_eq!(rest.get("/status").expect_json(200)["state"], "off_hook");
     assert_eq!(rest.get("/status?line=2").expect_json(200)["state"], "idle");
+    assert_eq!(rest.get("/health").expect_json(200)["status"], "healthy");
+    let info = rest.get("/system/info").expect_json(200);
+    assert_eq!((&info["state"], &info["active_calls"]), (&json!("idle"), &json!(0)));
+    assert_eq!((&info["errors"], &info["components"]["engine"]), (&json!([]), &json!("ok")));
+    assert!(info["uptime"].as_f64().is_some_and(|seconds| seconds > 0.0), "{info}");
 }
 
 #[test]

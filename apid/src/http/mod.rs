@@ -14,6 +14,7 @@ mod calls;
 mod collect;
 mod compat;
 mod compat_status;
+mod compat_system;
 mod console;
 mod event_socket;
 mod lines;

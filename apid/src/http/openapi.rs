@@ -3,8 +3,9 @@
 use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
-    applications, audio_socket, call_records, calls, collect, compat, compat_status, event_socket,
-    lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets, twilio,
+    applications, audio_socket, call_records, calls, collect, compat, compat_status, compat_system,
+    event_socket, lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
+    twilio,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -45,6 +46,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     twilio::configure(config);
     compat::configure(config);
     compat_status::configure(config);
+    compat_system::configure(config);
     sockets(config);
 }
 

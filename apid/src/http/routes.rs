@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 
 /// Paths of the two older phone APIs. They refuse in their own form.
-pub(super) const COMPATIBILITY: [&str; 10] = [
+pub(super) const COMPATIBILITY: [&str; 11] = [
     "/status",
     "/voltage",
     "/diagnostics",
@@ -16,6 +16,7 @@ pub(super) const COMPATIBILITY: [&str; 10] = [
     "/generate-tone",
     "/generate-tts",
     "/reset",
+    "/system/info",
     "/ws",
 ];
 
@@ -37,7 +38,7 @@ pub(super) enum Route {
 /// What kind of route `path` is.
 pub(super) fn kind_of(path: &str) -> Route {
     match path {
-        "/healthz" | "/readyz" => Route::Health,
+        "/health" | "/healthz" | "/readyz" => Route::Health,
         "/" | "/console.js" | "/console.css" | "/openapi.json" => Route::Page,
         path if path == "/docs" || path.starts_with("/docs/") => Route::Page,
         path if COMPATIBILITY.contains(&path) || path.starts_with("/audio/") => {
@@ -130,6 +131,7 @@ mod tests {
     #[test]
     fn pages_and_health_need_no_caller() {
         assert_eq!(kind_of("/healthz"), Route::Health);
+        assert_eq!(kind_of("/health"), Route::Health);
         assert_eq!(kind_of("/docs/index.html"), Route::Page);
         assert_eq!(kind_of("/documents"), Route::Api);
         assert_eq!(kind_of("/audio/start"), Route::Compatibility);

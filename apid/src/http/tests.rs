@@ -84,6 +84,8 @@ const PROMISED: &[(&str, &str)] = &[
     ("post", "/generate-tone"),
     ("post", "/generate-tts"),
     ("post", "/reset"),
+    ("get", "/health"),
+    ("get", "/system/info"),
     ("get", "/2010-04-01/Accounts/{account}/Calls/{sid}"),
     ("post", "/2010-04-01/Accounts/{account}/Calls/{sid}"),
 ];

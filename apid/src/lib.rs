@@ -31,5 +31,6 @@ pub mod speech;
 pub mod startup;
 pub mod store;
 pub mod stream;
+pub mod tls;
 pub mod twilio_sid;
 pub mod view;

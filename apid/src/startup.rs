@@ -6,7 +6,7 @@ use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::channel::{self, Channels};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, LoadedPlans, Name,
-    Secret, WebhookConfig,
+    Secret, Tls, WebhookConfig,
 };
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
@@ -25,11 +25,12 @@ use crate::sip::defence::DefenceSettings;
 use crate::sip::digest;
 use crate::sip::gate::Share;
 use crate::sip::message::Transport;
-use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
+use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings, WebOrigins};
 use crate::sip::usage::Allowance;
 use crate::speech::Speech;
 use crate::store::Store;
 use crate::stream::Streams;
+use crate::tls::Certificate;
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -55,11 +56,13 @@ pub async fn run(
     let tokens_file = config.tokens_file(state_dir);
     let tokens = Tokens::load(&tokens_file).map_err(|error| error.to_string())?;
     config.check_exposure(!tokens.is_empty()).map_err(|error| error.to_string())?;
-    let web = http::bind(HttpSettings::of(config, Arc::new(tokens)))
-        .map_err(|error| error.to_string())?;
+    let mut certificates = Certificates::default();
+    let mut web = HttpSettings::of(config, Arc::new(tokens));
+    web.tls = certificates.load(config.api.tls.as_ref())?;
+    let web = http::bind(web).map_err(|error| error.to_string())?;
     let (accounts, devices) = provisioned(config, state_dir)?;
-    let sip = open_sip(config, &accounts, state_dir).await?;
-    let ami = open_ami(config, state_dir).await?;
+    let sip = open_sip(config, &accounts, state_dir, &mut certificates).await?;
+    let ami = open_ami(config, state_dir, &mut certificates).await?;
     let handler = open_handler(config).await?;
     let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let hang_up = signal(SignalKind::hangup());
@@ -80,6 +83,7 @@ pub async fn run(
     let current = CurrentPlan::default();
     let reads = current.clone();
     let read_plans = Arc::new(move || {
+        certificates.reload()?;
         let loaded = read_plans()?;
         reads.set(loaded.dialplan.clone());
         Ok(loaded.plans())
@@ -124,19 +128,19 @@ pub async fn run(
         ami.serve(control.clone(), channels, stop_ami.clone());
     }
     if let Some(sip) = &sip {
-        for service in ["sip_udp", "sip_tcp"] {
-            let address = sip.local_addr().to_string();
-            control.note_port(PortDiagnostics { service: service.to_owned(), address });
+        for &(transport, address) in sip.ports() {
+            let service = format!("sip_{}", transport.token().to_ascii_lowercase());
+            let encrypted = matches!(transport, Transport::Tls | Transport::Wss);
+            control.note_port(PortDiagnostics::new(&service, address, encrypted));
         }
         sip.serve(Arc::new(control.clone()));
     }
-    if let (Some((server, address)), service) = (handler, "handler".to_owned()) {
-        control.note_port(PortDiagnostics { service, address: address.to_string() });
-        tracing::info!(service = "handler", %address, "listening");
+    if let Some((server, address)) = handler {
+        control.note_port(PortDiagnostics::new("handler", address, false));
         tokio::spawn(server.serve());
     }
     for port in web.ports() {
-        tracing::info!(service = port.service, address = port.address, "listening");
+        control.note_port(port);
     }
     // sd_notify(3): who waits for us may come; a manager that does not listen loses nothing.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -165,12 +169,30 @@ fn open_shelf(config: &Config, state_dir: &Path) -> Result<Shelf, String> {
     shelf.map_err(|error| format!("folder of recordings {}: {error}", folder.display()))
 }
 
+/// Every certificate that is shown.
+#[derive(Default)]
+struct Certificates(Vec<Arc<Certificate>>);
+
+impl Certificates {
+    fn load(&mut self, tls: Option<&Tls>) -> Result<Option<Arc<Certificate>>, String> {
+        let Some(tls) = tls else { return Ok(None) };
+        let loaded = Certificate::load(&tls.files()).map_err(|error| error.to_string())?;
+        self.0.push(loaded.clone());
+        Ok(Some(loaded))
+    }
+
+    /// Renewed ones are shown from now on.
+    fn reload(&self) -> Result<(), String> {
+        self.0.iter().try_for_each(|one| one.reload()).map_err(|error| error.to_string())
+    }
+}
+
 /// 0 is for ever.
 fn days(days: u64) -> Option<Duration> {
     (days > 0).then(|| Duration::from_secs(days * 86_400))
 }
 
-/// SIGHUP reads dial plans anew.
+/// SIGHUP reads dial plans and certificates anew.
 async fn reload_on(
     hang_up: std::io::Result<tokio::signal::unix::Signal>,
     control: Control,
@@ -218,6 +240,7 @@ async fn open_sip(
     config: &Config,
     accounts: &[Account],
     state_dir: &Path,
+    certificates: &mut Certificates,
 ) -> Result<Option<Sip>, String> {
     if config.sip.accounts.is_empty() {
         return Ok(None);
@@ -227,14 +250,27 @@ async fn open_sip(
     settings.realm.clone_from(&config.sip.realm);
     settings.accounts = accounts.iter().map(account).collect();
     settings.defence = defence(&config.sip.defence);
+    settings.certificate = certificates.load(config.sip.tls.as_ref())?;
+    settings.tls_port = Some(config.sip.tls_port.number());
+    settings.ws_port = config.sip.ws_port.map(crate::config::Port::number);
+    settings.wss_port = config.sip.wss_port.map(crate::config::Port::number);
+    settings.origins = WebOrigins {
+        origins: config.security.allowed_origins.clone(),
+        host_names: config.api.host_names.clone(),
+    };
     let opened = Sip::open(&settings).await;
-    opened.map(Some).map_err(|error| format!("SIP cannot listen on {listen}: {error}"))
+    opened.map(Some).map_err(|error| error.to_string())
 }
 
-async fn open_ami(config: &Config, state_dir: &Path) -> Result<Option<BoundAmi>, String> {
+async fn open_ami(
+    config: &Config,
+    state_dir: &Path,
+    certificates: &mut Certificates,
+) -> Result<Option<BoundAmi>, String> {
     let made = device_secrets(state_dir, &config.ami.without_secret())
         .map_err(|error| format!("state folder {}: {error}", state_dir.display()))?;
-    let Some(settings) = config.ami_settings(&made) else { return Ok(None) };
+    let Some(mut settings) = config.ami_settings(&made) else { return Ok(None) };
+    settings.tls = certificates.load(config.ami.tls.as_ref())?;
     let listen = settings.listen;
     let bound = ami::bind(settings).await;
     bound.map(Some).map_err(|error| format!("AMI cannot listen on {listen}: {error}"))

@@ -1,6 +1,7 @@
 """A telephone made of pjsua2: takes commands on standard input, says what happens on its output.
 
-Usage: telephone.py REGISTRAR USER PASSWORD
+Usage: telephone.py REGISTRAR USER PASSWORD [CERTIFICATE]; with the file of the only certificate that it
+trusts it speaks TLS.
 Commands: call NUMBER, answer, hold, resume, transfer NUMBER, keys rfc4733|info|audio DIGITS,
 hang_up, quit. Says: registered, incoming, early, confirmed, disconnected STATUS, media active|held,
 digit D, transfer STATUS.
@@ -12,6 +13,8 @@ import sys
 import pjsua2 as pj
 
 registrar, user, password = sys.argv[1:4]
+trusts = sys.argv[4] if len(sys.argv) > 4 else None
+by_tls = ";transport=tls" if trusts else ""
 
 
 def say(*words):
@@ -65,7 +68,12 @@ config.logConfig.consoleLevel = 0
 endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.boundAddress = "127.0.0.1"
-endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+if trusts:
+    transport.tlsConfig.CaListFile = trusts
+    transport.tlsConfig.verifyServer = True
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
+else:
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 for codec in endpoint.codecEnum2():
@@ -73,7 +81,7 @@ for codec in endpoint.codecEnum2():
 
 account = pj.AccountConfig()
 account.idUri = f"sip:{user}@{registrar}"
-account.regConfig.registrarUri = f"sip:{registrar}"
+account.regConfig.registrarUri = f"sip:{registrar}{by_tls}"
 account.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
 account.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
 phone = Phone()
@@ -88,7 +96,7 @@ def obey(line):
     if command == "call":
         call = Call(phone)
         phone.calls.append(call)
-        call.makeCall(f"sip:{words[1]}@{registrar}", pj.CallOpParam(True))
+        call.makeCall(f"sip:{words[1]}@{registrar}{by_tls}", pj.CallOpParam(True))
         return
     if command == "quit":
         raise SystemExit

@@ -28,8 +28,10 @@ pub struct Telephone {
     pub answers: bool,
     /// Codec: `PCMU` or `PCMA`.
     pub codec: String,
-    /// Transport: `udp` or `tcp`.
+    /// Transport: `udp`, `tcp` or `tls`.
     pub transport: String,
+    /// PEM of the only certificate that it trusts.
+    pub trusts: Option<PathBuf>,
     /// Where it listens.
     pub host: IpAddr,
 }
@@ -46,6 +48,7 @@ impl Telephone {
             answers: false,
             codec: "PCMU".into(),
             transport: "udp".into(),
+            trusts: None,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
@@ -130,6 +133,9 @@ impl Baresip {
             format!("snd_path {}", folder.file("heard").display()),
         ] {
             writeln!(config, "{line}").expect("in memory");
+        }
+        if let Some(certificate) = &telephone.trusts {
+            writeln!(config, "sip_cafile {}", certificate.display()).expect("in memory");
         }
         std::fs::write(folder.file("config"), config).expect("written");
         let registration = telephone

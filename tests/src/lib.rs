@@ -4,11 +4,12 @@
 //! ([`rest`], [`socket`], [`ami`]), applications that it dials ([`agent`]) or that dial it
 //! ([`program`]), phones ([`baresip`], [`pjsua`], [`sipp`], [`rtp`], [`ear`], whose network can be
 //! bad), what is said into them and what is made of what they heard ([`signal`]), and other machines
-//! ([`namespace`]).
+//! ([`namespace`]). What is encrypted shows a [`certificate`].
 
 pub mod agent;
 pub mod ami;
 pub mod baresip;
+pub mod certificate;
 pub mod ear;
 pub mod namespace;
 pub mod peer;

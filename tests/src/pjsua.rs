@@ -1,10 +1,11 @@
-//! A pjsua2 telephone, driven through `tests/phones/telephone.py`.
+//! Telephones that are Python programs: pjsua2 (`tests/phones/telephone.py`), and one on a WebSocket
+//! (`tests/phones/web_telephone.py`).
 
 use crate::process::Folder;
 use crate::system::{System, repository};
 use crate::wait::until_true;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -18,6 +19,17 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub fn python() -> PathBuf {
     let python = std::env::var_os("TIPRING_PYTHON")
         .map_or_else(|| repository().join("target/venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "{} is missing; tools/test setup makes it", python.display());
+    python
+}
+
+/// The Python of the agents' environment, which has a library of WebSockets.
+///
+/// # Panics
+/// If it is not there.
+pub fn agents_python() -> PathBuf {
+    let python = std::env::var_os("TIPRING_AGENT_PYTHON")
+        .map_or_else(|| repository().join("target/venv-agents/bin/python"), PathBuf::from);
     assert!(python.exists(), "{} is missing; tools/test setup makes it", python.display());
     python
 }
@@ -36,13 +48,44 @@ impl Pjsua {
     /// # Panics
     /// If it does not within 30 s.
     pub fn start(system: &System, user: &str, password: &str) -> Self {
+        Self::registered(&[&system.sip_address(), user, password])
+    }
+
+    /// The same over TLS, to this port; it trusts this certificate only.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn over_tls(registrar: &str, user: &str, password: &str, trusts: &Path) -> Self {
+        Self::registered(&[registrar, user, password, &trusts.to_string_lossy()])
+    }
+
+    /// The same, which is not expected to register.
+    ///
+    /// # Panics
+    /// If there is no Python.
+    pub fn suspicious(registrar: &str, user: &str, trusts: &Path) -> Self {
+        let trusts = trusts.to_string_lossy();
+        Self::run(&python(), "telephone.py", &[registrar, user, "secret", &trusts])
+    }
+
+    fn registered(arguments: &[&str]) -> Self {
+        let phone = Self::run(&python(), "telephone.py", arguments);
+        phone.says("registered");
+        phone
+    }
+
+    /// Starts one of `tests/phones`.
+    ///
+    /// # Panics
+    /// If there is no such Python.
+    pub fn run(python: &Path, script: &str, arguments: &[&str]) -> Self {
         let folder = Folder::new("pjsua");
         let output = std::fs::File::create(folder.file("output")).expect("file");
         let errors = output.try_clone().expect("file");
-        let mut child = Command::new(python())
+        let mut child = Command::new(python)
             .arg("-u")
-            .arg(repository().join("tests/phones/telephone.py"))
-            .args([&system.sip_address(), user, password])
+            .arg(repository().join("tests/phones").join(script))
+            .args(arguments)
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(output)
@@ -50,9 +93,7 @@ impl Pjsua {
             .spawn()
             .expect("Python starts");
         let input = child.stdin.take().expect("piped");
-        let phone = Self { child, input, folder };
-        phone.says("registered");
-        phone
+        Self { child, input, folder }
     }
 
     /// Gives it a command.

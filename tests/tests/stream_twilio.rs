@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use tipring_tests::agent::Agents;
+use tipring_tests::pjsua::agents_python;
 use tipring_tests::process::{Folder, Process};
 use tipring_tests::rest::{Answer, Rest};
 use tipring_tests::signal::{chirps, hearing, level_dbm0, wav};
@@ -21,11 +22,8 @@ struct Agent {
 impl Agent {
     fn start(system: &System, token: &str) -> Self {
         let folder = Folder::new("agent");
-        let python = std::env::var_os("TIPRING_AGENT_PYTHON")
-            .map_or_else(|| repository().join("target/venv-agents/bin/python"), PathBuf::from);
-        assert!(python.exists(), "{} is missing; tools/test setup makes it", python.display());
         let script = repository().join("tests/agents/pipecat_twilio.py");
-        let mut command = Command::new(python);
+        let mut command = Command::new(agents_python());
         command.arg("-u").arg(script).arg(format!("http://{}", system.address())).arg(token);
         let log: PathBuf = folder.file("agent.log");
         let process = Process::start(&mut command, &log);

@@ -16,11 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Octets that wait for a client before it is cut.
@@ -29,6 +30,8 @@ const MAX_WAITING: usize = 2 * 1024 * 1024;
 const ENOUGH_WAITING: usize = 256 * 1024;
 /// Octets read at once.
 const READ: usize = 16 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to log in.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// How long a wrong secret waits for its answer.
@@ -58,6 +61,8 @@ pub async fn bind(settings: AmiSettings) -> std::io::Result<BoundAmi> {
 
 struct Server {
     settings: Arc<AmiSettings>,
+    /// Where TLS is wanted.
+    acceptor: Option<TlsAcceptor>,
     control: Control,
     channels: Channels,
     defence: Mutex<Defence>,
@@ -71,13 +76,13 @@ impl BoundAmi {
     /// Serves clients until `stop`; each is told `Shutdown` then.
     pub fn serve(self, control: Control, channels: Channels, stop: CancellationToken) {
         let Self { listener, settings, address } = self;
-        control
-            .note_port(PortDiagnostics { service: "ami".to_owned(), address: address.to_string() });
-        tracing::info!(service = "ami", address = %address, "listening");
+        let acceptor = settings.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::new(tls.server())));
+        control.note_port(PortDiagnostics::new("ami", address, acceptor.is_some()));
         let ban = Duration::from_secs(u64::from(settings.ban_s));
         let server = Arc::new(Server {
             defence: Mutex::new(Defence::new(settings.ban_after, ban)),
             settings,
+            acceptor,
             control,
             channels,
             started: Instant::now(),
@@ -118,7 +123,7 @@ impl Server {
         }
         let server = self.clone();
         tokio::spawn(async move {
-            let reason = server.hold(stream, remote, address).await;
+            let reason = server.open(stream, remote, address).await;
             tracing::info!(%remote, reason, "AMI client gone");
             server.connections.fetch_sub(1, Ordering::AcqRel);
         });
@@ -129,9 +134,31 @@ impl Server {
         self.defence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One client from its banner to its end; gives the reason of that.
-    async fn hold(&self, mut stream: TcpStream, remote: SocketAddr, address: IpAddr) -> String {
+    /// One connection from its handshake to its end; gives the reason of that.
+    async fn open(&self, stream: TcpStream, remote: SocketAddr, address: IpAddr) -> String {
         let _ = stream.set_nodelay(true);
+        let Some(acceptor) = &self.acceptor else {
+            let (reader, writer) = stream.into_split();
+            return self.hold(reader, writer, remote, address).await;
+        };
+        match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let (reader, writer) = tokio::io::split(stream);
+                self.hold(reader, writer, remote, address).await
+            }
+            Ok(Err(error)) => format!("no TLS: {error}"),
+            Err(_) => "no TLS: the handshake took too long".to_owned(),
+        }
+    }
+
+    /// One client from its banner to its end; gives the reason of that.
+    async fn hold(
+        &self,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
+        remote: SocketAddr,
+        address: IpAddr,
+    ) -> String {
         let (later, mut answers) = mpsc::channel::<Vec<Message>>(LATER);
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let mut client = Client {
@@ -139,6 +166,7 @@ impl Server {
             number,
             out: Vec::new(),
             sent: 0,
+            unflushed: false,
             note: self.control.note_client("ami", "", &remote.to_string()),
             waits: None,
         };
@@ -152,20 +180,19 @@ impl Server {
             client.note.queues(client.waiting());
             if client.waiting() > MAX_WAITING {
                 let reason = "too slow: more events wait than this client reads";
-                return client.part(&mut stream, reason).await;
+                return client.part(&mut writer, reason).await;
             }
-            let (mut reader, mut writer) = stream.split();
             let wait = client.waits.as_ref().and_then(|wait| wait.until);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {
                     client.system_event(&events::shutdown());
-                    return client.flush(&mut stream, "shutdown").await;
+                    return client.flush(&mut writer, "shutdown").await;
                 }
-                sent = writer.write(&client.out[client.sent..]), if client.waiting() > 0 => {
+                sent = send_some(&mut writer, client.unsent()), if client.must_send() => {
                     match sent {
-                        Ok(0) | Err(_) => return "connection lost".to_owned(),
                         Ok(sent) => client.was_sent(sent),
+                        Err(_) => return "connection lost".to_owned(),
                     }
                 }
                 Some(messages) = answers.recv() => client.answer(&messages),
@@ -174,7 +201,7 @@ impl Server {
                     Err(RecvError::Lagged(missed)) => {
                         tracing::warn!(%remote, missed, "AMI client lost events");
                         let reason = "events were lost: this server was too busy";
-                        return client.part(&mut stream, reason).await;
+                        return client.part(&mut writer, reason).await;
                     }
                     Err(RecvError::Closed) => return "shutdown".to_owned(),
                 },
@@ -190,14 +217,14 @@ impl Server {
                             Ok(Some(packet)) => packet,
                             Err(why) => {
                                 let reason = why.to_string();
-                                return client.part(&mut stream, &reason).await;
+                                return client.part(&mut writer, &reason).await;
                             }
                         };
                         let step = client.session.handle(&packet, random());
                         if let Some(reason) =
                             self.take(&mut client, step, &packet, &mut news, &later, address).await
                         {
-                            return client.flush(&mut stream, reason).await;
+                            return client.flush(&mut writer, reason).await;
                         }
                         // What was caused is told behind its answer, and before the next one.
                         while let Some(Ok(one)) = news.as_mut().map(Receiver::try_recv) {
@@ -206,7 +233,7 @@ impl Server {
                     }
                 }
                 () = tokio::time::sleep_until(began + LOGIN_TIME), if client.session.user().is_none() => {
-                    return client.part(&mut stream, "Login timed out").await;
+                    return client.part(&mut writer, "Login timed out").await;
                 }
                 () = tokio::time::sleep_until(wait.unwrap_or(began)), if wait.is_some() => {
                     client.end_wait();
@@ -276,6 +303,22 @@ impl Server {
     }
 }
 
+/// Sends a part and tells how long it is; where nothing is left, sends on what an encrypting layer
+/// may still hold. What is given up half-way has sent nothing that is not told.
+async fn send_some(
+    writer: &mut (impl AsyncWrite + Unpin),
+    octets: &[u8],
+) -> std::io::Result<usize> {
+    if octets.is_empty() {
+        writer.flush().await?;
+        return Ok(0);
+    }
+    match writer.write(octets).await? {
+        0 => Err(std::io::ErrorKind::WriteZero.into()),
+        sent => Ok(sent),
+    }
+}
+
 async fn next(
     news: &mut Option<Receiver<Arc<ChannelNews>>>,
 ) -> Result<Arc<ChannelNews>, RecvError> {
@@ -297,6 +340,8 @@ struct Client {
     out: Vec<u8>,
     /// Of `out`, what is sent already.
     sent: usize,
+    /// What was sent may not be on its way yet.
+    unflushed: bool,
     note: Arc<ClientNote>,
     waits: Option<Wait>,
 }
@@ -306,7 +351,17 @@ impl Client {
         self.out.len() - self.sent
     }
 
+    fn unsent(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+
+    fn must_send(&self) -> bool {
+        self.unflushed || self.waiting() > 0
+    }
+
+    /// As [`send_some`] says.
     fn was_sent(&mut self, octets: usize) {
+        self.unflushed = octets > 0;
         self.sent += octets;
         if self.sent == self.out.len() {
             self.out.clear();
@@ -375,16 +430,17 @@ impl Client {
     }
 
     /// Says why, and ends.
-    async fn part(&mut self, stream: &mut TcpStream, reason: &str) -> String {
+    async fn part(&mut self, writer: &mut (impl AsyncWrite + Unpin), reason: &str) -> String {
         Message::error(reason).write_to(&mut self.out);
-        self.flush(stream, reason).await
+        self.flush(writer, reason).await
     }
 
     /// Sends what there is, not for long.
-    async fn flush(&mut self, stream: &mut TcpStream, reason: &str) -> String {
+    async fn flush(&mut self, writer: &mut (impl AsyncWrite + Unpin), reason: &str) -> String {
         let send = async {
-            stream.write_all(&self.out[self.sent..]).await?;
-            stream.shutdown().await
+            writer.write_all(self.unsent()).await?;
+            writer.flush().await?;
+            writer.shutdown().await
         };
         // One who does not read it does not want it.
         let _ = tokio::time::timeout(LAST_WORDS, send).await;

@@ -2,7 +2,9 @@
 
 use super::classes::Classes;
 use super::filter::Filter;
+use crate::tls::Certificate;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Whose shapes a session is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,8 @@ impl std::fmt::Debug for AmiUser {
 pub struct AmiSettings {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// TLS, and the certificate that is shown.
+    pub tls: Option<Arc<Certificate>>,
     /// Connections at once; more are closed at once.
     pub max_connections: usize,
     /// Wrong secrets of one address within ten minutes that ban it.

@@ -166,6 +166,7 @@ fn session(write: Classes, permit: bool) -> Session {
         filter: Filter::default(),
     };
     let settings = AmiSettings {
+        tls: None,
         listen: "127.0.0.1:0".parse().unwrap(),
         max_connections: 10,
         ban_after: 10,

@@ -2,7 +2,7 @@
 
 use super::check::{at, row};
 use super::values::{Bounded, Cidr, Host, Name, Port, Secret};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Tls};
 use crate::ami::{AmiSettings, AmiUser, Classes, Dialect, Filter};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -19,6 +19,8 @@ pub struct Ami {
     pub host: Host,
     /// TCP port.
     pub port: Port,
+    /// TLS from the first octet on, as Asterisk's `tlsenable`.
+    pub tls: Option<Tls>,
     /// Connections at once; more are closed at once.
     pub max_connections: Bounded<1, 10_000>,
     /// Wrong secrets of one address, within ten minutes, that ban it.
@@ -34,6 +36,7 @@ impl Default for Ami {
         Self {
             host: Host::LOOPBACK,
             port: Port::of(5038),
+            tls: None,
             max_connections: Bounded::of(100),
             ban_after: Bounded::of(10),
             ban_s: Bounded::of(600),
@@ -131,6 +134,7 @@ impl Config {
         (!users.is_empty()).then(|| AmiSettings {
             listen: SocketAddr::new(self.ami.host.0, self.ami.port.number()),
             max_connections: self.ami.max_connections.get() as usize,
+            tls: None,
             ban_after: self.ami.ban_after.get() as u32,
             ban_s: self.ami.ban_s.get() as u32,
             max_calls: self.calls.max_calls.get() as usize,

@@ -71,6 +71,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     for webhook in &config.webhooks {
         webhook.check(path)?;
     }
+    config.check_certificates(path)?;
     config.ami.check(path)?;
     config.plans(path)?;
     config.applications.claimable(path)?;

@@ -12,6 +12,7 @@ mod records;
 mod provisioning;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod values;
 mod webhooks;
 
@@ -22,6 +23,7 @@ pub use lifted::{LiftedConfig, LoadedPlans, PlanRow};
 pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
 pub use records::{CallRecordsConfig, RecordingsConfig};
+pub use tls::Tls;
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 pub use webhooks::WebhookConfig;
 
@@ -99,6 +101,8 @@ pub struct Api {
     pub port: Port,
     /// WebSocket of older clients; null opens none.
     pub ws_port: Option<Port>,
+    /// HTTPS and `wss://` on both ports instead of HTTP and `ws://`.
+    pub tls: Option<Tls>,
     /// Names by which browsers may reach us, besides loopback and `host`.
     pub host_names: Vec<String>,
     /// A request that takes longer is answered 408.
@@ -127,6 +131,7 @@ impl Default for Api {
             host: Host::LOOPBACK,
             port: Port::of(8000),
             ws_port: Some(Port::of(8001)),
+            tls: None,
             host_names: Vec::new(),
             request_timeout_ms: Bounded::of(30_000),
             max_connections: Bounded::of(1000),
@@ -149,6 +154,14 @@ pub struct Sip {
     pub host: Host,
     /// Port, UDP and TCP.
     pub port: Port,
+    /// A certificate: with it SIP over TLS is taken on `tls_port`.
+    pub tls: Option<Tls>,
+    /// SIP over TLS.
+    pub tls_port: Port,
+    /// SIP over WebSocket (RFC 7118); null opens none.
+    pub ws_port: Option<Port>,
+    /// The same over TLS, `wss://`; needs `tls`.
+    pub wss_port: Option<Port>,
     /// What phones show when they ask for a password.
     pub realm: String,
     /// One line each.
@@ -162,6 +175,10 @@ impl Default for Sip {
         Self {
             host: Host::LOOPBACK,
             port: Port::of(5060),
+            tls: None,
+            tls_port: Port::of(5061),
+            ws_port: None,
+            wss_port: None,
             realm: "tipring".to_owned(),
             accounts: Vec::new(),
             defence: Defence::default(),

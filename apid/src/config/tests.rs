@@ -132,3 +132,14 @@ fn others_are_kept_out_of_ami_while_its_secret_is_a_sample() {
 fn no_password_is_in_what_is_printed() {
     assert!(!format!("{:?}", Config::demonstration()).contains("\"secret\""));
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_refused_with_its_line() {
+    let refused = |text: &str| parse(text).unwrap_err();
+    let error = refused("sip:\n  tls:\n    certificate: tipring.pem\n    key: /etc/tipring.key\n");
+    assert!(error.contains(":3:") && error.contains("no absolute path"), "{error}");
+    let error = refused("ami:\n  tls: {certificate: /nowhere/a.pem, key: /nowhere/a.key}\n");
+    assert!(error.contains(":2:") && error.contains("/nowhere/a.pem: No such file"), "{error}");
+    let error = refused("sip: {wss_port: 5063}\n");
+    assert!(error.contains("needs a certificate: `sip.tls`"), "{error}");
+}

@@ -110,8 +110,13 @@ impl Control {
         note
     }
 
-    /// Notes a port that was opened, for diagnostics.
+    /// Notes a port that was opened, for the log and for diagnostics.
     pub fn note_port(&self, port: PortDiagnostics) {
+        let PortDiagnostics { service, address, encrypted, warning } = &port;
+        tracing::info!(service, address, encrypted, "listening");
+        if let Some(warning) = warning {
+            tracing::warn!(service, "{warning}");
+        }
         lock(&self.0.ports).push(port);
     }
 }

@@ -45,7 +45,7 @@ impl Control {
                 Ok(())
             }
             Err(reason) => {
-                let message = format!("the old dial plans stay: {reason}");
+                let message = format!("dial plans and certificates stay as they were: {reason}");
                 self.report_error(None, "configuration_refused", &message);
                 Err(Refused::Configuration(reason))
             }

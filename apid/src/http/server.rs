@@ -67,8 +67,8 @@ impl Bound {
     /// The ports as they are: a configured port 0 has become a real one.
     pub fn ports(&self) -> Vec<PortDiagnostics> {
         let port = |service: &str, listener: &TcpListener| {
-            let address = listener.local_addr().ok()?.to_string();
-            Some(PortDiagnostics { service: service.to_owned(), address })
+            let address = listener.local_addr().ok()?;
+            Some(PortDiagnostics::new(service, address, self.settings.tls.is_some()))
         };
         let rest = self.rest.iter().filter_map(|listener| port("http", listener));
         rest.chain(self.sockets.iter().filter_map(|listener| port("websocket", listener))).collect()
@@ -83,9 +83,6 @@ impl Bound {
         control: Control,
         shutdown: impl Future<Output = ()>,
     ) -> std::io::Result<()> {
-        for port in self.ports() {
-            control.note_port(port);
-        }
         let state = Data::new(State::new(control, self.settings));
         let settings = &state.settings;
         let (workers, connections) = (settings.workers.max(1), settings.connections_max);
@@ -137,7 +134,13 @@ where
         .shutdown_timeout(SHUTDOWN_S)
         .disable_signals();
     let mut listeners = listeners.into_iter();
-    listeners.try_fold(server, HttpServer::listen).map(HttpServer::run)
+    let listening = match &settings.tls {
+        None => listeners.try_fold(server, HttpServer::listen),
+        Some(certificate) => listeners.try_fold(server, |server, listener| {
+            server.listen_rustls_0_23(listener, certificate.server())
+        }),
+    };
+    listening.map(HttpServer::run)
 }
 
 /// Everything.

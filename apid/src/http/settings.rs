@@ -2,6 +2,7 @@
 
 use crate::auth::Tokens;
 use crate::config::{Cidr, Config, Port};
+use crate::tls::Certificate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub struct HttpSettings {
     pub listen: Vec<SocketAddr>,
     /// WebSockets only, for clients that expect them on a port of their own.
     pub websocket_listen: Vec<SocketAddr>,
+    /// TLS on all of them, and the certificate that is shown.
+    pub tls: Option<Arc<Certificate>>,
     /// Who may come. While there are none, whoever is on this machine may do everything.
     pub tokens: Arc<Tokens>,
     /// Names besides loopback ones by which browsers may call us while there are no tokens.
@@ -58,6 +61,7 @@ impl Default for HttpSettings {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8000))],
             websocket_listen: vec![SocketAddr::from(([127, 0, 0, 1], 8001))],
+            tls: None,
             tokens: Arc::new(Tokens::none()),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -11,7 +11,7 @@ use super::call::{Call, Established, Faded, TxId};
 use super::defence::Defence;
 use super::digest::Authenticator;
 use super::keep_alive::KeepAlive;
-use super::message::{Peer, Request, Response, Transport};
+use super::message::{Peer, Request, Response};
 use super::message_waiting::MessageWaiting;
 use super::reason::reason;
 use super::registrar::{Change, Registrar};
@@ -318,7 +318,7 @@ impl Agent {
         let account = self.accounts.get(line)?;
         if let Some(fixed) = &account.fixed {
             let (user, peer) = (escape_user(&fixed.user), fixed.peer);
-            let uri = format!("sip:{user}@{}{}", peer.address, transport_param(peer));
+            let uri = format!("sip:{user}@{}{}", peer.address, peer.transport.uri_param());
             return Some((uri, Vec::new(), peer));
         }
         let binding = self.registrar.binding(line, now_ms)?;
@@ -337,7 +337,7 @@ impl Agent {
     /// Our Contact as this peer can reach it.
     pub(super) fn contact(&self, line: &str, to: Peer) -> String {
         let here = (self.around.here)(&to);
-        format!("<sip:{}@{here}{}>", escape_user(line), transport_param(to))
+        format!("<sip:{}@{here}{}>", escape_user(line), to.transport.uri_param())
     }
 
     /// Sends a BYE and forgets the call. The account is free at once.
@@ -357,13 +357,6 @@ impl Agent {
         let tx = (self.around.new_tx)();
         self.purposes.insert(tx, Purpose::Ending);
         out.push(Action::Send { tx, request: bye, to });
-    }
-}
-
-const fn transport_param(peer: Peer) -> &'static str {
-    match peer.transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
     }
 }
 

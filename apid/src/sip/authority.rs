@@ -150,11 +150,9 @@ impl Agent {
 /// What becomes of a request beyond a stranger's share. A datagram's source may be forged, and an
 /// honest phone repeats it; a stream's is proven, and nothing on it is repeated.
 pub(super) fn over_share(tx: TxId, request: &Request, source: Peer) -> Action {
-    match source.transport {
-        Transport::Udp => Action::Drop { tx },
-        Transport::Tcp => {
-            let response = request.response(503, None).with("Retry-After", "1");
-            Action::RespondOnce { tx, response }
-        }
+    if source.transport == Transport::Udp {
+        return Action::Drop { tx };
     }
+    let response = request.response(503, None).with("Retry-After", "1");
+    Action::RespondOnce { tx, response }
 }

@@ -17,6 +17,12 @@ pub enum Transport {
     Udp,
     /// A stream, framed by Content-Length.
     Tcp,
+    /// The same, encrypted.
+    Tls,
+    /// Messages on a WebSocket (RFC 7118).
+    Ws,
+    /// The same, encrypted.
+    Wss,
 }
 
 impl Transport {
@@ -25,6 +31,20 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// As written at the end of a URI (RFC 3261 §19.1.1; RFC 7118 §5.3 has one word for both
+    /// kinds of WebSocket).
+    pub(super) const fn uri_param(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+            Self::Ws | Self::Wss => ";transport=ws",
         }
     }
 }
@@ -32,7 +52,7 @@ impl Transport {
 /// The far end of a hop: where a message came from, or goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Peer {
-    /// UDP or TCP.
+    /// How.
     pub transport: Transport,
     /// Address as seen on the wire, behind any NAT.
     pub address: SocketAddr,

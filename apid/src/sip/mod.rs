@@ -12,6 +12,7 @@ mod exchange;
 mod service;
 mod stack;
 mod store;
+mod streams;
 mod trace;
 
 // Who asks.

@@ -5,9 +5,9 @@ use super::action::{Action, Actions, Notice};
 use super::agent::{Agent, Surroundings};
 use super::defence::Turned;
 use super::exchange::Exchange;
-use super::message::{Headers, Peer};
+use super::message::{Headers, Peer, Transport};
 use super::settings::SipSettings;
-use super::stack::{Arrival, Stack};
+use super::stack::{Arrival, Door, Stack};
 use super::store::Store;
 use super::trace::Trace;
 use crate::control::{
@@ -19,7 +19,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
@@ -111,7 +110,7 @@ struct Idle {
     store: Store,
     arrivals: mpsc::Receiver<Arrival>,
     orders: mpsc::Receiver<Order>,
-    listener: Option<TcpListener>,
+    doors: Vec<Door>,
     trace: Trace,
 }
 
@@ -132,8 +131,7 @@ impl Sip {
             let dir = settings.state_dir.display();
             std::io::Error::new(error.kind(), format!("state folder {dir}: {error}"))
         })?;
-        let (stack, listener, arrivals) =
-            Stack::open(settings.listen, settings.tcp, settings.advertise).await?;
+        let (stack, doors, arrivals) = Stack::open(settings).await?;
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(std::io::Error::other)?;
         let (here, names) = (stack.clone(), stack.clone());
@@ -146,22 +144,27 @@ impl Sip {
         let (orders_in, orders) = mpsc::channel(256);
         let traced = settings.accounts.iter().filter(|account| account.trace);
         let trace = Trace::of(traced.map(|account| account.id.clone()));
-        let idle = Idle { agent, store, arrivals, orders, listener, trace };
+        let idle = Idle { agent, store, arrivals, orders, doors, trace };
         let seen = RwLock::new(look(&idle.agent));
         let idle = Mutex::new(Some(idle));
         Ok(Self(Arc::new(Shared { orders: orders_in, seen, idle, stack })))
     }
 
-    /// Where we listen.
+    /// Where we listen, UDP first.
+    pub fn ports(&self) -> &[(Transport, SocketAddr)] {
+        self.0.stack.ports()
+    }
+
+    /// Where we listen, UDP.
     pub fn local_addr(&self) -> SocketAddr {
-        self.0.stack.local_addr()
+        self.ports()[0].1
     }
 
     /// Receives and acts from now on, telling `exchange`. Does nothing when called again.
     pub fn serve(&self, exchange: Arc<dyn Exchange>) {
         let Some(idle) = lock(&self.0.idle).take() else { return };
-        let Idle { agent, store, arrivals, orders, listener, trace } = idle;
-        self.0.stack.serve(listener);
+        let Idle { agent, store, arrivals, orders, doors, trace } = idle;
+        self.0.stack.serve(doors);
         let (shared, lines) = (Arc::clone(&self.0), HashMap::new());
         let service = Service { shared, agent, store, exchange, lines, trace };
         tokio::spawn(service.run(arrivals, orders));

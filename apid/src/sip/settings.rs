@@ -5,8 +5,10 @@ use super::digest::{Algorithm, Secret};
 use super::message::{Peer, Transport};
 use super::registrar::Limits;
 use super::usage::Allowance;
+use crate::tls::Certificate;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything SIP needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -15,6 +17,16 @@ pub struct SipSettings {
     pub listen: SocketAddr,
     /// Listen for TCP too.
     pub tcp: bool,
+    /// Shown on the ports of TLS.
+    pub certificate: Option<Arc<Certificate>>,
+    /// SIP over TLS, where there is a certificate.
+    pub tls_port: Option<u16>,
+    /// SIP over WebSocket.
+    pub ws_port: Option<u16>,
+    /// The same over TLS, where there is a certificate.
+    pub wss_port: Option<u16>,
+    /// Whose pages may use those.
+    pub origins: WebOrigins,
     /// Address told to phones in Via, Contact and SDP, where it is not the one that the route to
     /// the phone has: behind a port forwarding.
     pub advertise: Option<IpAddr>,
@@ -38,6 +50,11 @@ impl SipSettings {
         Self {
             listen,
             tcp: true,
+            certificate: None,
+            tls_port: None,
+            ws_port: None,
+            wss_port: None,
+            origins: WebOrigins::default(),
             advertise: None,
             realm: "tipring".to_owned(),
             accounts: Vec::new(),
@@ -47,6 +64,38 @@ impl SipSettings {
             state_dir,
         }
     }
+}
+
+/// Pages that may speak to us by WebSocket: ours, and those of configured origins.
+#[derive(Clone, Debug, Default)]
+pub struct WebOrigins {
+    /// As `https://phones.example.org`.
+    pub origins: Vec<String>,
+    /// Names by which browsers reach us, besides addresses and `localhost`.
+    pub host_names: Vec<String>,
+}
+
+impl WebOrigins {
+    /// `host` is what the browser believes to speak to. A name that is not ours may be another's
+    /// that was made to lead here; an address leads nowhere else.
+    pub(super) fn allow(&self, origin: &str, host: &str) -> bool {
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        if self.origins.iter().any(|allowed| same(allowed, origin)) {
+            return true;
+        }
+        let (Some((_, page)), host) = (origin.split_once("://"), without_port(host)) else {
+            return false;
+        };
+        let ours = same(host, "localhost")
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            || self.host_names.iter().any(|name| same(name, host));
+        ours && same(without_port(page), host)
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    let end = host.rfind(']').map_or(0, |bracket| bracket + 1);
+    host[end..].find(':').map_or(host, |colon| &host[..end + colon])
 }
 
 /// One phone.
@@ -168,6 +217,37 @@ impl Account {
         match self.fixed.as_ref().and_then(|f| f.credentials.as_ref()) {
             Some((name, _)) => name,
             None => &self.id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_from_elsewhere_are_told_apart() {
+        let origins = WebOrigins {
+            origins: vec!["https://crm.example".into()],
+            host_names: vec!["phones.example".into()],
+        };
+        for (origin, host) in [
+            ("https://crm.example", "10.0.0.1:5066"),
+            ("https://phones.example:8000", "phones.example:5066"),
+            ("http://10.0.0.1:8000", "10.0.0.1:5066"),
+            ("http://[::1]:8000", "[::1]:5066"),
+            ("http://localhost", "LOCALHOST"),
+        ] {
+            assert!(origins.allow(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://evil.example", "10.0.0.1:5066"),
+            ("https://evil.example", "evil.example:5066"), // its name leads here
+            ("https://phones.example.evil", "phones.example"),
+            ("null", "10.0.0.1"),
+            ("http://[::2]", "[::1]"),
+        ] {
+            assert!(!origins.allow(origin, host), "{origin} {host}");
         }
     }
 }

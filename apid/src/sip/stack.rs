@@ -9,6 +9,8 @@ use super::address::Uri;
 use super::call::TxId;
 use super::message::{Peer, Request, Response, Transport};
 use super::screen::{Screened, screen};
+use super::settings::SipSettings;
+use super::streams::{Handshakes, Link};
 use async_trait::async_trait;
 use rsipstack::sip::{self as wire, SipMessage};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, TransportEventInspector};
@@ -22,16 +24,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{mpsc, oneshot};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// Server transactions at once; what comes beyond is dropped, and repeated by its sender.
 const MAX_SERVER_TRANSACTIONS: usize = 2000;
-/// TCP connections at once.
+/// Connections at once.
 const MAX_STREAMS: usize = 512;
-/// A TCP connection that is silent for longer is closed; a phone behind a translator sends
+/// Connections at once that have not shaken hands yet.
+const MAX_HANDSHAKES: usize = 64;
+/// A connection that is silent for longer is closed; a phone behind a translator sends
 /// keep-alives, another one is dialled where it listens.
 const STREAM_IDLE: Duration = Duration::from_mins(5);
 /// Time for a TCP connection to a phone.
@@ -71,6 +75,13 @@ struct Waiting {
     later: TransactionEventSender,
 }
 
+/// A port that takes connections.
+pub(super) struct Door {
+    transport: Transport,
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
 /// Sockets and transactions.
 #[derive(Clone)]
 pub(super) struct Stack(Arc<Inner>);
@@ -83,7 +94,11 @@ struct Inner {
     transactions: AtomicUsize,
     overload: AtomicU64,
     banned: Arc<Banned>,
-    listen: SocketAddr,
+    /// Where we listen, UDP first.
+    ports: Vec<(Transport, SocketAddr)>,
+    handshakes: Handshakes,
+    /// A permit for each handshake that is not over.
+    shaking: Arc<Semaphore>,
     advertise: Option<IpAddr>,
     stop: CancellationToken,
 }
@@ -94,19 +109,28 @@ impl Stack {
     /// # Errors
     /// The address that cannot be had, and why.
     pub(super) async fn open(
-        listen: SocketAddr,
-        tcp: bool,
-        advertise: Option<IpAddr>,
-    ) -> std::io::Result<(Self, Option<TcpListener>, mpsc::Receiver<Arrival>)> {
-        let named = |transport: &'static str| {
-            move |error: std::io::Error| {
-                std::io::Error::new(error.kind(), format!("SIP {transport} {listen}: {error}"))
-            }
-        };
-        let udp = UdpSocket::bind(listen).await.map_err(named("UDP"))?;
+        settings: &SipSettings,
+    ) -> std::io::Result<(Self, Vec<Door>, mpsc::Receiver<Arrival>)> {
+        let SipSettings { listen, advertise, .. } = *settings;
+        let udp = UdpSocket::bind(listen).await.map_err(named(Transport::Udp, listen))?;
         let listen = udp.local_addr()?;
-        let listener =
-            if tcp { Some(TcpListener::bind(listen).await.map_err(named("TCP"))?) } else { None };
+        let tls = |port: Option<u16>| port.filter(|_| settings.certificate.is_some());
+        let mut doors = Vec::new();
+        for (transport, port) in [
+            (Transport::Tcp, settings.tcp.then_some(listen.port())),
+            (Transport::Tls, tls(settings.tls_port)),
+            (Transport::Ws, settings.ws_port),
+            (Transport::Wss, tls(settings.wss_port)),
+        ] {
+            if let Some(port) = port {
+                let address = SocketAddr::new(listen.ip(), port);
+                let listener = TcpListener::bind(address).await;
+                let listener = listener.map_err(named(transport, address))?;
+                doors.push(Door { transport, address: listener.local_addr()?, listener });
+            }
+        }
+        let mut ports = vec![(Transport::Udp, listen)];
+        ports.extend(doors.iter().map(|door| (door.transport, door.address)));
 
         let stop = CancellationToken::new();
         let transports = TransportLayer::new(stop.clone());
@@ -140,24 +164,26 @@ impl Stack {
             transactions: AtomicUsize::new(0),
             overload: AtomicU64::new(0),
             banned,
-            listen,
+            ports,
+            handshakes: Handshakes::new(settings.certificate.as_ref(), settings.origins.clone()),
+            shaking: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             advertise,
             stop,
         });
         let _ = seat.set(Arc::downgrade(&inner));
-        Ok((Self(inner), listener, arrivals))
+        Ok((Self(inner), doors, arrivals))
     }
 
     /// Receives from now on, until [`stop`](Self::stop).
-    pub(super) fn serve(&self, listener: Option<TcpListener>) {
+    pub(super) fn serve(&self, doors: Vec<Door>) {
         let endpoint = Arc::clone(&self.0.endpoint);
         tokio::spawn(async move {
             if let Err(error) = endpoint.serve().await {
                 warn!(%error, "SIP transports ended");
             }
         });
-        if let Some(listener) = listener {
-            tokio::spawn(self.clone().accept(listener));
+        for door in doors {
+            tokio::spawn(self.clone().accept(door));
         }
         tokio::spawn(self.clone().receive());
     }
@@ -167,9 +193,9 @@ impl Stack {
         self.0.stop.cancel();
     }
 
-    /// Where we listen.
-    pub(super) fn local_addr(&self) -> SocketAddr {
-        self.0.listen
+    /// Where we listen, UDP first.
+    pub(super) fn ports(&self) -> &[(Transport, SocketAddr)] {
+        &self.0.ports
     }
 
     /// A new name for a transaction.
@@ -179,7 +205,8 @@ impl Stack {
 
     /// Our address as a peer sees it.
     pub(super) fn here(&self, peer: &Peer) -> SocketAddr {
-        let listen = self.0.listen;
+        let of = |(transport, _): &&(Transport, SocketAddr)| *transport == peer.transport;
+        let (_, listen) = self.0.ports.iter().find(of).unwrap_or(&self.0.ports[0]);
         let ip = match self.0.advertise {
             Some(ip) => ip,
             None if listen.ip().is_unspecified() => source_towards(peer.address),
@@ -287,10 +314,10 @@ impl Stack {
         });
     }
 
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(self, door: Door) {
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = door.listener.accept() => accepted,
                 () = self.0.stop.cancelled() => return,
             };
             let Ok((stream, from)) = accepted else {
@@ -303,18 +330,38 @@ impl Stack {
             }
             if self.0.endpoint.transport_layer.connections_count() >= MAX_STREAMS {
                 self.0.overload.fetch_add(1, Ordering::Relaxed);
-                debug!(%from, "too many TCP connections");
+                debug!(%from, "too many connections");
                 continue;
             }
-            let local = sip_addr(Peer { transport: Transport::Tcp, address: self.0.listen });
-            let token = Some(self.0.stop.child_token());
-            match TcpConnection::from_stream(stream, local, token) {
-                Ok(connection) => {
-                    let layer = &self.0.endpoint.transport_layer;
-                    layer.add_connection(SipConnection::Tcp(connection));
-                }
-                Err(error) => debug!(%from, %error, "TCP connection lost"),
+            if door.transport == Transport::Tcp {
+                self.take_tcp(stream, door.address);
+                continue;
             }
+            let Ok(permit) = Arc::clone(&self.0.shaking).try_acquire_owned() else {
+                self.0.overload.fetch_add(1, Ordering::Relaxed);
+                debug!(%from, "too many handshakes");
+                continue;
+            };
+            let (stack, from) = (self.clone(), Peer { transport: door.transport, address: from });
+            tokio::spawn(async move {
+                let Some(opened) = stack.0.handshakes.open(stream, from).await else { return };
+                let gone = stack.0.stop.child_token();
+                let Some(link) = Link::new(sip_addr(from), gone).await else { return };
+                drop(permit);
+                stack.0.endpoint.transport_layer.add_connection(link.connection());
+                link.carry(opened, STREAM_IDLE).await;
+            });
+        }
+    }
+
+    fn take_tcp(&self, stream: TcpStream, address: SocketAddr) {
+        let local = sip_addr(Peer { transport: Transport::Tcp, address });
+        match TcpConnection::from_stream(stream, local, Some(self.0.stop.child_token())) {
+            Ok(connection) => {
+                let layer = &self.0.endpoint.transport_layer;
+                layer.add_connection(SipConnection::Tcp(connection));
+            }
+            Err(error) => debug!(%error, "TCP connection lost"),
         }
     }
 
@@ -545,6 +592,17 @@ impl rsipstack::platform::net::UdpSocket for ScreenedSocket {
 
 type Result<T> = std::result::Result<T, rsipstack::Error>;
 
+/// An error that tells which port it is about.
+fn named(transport: Transport, address: SocketAddr) -> impl Fn(std::io::Error) -> std::io::Error {
+    let transport = transport.token();
+    move |error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("SIP cannot listen on {address} ({transport}): {error}"),
+        )
+    }
+}
+
 /// The address that the system would send from; no packet is sent to find out.
 fn source_towards(to: SocketAddr) -> IpAddr {
     let any: IpAddr = match to {
@@ -559,12 +617,17 @@ fn source_towards(to: SocketAddr) -> IpAddr {
 }
 
 fn peer_of(connection: &SipConnection) -> Option<Peer> {
-    let transport = match connection.transport() {
+    let remote = connection.get_remote_addr()?;
+    // What a link of ours carries is known by its address alone.
+    let transport = match remote.r#type.unwrap_or_else(|| connection.transport()) {
         wire::Transport::Udp => Transport::Udp,
         wire::Transport::Tcp => Transport::Tcp,
+        wire::Transport::Tls => Transport::Tls,
+        wire::Transport::Ws => Transport::Ws,
+        wire::Transport::Wss => Transport::Wss,
         _ => return None,
     };
-    let address = connection.get_remote_addr()?.get_socketaddr().ok()?;
+    let address = remote.get_socketaddr().ok()?;
     Some(Peer { transport, address })
 }
 
@@ -572,6 +635,9 @@ fn sip_addr(peer: Peer) -> SipAddr {
     let transport = match peer.transport {
         Transport::Udp => wire::Transport::Udp,
         Transport::Tcp => wire::Transport::Tcp,
+        Transport::Tls => wire::Transport::Tls,
+        Transport::Ws => wire::Transport::Ws,
+        Transport::Wss => wire::Transport::Wss,
     };
     SipAddr { r#type: Some(transport), addr: peer.address.into() }
 }

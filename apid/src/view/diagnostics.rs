@@ -2,6 +2,7 @@
 
 use super::{Line, MediaStatistics, SipDiagnostics, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use utoipa::ToSchema;
 
 /// A playback that is running.
@@ -129,10 +130,35 @@ pub struct FrameLoopDiagnostics {
 /// A port apid has opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortDiagnostics {
-    /// `http`, `websocket`, `sip_udp`, `sip_tcp`, `ami`.
+    /// `http`, `websocket`, `sip_udp`, `sip_tcp`, `sip_tls`, `sip_ws`, `sip_wss`, `ami`, `handler`.
     pub service: String,
     /// Address it listens on.
     pub address: String,
+    /// By TLS.
+    pub encrypted: bool,
+    /// What whoever runs this should mend.
+    pub warning: Option<String>,
+}
+
+impl PortDiagnostics {
+    /// A port. Whoever sees the network reads tokens, secrets and audio where it is not
+    /// encrypted; on loopback nobody does.
+    pub fn new(service: &str, address: SocketAddr, encrypted: bool) -> Self {
+        let exposed = !encrypted && !address.ip().to_canonical().is_loopback();
+        let section = match service {
+            "http" | "websocket" => Some("api"),
+            "ami" => Some("ami"),
+            // Telephones without TLS are the rule; theirs stands beside it.
+            _ => None,
+        };
+        let warning = section.filter(|_| exposed).map(|section| {
+            format!(
+                "others reach {address}, and whoever is between reads tokens and secrets: \
+                 configure `{section}.tls`"
+            )
+        });
+        Self { service: service.to_owned(), address: address.to_string(), encrypted, warning }
+    }
 }
 
 /// A client that listens.
@@ -188,4 +214,28 @@ pub struct Readiness {
     pub ready: bool,
     /// What is not.
     pub reasons: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_port_that_others_reach_is_warned_of() {
+        let warning = |service, address: &str, encrypted| {
+            PortDiagnostics::new(service, address.parse().unwrap(), encrypted).warning
+        };
+        let warned = warning("http", "192.168.1.10:8000", false).unwrap();
+        assert!(warned.contains("192.168.1.10:8000") && warned.contains("`api.tls`"), "{warned}");
+        assert!(warning("websocket", "[::]:8001", false).unwrap().contains("`api.tls`"));
+        assert!(warning("ami", "0.0.0.0:5038", false).unwrap().contains("`ami.tls`"));
+        for (service, address, encrypted) in [
+            ("http", "192.168.1.10:8000", true),
+            ("http", "127.0.0.1:8000", false),
+            ("ami", "[::ffff:127.0.0.1]:5038", false),
+            ("sip_udp", "192.168.1.10:5060", false),
+        ] {
+            assert_eq!(warning(service, address, encrypted), None, "{service} {address}");
+        }
+    }
 }

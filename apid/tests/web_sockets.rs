@@ -262,3 +262,17 @@ async fn there_are_no_more_websockets_than_configured_and_no_rest_on_their_port(
     };
     timeout(LONG, again).await.expect("a place becomes free");
 }
+
+#[test]
+fn the_second_port_may_be_left_out() {
+    let lines = LineDirectory::new(&Config::demonstration(), &mut BTreeMap::new());
+    let control = Control::without_engine(lines);
+    let settings = HttpSettings {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        websocket_listen: Vec::new(),
+        ..HttpSettings::default()
+    };
+    let bound = bind(settings).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(bound.serve(control, async {})).unwrap();
+}

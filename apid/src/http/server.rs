@@ -11,6 +11,7 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpServer};
+use futures_util::future::OptionFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use utoipa_actix_web::AppExt as _;
@@ -92,18 +93,21 @@ impl Bound {
         let rest =
             listening(self.rest, workers, per_worker, settings, move || app(shared.clone()))?;
         let shared = state.clone();
-        let sockets =
-            listening(self.sockets, 1, connections, settings, move || socket_app(shared.clone()))?;
-        let handles = [rest.handle(), sockets.handle()];
+        // A server without a port panics.
+        let sockets = (!self.sockets.is_empty()).then(|| {
+            listening(self.sockets, 1, connections, settings, move || socket_app(shared.clone()))
+        });
+        let sockets = sockets.transpose()?;
+        let handles = [Some(rest.handle()), sockets.as_ref().map(Server::handle)];
         let stop = async {
             shutdown.await;
             state.stopping.cancel();
-            for handle in handles {
+            for handle in handles.into_iter().flatten() {
                 handle.stop(true).await;
             }
         };
-        let (rest, sockets, ()) = tokio::join!(rest, sockets, stop);
-        rest.and(sockets)
+        let (rest, sockets, ()) = tokio::join!(rest, OptionFuture::from(sockets), stop);
+        rest.and(sockets.unwrap_or(Ok(())))
     }
 }
 

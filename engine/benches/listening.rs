@@ -12,7 +12,7 @@ use tipring_engine::dsp::sub_bands::{Bands, SubBands};
 use tipring_engine::dsp::tone_plan;
 use tipring_engine::dsp::voice_activity::VoiceActivity;
 use tipring_engine::frame::{Companded, Linear, SILENCE};
-use tipring_engine::mixer::{Mixer, Playback, Pulled};
+use tipring_engine::mixer::{Mixer, Notes, Playback, Pulled};
 use tipring_shm_proto::command::{Law, PlaySource, ProgressTone, StopOn};
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{PlaybackId, TenthDb};
@@ -94,13 +94,16 @@ fn main() {
 
     let plan = tone_plan::of_country("us").expect("a plan");
     let silent = |_: usize, _: PlaybackId, _: &mut Linear| Pulled::Empty;
+    let (mut heard, mut notes) = (SILENCE, Notes::new());
     let mut mixer = Mixer::new(plan);
     measure("mixer, a bridge", |n| {
-        black_box(mixer.mix(Some(frame(n)), None, &mut { silent }));
+        mixer.mix(Some(frame(n)), None, &mut { silent }, &mut heard, &mut notes);
+        black_box(&heard);
     });
     mixer.set_tone(Some(ProgressTone::Dial));
     measure("mixer, a bridge and dial tone", |n| {
-        black_box(mixer.mix(Some(frame(n)), None, &mut { silent }));
+        mixer.mix(Some(frame(n)), None, &mut { silent }, &mut heard, &mut notes);
+        black_box(&heard);
     });
     for slot in 0..4 {
         let (source, gain) = (PlaySource::Ring, TenthDb(-30));
@@ -112,6 +115,7 @@ fn main() {
         Pulled::Audio(160)
     };
     measure("mixer, all of it and four playbacks", |n| {
-        black_box(mixer.mix(Some(frame(n)), Some(frame(n + 1)), &mut full));
+        mixer.mix(Some(frame(n)), Some(frame(n + 1)), &mut full, &mut heard, &mut notes);
+        black_box(&heard);
     });
 }

@@ -13,6 +13,7 @@ pub mod mixer;
 
 pub mod frame_loop;
 pub mod trace;
+pub mod vectors;
 
 pub mod assembly;
 pub mod cards;

@@ -1,6 +1,6 @@
 //! All that one ear hears, added up: progress tone, digits, four playbacks, the bridge, the echo.
 //!
-//! *What it does.* [`Mixer::mix`] gives one frame and notes of what happened in it. Playbacks
+//! *What it does.* [`Mixer::mix`] gives one frame and notes what happened in it. Playbacks
 //! are exact to the sample: items of a play ring may have any length, they are joined without
 //! a gap, a mark has the position at which it stands, and [`Mixer::stop`] tells how many samples
 //! were in the frames that `mix` returned, no more, no less. A telephone's simulated microphone
@@ -126,14 +126,8 @@ pub enum Note {
     Announced,
 }
 
-/// A frame, and what happened in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Mixed {
-    /// To be heard.
-    pub frame: Linear,
-    /// In the order in which it happened, slot by slot.
-    pub notes: Bounded<Note, MAX_NOTES>,
-}
+/// What happened in a frame, in its order, slot by slot.
+pub type Notes = Bounded<Note, MAX_NOTES>;
 
 /// Why a playback cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +150,8 @@ pub struct Mixer {
     slots: [Slot; PLAYBACK_SLOTS],
     /// Somebody seems to speak: what a voice silences is softer.
     ducked: bool,
+    /// It has nothing to add, which is known without looking, frame after frame.
+    resting: bool,
 }
 
 impl Mixer {
@@ -169,6 +165,7 @@ impl Mixer {
             announcement: None,
             slots: [const { Slot::FREE }; PLAYBACK_SLOTS],
             ducked: false,
+            resting: false,
         }
     }
 
@@ -185,6 +182,7 @@ impl Mixer {
     /// Plays a progress tone from its beginning, or none.
     pub fn set_tone(&mut self, tone: Option<ProgressTone>) {
         self.progress = tone;
+        self.resting = false;
         match tone {
             Some(tone) => self.tone.play(self.plan.tone(tone)),
             None => self.tone.stop(),
@@ -193,6 +191,7 @@ impl Mixer {
 
     /// Queues a digit (ASCII); `false` if it is none, has no length, or 32 wait already.
     pub fn send_digit(&mut self, digit: u8, on_ms: u16, off_ms: u16) -> bool {
+        self.resting = false;
         self.digits.send(digit, on_ms, off_ms)
     }
 
@@ -200,6 +199,7 @@ impl Mixer {
     /// lifted, or rings.
     pub const fn announce(&mut self, announcement: Option<Announcement>) {
         self.announcement = announcement;
+        self.resting = false;
     }
 
     /// Somebody is being announced.
@@ -232,6 +232,7 @@ impl Mixer {
             }
         };
         let gain = 10f32.powf(f32::from(playback.gain.0.clamp(-400, 120)) / 200.0);
+        self.resting = false;
         slot.playing = Some(Playing {
             progress: Progress {
                 playback: playback.id,
@@ -269,25 +270,25 @@ impl Mixer {
         playing.is_some_and(|playing| matches!(playing.input, Input::Ring(_)))
     }
 
-    /// The next frame. `bridge` is what the peer says, `echo` what this phone said.
+    /// Makes `into` the next frame, and `notes` what happened in it. `bridge` is what the peer says,
+    /// `echo` what this phone said.
     pub fn mix(
         &mut self,
         bridge: Option<&Linear>,
         echo: Option<&Linear>,
         supply: &mut impl Supply,
-    ) -> Mixed {
-        let mut mixed = Mixed { frame: SILENCE, notes: Bounded::new() };
-        if self.is_silent() {
+        into: &mut Linear,
+        notes: &mut Notes,
+    ) {
+        notes.clear();
+        self.resting = self.resting || self.is_silent();
+        if self.resting {
             match (bridge, echo) {
-                (None, None) => return mixed,
-                (Some(only), None) | (None, Some(only)) => {
-                    mixed.frame = *only;
-                    return mixed;
-                }
+                (None, None) => return *into = SILENCE,
+                (Some(only), None) | (None, Some(only)) => return *into = *only,
                 (Some(_), Some(_)) => {}
             }
         }
-        let notes = &mut mixed.notes;
         let mut sum = Sum::new();
         for frame in [bridge, echo].into_iter().flatten() {
             sum.add_frame(frame);
@@ -312,8 +313,7 @@ impl Mixer {
         for (index, slot) in self.slots.iter_mut().enumerate() {
             slot.add(index, self.ducked, &mut sum, supply, notes);
         }
-        mixed.frame = sum.finish();
-        mixed
+        sum.finish(into);
     }
 
     /// Of its own it has nothing to add.
@@ -348,12 +348,14 @@ impl Sum {
         &mut self.samples
     }
 
-    fn finish(&self) -> Linear {
+    fn finish(&self, into: &mut Linear) {
+        let places = into.iter_mut().zip(&self.samples);
         if self.sources <= 1 {
             // Whole already.
-            return self.samples.map(|sample| sample as i16);
+            places.for_each(|(place, &sample)| *place = sample as i16);
+        } else {
+            places.for_each(|(place, &sample)| *place = rounded(soften(sample)));
         }
-        self.samples.map(|sample| rounded(soften(sample)))
     }
 }
 
@@ -401,7 +403,7 @@ impl Slot {
         ducked: bool,
         sum: &mut Sum,
         supply: &mut impl Supply,
-        notes: &mut Bounded<Note, MAX_NOTES>,
+        notes: &mut Notes,
     ) {
         if self.is_silent() {
             self.softer = false;
@@ -452,7 +454,7 @@ impl Playing {
         own: &mut [f32; FRAME_SAMPLES],
         heard: &mut usize,
         supply: &mut impl Supply,
-        notes: &mut Bounded<Note, MAX_NOTES>,
+        notes: &mut Notes,
     ) -> bool {
         let before = self.progress.played_samples;
         let finished = match &mut self.input {
@@ -510,7 +512,7 @@ impl RingInput {
         own: &mut [f32; FRAME_SAMPLES],
         progress: &mut Progress,
         supply: &mut impl Supply,
-        notes: &mut Bounded<Note, MAX_NOTES>,
+        notes: &mut Notes,
     ) -> bool {
         let playback = progress.playback;
         let mut at = self.take(own);

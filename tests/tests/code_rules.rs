@@ -243,6 +243,7 @@ const UNSAFE: &[&str] = &[
     "shm-proto/src/sync.rs",
     "engine/src/realtime.rs",
     "engine/src/device/dahdi/ioctl.rs",
+    "engine/src/vectors.rs",
 ];
 
 /// Tests and benches that stand in for a hostile peer, an allocator or a bare thread.

@@ -13,6 +13,7 @@
 //! (`src/g711/test_data`); the digital milliwatt of G.711 tables 5 and 6.
 
 use crate::frame::{Companded, Linear};
+use crate::vectors::widest;
 use tipring_shm_proto::command::Law;
 
 /// Companded silence of `law`.
@@ -25,6 +26,14 @@ pub const fn silence(law: Law) -> u8 {
 
 /// Fills `into` with `frame` in `law`.
 pub fn encode(frame: &Linear, law: Law, into: &mut Companded) {
+    widest(
+        #[inline(always)]
+        || encode_here(frame, law, into),
+    );
+}
+
+#[inline(always)]
+fn encode_here(frame: &Linear, law: Law, into: &mut Companded) {
     into.law = law;
     let samples = into.octets.iter_mut().zip(frame);
     match law {

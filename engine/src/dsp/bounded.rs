@@ -28,6 +28,16 @@ impl<T: Copy, const N: usize> Bounded<T, N> {
         self.items[..self.len].iter().flatten().copied()
     }
 
+    /// The item that came as the `index`-th, from 0.
+    pub fn get(&self, index: usize) -> Option<T> {
+        self.items[..self.len].get(index).copied().flatten()
+    }
+
+    /// Forgets all items.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// How many there are.
     pub const fn len(&self) -> usize {
         self.len

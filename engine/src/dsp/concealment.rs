@@ -15,9 +15,12 @@
 //! *Limits.* A tone whose period is longer than 17.5 ms, or whose frequency is not a multiple of
 //! the repetition's, is repeated with a faint roughness.
 
-use crate::frame::Linear;
+use crate::dsp::correlation::{Energies, product};
+use crate::dsp::sample::rounded;
+use crate::frame::{Linear, SILENCE};
+use crate::vectors::widest;
 
-const FRAME: usize = crate::frame::SILENCE.len();
+const FRAME: usize = SILENCE.len();
 /// What is remembered: the longest lag and the template before it.
 const HISTORY: usize = 320;
 const SHORTEST_LAG: usize = 40;
@@ -39,7 +42,9 @@ const LONGEST_RETURN: usize = 120;
 /// The concealment of one line.
 #[derive(Clone, Debug)]
 pub struct Concealment {
-    history: [i16; HISTORY],
+    /// The last two frames that came.
+    history: [Linear; HISTORY / FRAME],
+    newest: usize,
     /// What is repeated.
     cycle: [f32; LONGEST_LOOP],
     cycle_len: usize,
@@ -60,7 +65,8 @@ impl Concealment {
     /// Has heard silence so far.
     pub const fn new() -> Self {
         Self {
-            history: [0; HISTORY],
+            history: [SILENCE; HISTORY / FRAME],
+            newest: 0,
             cycle: [0.0; LONGEST_LOOP],
             cycle_len: SHORTEST_LOOP,
             at: 0,
@@ -77,12 +83,12 @@ impl Concealment {
             for (n, place) in frame.iter_mut().take(length).enumerate() {
                 let real = (n + 1) as f32 / (length + 1) as f32;
                 let made_up = self.next();
-                *place = (f32::from(*place) * real + made_up * (1.0 - real)).round() as i16;
+                *place = rounded(f32::from(*place) * real + made_up * (1.0 - real));
             }
             self.made_up = 0;
         }
-        self.history.copy_within(FRAME.., 0);
-        self.history[HISTORY - FRAME..].copy_from_slice(frame);
+        self.newest = 1 - self.newest;
+        self.history[self.newest] = *frame;
     }
 
     /// A frame did not come: makes one up.
@@ -91,7 +97,7 @@ impl Concealment {
             self.begin();
         }
         for place in frame {
-            *place = self.next().round() as i16;
+            *place = rounded(self.next());
         }
     }
 
@@ -101,7 +107,11 @@ impl Concealment {
     }
 
     fn begin(&mut self) {
-        let history = self.history.map(f32::from);
+        let [older, newer] = [1 - self.newest, self.newest].map(|of| &self.history[of]);
+        let mut history = [0.0; HISTORY];
+        for (place, &sample) in history.iter_mut().zip(older.iter().chain(newer)) {
+            *place = f32::from(sample);
+        }
         let lag = lag(&history);
         let len = lag * SHORTEST_LOOP.div_ceil(lag);
         let from = HISTORY - len;
@@ -138,16 +148,25 @@ impl Concealment {
 
 /// The lag at which the end of history is most like what was before.
 fn lag(history: &[f32; HISTORY]) -> usize {
+    widest(
+        #[inline(always)]
+        || lag_here(history),
+    )
+}
+
+#[inline(always)]
+fn lag_here(history: &[f32; HISTORY]) -> usize {
     let template: &[f32; TEMPLATE] = history.last_chunk().expect("history is longer");
+    let farthest = HISTORY - TEMPLATE - LONGEST_LAG;
+    let mut energies = [0.0; LONGEST_LAG + 1];
+    let past = Energies::<TEMPLATE>::new(&history[farthest..]);
+    for (place, energy) in energies.iter_mut().rev().zip(past) {
+        *place = energy;
+    }
     let mut best = (0.0, LONGEST_LAG);
-    for lag in SHORTEST_LAG..=LONGEST_LAG {
+    for (lag, energy) in energies.into_iter().enumerate().skip(SHORTEST_LAG) {
         let from = HISTORY - TEMPLATE - lag;
-        let past = &history[from..from + TEMPLATE];
-        let (mut product, mut energy) = (0.0f32, 0.0f32);
-        for (now, then) in template.iter().zip(past) {
-            product += now * then;
-            energy += then * then;
-        }
+        let product = product(template, &history[from..from + TEMPLATE]);
         // Squared with its sign: no root, and the best one is the same.
         let likeness = product * product.abs() / (energy + 1.0);
         // A multiple of the period is as like; the shorter lag wins unless clearly worse.

@@ -33,9 +33,11 @@
 //! 15 ms of a digit, louder than −7 dB below it, hides it. Real recordings: not yet measured.
 
 use crate::dsp::bounded::Bounded;
+use crate::dsp::decibel::decibels;
 use crate::dsp::dtmf_limits::DtmfLimits;
 use crate::dsp::dtmf_sender::{HIGH_HZ, KEYS, LOW_HZ};
 use crate::dsp::level;
+use crate::dsp::sample::rounded;
 use crate::dsp::tone_correlator::{
     Complex, HOP, LAG_SECONDS, Spectrum, ToneCorrelator, window_loss,
 };
@@ -355,7 +357,7 @@ impl Run {
             digit: self.key(),
             duration_ms: heard.min(u32::from(u16::MAX)) as u16,
             level: level::of_mean_square(mean),
-            twist: TenthDb((100.0 * (self.power[1] / self.power[0]).log10()).round() as i16),
+            twist: TenthDb(rounded(10.0 * decibels(self.power[1] / self.power[0]))),
         }
     }
 }

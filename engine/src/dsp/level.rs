@@ -6,7 +6,10 @@
 //! *How it works.* A sine from −32 767 to 32 767 is +3.14 dBm0 (ITU-T G.711 §2, A-law; µ-law's
 //! +3.17 differs by less than the meter's step of 0.1 dB). DC counts; a codec has none.
 
+use crate::dsp::decibel::decibels;
+use crate::dsp::sample::{peak_of, rounded};
 use crate::frame::Linear;
+use crate::vectors::widest;
 use tipring_shm_proto::units::TenthDbm0;
 
 /// Level of a full-scale sine, dBm0.
@@ -26,20 +29,26 @@ pub struct Level {
 
 /// Measures one frame. Does not allocate, wait or fail.
 pub fn measure(frame: &Linear) -> Level {
+    widest(
+        #[inline(always)]
+        || measure_here(frame),
+    )
+}
+
+#[inline(always)]
+fn measure_here(frame: &Linear) -> Level {
     // 160 squares of at most 2^30 need 38 bits; two fit 32, and are what processors add at once.
     let squares = |two: &[i16; 2]| two.map(|s| i32::from(s).pow(2) as u32).iter().sum::<u32>();
     let energy: u64 = frame.as_chunks().0.iter().map(|two| u64::from(squares(two))).sum();
-    let highest = frame.iter().fold(0, |highest, sample| sample.unsigned_abs().max(highest));
-    let clipped = highest >= CLIP;
+    let clipped = peak_of(frame) >= CLIP;
     Level { dbm0: of_mean_square(energy as f32 / frame.len() as f32), clipped }
 }
 
 /// Level of a signal with this mean square, in squared sample units.
 pub fn of_mean_square(mean_square: f32) -> TenthDbm0 {
     const FULL_SCALE: f32 = 32767.0 * 32767.0 / 2.0;
-    let tenths = 100.0 * (mean_square / FULL_SCALE).log10() + 10.0 * FULL_SCALE_DBM0;
-    // A float beyond i16, or −∞ of silence, saturates in the cast.
-    TenthDbm0(tenths.round() as i16).max(TenthDbm0::SILENCE)
+    let tenths = 10.0 * (decibels(mean_square / FULL_SCALE) + FULL_SCALE_DBM0);
+    TenthDbm0(rounded(tenths)).max(TenthDbm0::SILENCE)
 }
 
 /// Peak, in sample units, of a sine of this level.

@@ -7,7 +7,7 @@
 //! *How it works.* In pieces of 2 ms: the gain that a piece needs is reached with the piece before
 //! it. The first piece of a frame has none before it; what is too loud in there is bent by the knee.
 
-use crate::dsp::sample::rounded;
+use crate::dsp::sample::{peak_of, rounded};
 use crate::frame::Linear;
 
 /// −3 dBFS.
@@ -50,15 +50,15 @@ impl Limiter {
     /// Limits a frame; `on` false lets it pass, as soon as the gain is back. Does not allocate,
     /// wait or fail.
     pub fn limit(&mut self, frame: &mut Linear, on: bool) {
-        let pieces = frame.as_chunks_mut::<PIECE>().0;
-        let needed: [f32; PIECES] = std::array::from_fn(|index| {
-            let peak = pieces[index].iter().map(|sample| sample.unsigned_abs()).max();
-            let peak = f32::from(peak.unwrap_or(0));
+        let needed = |piece: &[i16]| {
+            let peak = f32::from(peak_of(piece));
             if on && peak > KNEE { KNEE / peak } else { 1.0 }
-        });
-        if self.gain >= 1.0 && needed.iter().all(|gain| *gain >= 1.0) {
+        };
+        if self.gain >= 1.0 && needed(frame) >= 1.0 {
             return;
         }
+        let pieces = frame.as_chunks_mut::<PIECE>().0;
+        let needed: [f32; PIECES] = std::array::from_fn(|index| needed(&pieces[index]));
         for (index, piece) in pieces.iter_mut().enumerate() {
             let next = needed.get(index + 1).copied().unwrap_or(1.0);
             let to = (self.gain * RELEASE).min(1.0).min(needed[index]).min(next);

@@ -5,11 +5,14 @@
 //! `echo`, `level`, `dtmf_detector` (on `tone_correlator`, with `dtmf_limits`), `sub_bands` and
 //! `sine_fit`, which `voice_activity` (on `noise_floor`) judges, the suppressor of `echo`; then
 //! `gain` and `limiter`. What the phone is to hear comes from
-//! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`.
+//! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`. Several reckon with `correlation`,
+//! `decibel` and `sample`.
 
 pub mod bounded;
 pub mod caller_id;
 pub mod concealment;
+pub mod correlation;
+pub mod decibel;
 pub mod dtmf_detector;
 pub mod dtmf_limits;
 pub mod dtmf_sender;

@@ -1,4 +1,4 @@
-//! From a float to a sample.
+//! Single samples: from a float, and the largest of many.
 
 /// To the nearest sample, ties to even; beyond 16 bits it saturates.
 ///
@@ -10,9 +10,30 @@ pub fn rounded(value: f32) -> i16 {
     ((value + WHOLE) - WHOLE) as i16
 }
 
+/// The largest magnitude of some samples.
+///
+/// By the highest and the lowest, for which processors have an instruction, as they may not for
+/// magnitudes.
+#[inline]
+pub fn peak_of(samples: &[i16]) -> u16 {
+    let (mut highest, mut lowest) = (0, 0);
+    for &sample in samples {
+        highest = sample.max(highest);
+        lowest = sample.min(lowest);
+    }
+    highest.unsigned_abs().max(lowest.unsigned_abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_peak_may_lie_on_either_side() {
+        assert_eq!(peak_of(&[]), 0);
+        assert_eq!(peak_of(&[3, -5, 4]), 5);
+        assert_eq!(peak_of(&[i16::MIN, i16::MAX]), 32_768);
+    }
 
     #[test]
     fn rounds_as_the_instruction_would_and_saturates() {

@@ -14,6 +14,7 @@
 //! and those less than 30 Hz apart look like one between them.
 
 use crate::frame::SILENCE;
+use crate::vectors::widest;
 use tipring_shm_proto::units::SAMPLE_RATE_HZ;
 
 /// A frame as it is measured: without what lies below speech.
@@ -45,6 +46,14 @@ pub enum Sines {
 
 /// Measures one frame; silence is [`Sines::None`]. Does not allocate, wait or fail.
 pub fn fit(samples: &Rough) -> Sines {
+    widest(
+        #[inline(always)]
+        || fit_here(samples),
+    )
+}
+
+#[inline(always)]
+fn fit_here(samples: &Rough) -> Sines {
     const REACH: usize = 2 * APART;
     const USED: usize = SILENCE.len() - 2 * REACH;
     let mut sums = [[0.0f32; LANES]; 7];

@@ -10,8 +10,10 @@
 //! *Limits.* The halves overlap: a sine at 3/8 of the rate of a split is found in both, 5 dB
 //! apart.
 
+use crate::dsp::correlation::product;
 use crate::dsp::sine_fit::Rough;
 use crate::frame::Linear;
+use crate::vectors::widest;
 
 /// Bands, lowest first.
 pub const BANDS: usize = 4;
@@ -52,26 +54,35 @@ impl SubBands {
 
     /// Measures a frame. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear) -> Bands {
+        widest(
+            #[inline(always)]
+            || self.measure(frame),
+        )
+    }
+
+    #[inline(always)]
+    fn measure(&mut self, frame: &Linear) -> Bands {
         let mut rough = frame.map(f32::from);
         self.high_pass(&mut rough);
         let ([low, upper], [first, second, third]) = ([0, 1], &mut self.before);
-        let halves: [[f32; 80]; 2] = split::<160, 166, 80>(&rough, first);
-        let quarters: [[f32; 40]; 2] = split::<80, 86, 40>(&halves[low], second);
-        let eighths: [[f32; 20]; 2] = split::<40, 46, 20>(&quarters[low], third);
-        let energies = std::array::from_fn(|part| {
-            [
-                mean_square(&eighths[low], part),
-                mean_square(&eighths[upper], part),
-                mean_square(&quarters[upper], part),
-                mean_square(&halves[upper], part),
-            ]
-        });
-        let totals = std::array::from_fn(|part| mean_square(&rough, part));
-        Bands { rough, energies, totals }
+        let halves: [[f32; 80]; 2] = split::<160, 83, 80>(&rough, first);
+        let quarters: [[f32; 40]; 2] = split::<80, 43, 40>(&halves[low], second);
+        let eighths: [[f32; 20]; 2] = split::<40, 23, 20>(&quarters[low], third);
+        let mut energies = [[0.0; BANDS]; PARTS];
+        let bands: [&[f32]; BANDS] =
+            [&eighths[low], &eighths[upper], &quarters[upper], &halves[upper]];
+        for (number, band) in bands.into_iter().enumerate() {
+            let of_band = mean_squares(band);
+            for part in 0..PARTS {
+                energies[part][number] = of_band[part];
+            }
+        }
+        Bands { rough, energies, totals: mean_squares(&rough) }
     }
 
     /// y(n) = p·(y(n−1) + x(n) − x(n−1)), in place. Of four samples, only what they owe to those
     /// before them waits for those.
+    #[inline(always)]
     fn high_pass(&mut self, samples: &mut Rough) {
         let before = std::mem::replace(&mut self.last_sample, samples[samples.len() - 1]);
         for n in (1..samples.len()).rev() {
@@ -96,40 +107,40 @@ impl SubBands {
     }
 }
 
-/// Lower and upper half of `N` samples; `ALL` is `N` and [`BEFORE`], `HALF` its half.
+/// Lower and upper half of `N` samples; `HALF` is half of `N`, `ALL` of `N` and [`BEFORE`].
+#[inline(always)]
 fn split<const N: usize, const ALL: usize, const HALF: usize>(
     samples: &[f32; N],
     before: &mut [f32; BEFORE],
 ) -> [[f32; HALF]; 2] {
-    let mut all = [0.0; ALL];
-    all[..BEFORE].copy_from_slice(before);
-    all[BEFORE..].copy_from_slice(samples);
+    // Taken apart, so that what follows reads what lies side by side.
+    let (mut even, mut odd) = ([0.0; ALL], [0.0; ALL]);
+    take_apart(before, &mut even, &mut odd);
+    take_apart(samples, &mut even[BEFORE / 2..], &mut odd[BEFORE / 2..]);
     before.copy_from_slice(&samples[N - BEFORE..]);
-    let even: [f32; HALF] = std::array::from_fn(|n| all[2 * n]);
     let mut halves = [[0.0; HALF]; 2];
     for n in 0..HALF {
-        // In even places 2n, 2n + 2, 2n + 4 and 2n + 6 around 2n + 3.
-        let [two, four, six] = [2, 4, 6].map(|ahead| all[2 * n + ahead]);
-        let foretold = (9.0 * (two + four) - (even[n] + six)) / 16.0;
-        let sample = all[2 * n + 3];
-        halves[0][n] = 0.5 * (sample + foretold);
-        halves[1][n] = 0.5 * (sample - foretold);
+        // The even places around an odd one.
+        let foretold = (9.0 * (even[n + 1] + even[n + 2]) - (even[n] + even[n + 3])) / 16.0;
+        halves[0][n] = 0.5 * (odd[n + 1] + foretold);
+        halves[1][n] = 0.5 * (odd[n + 1] - foretold);
     }
     halves
 }
 
-fn mean_square(band: &[f32], part: usize) -> f32 {
-    let length = band.len() / PARTS;
-    let part = &band[part * length..][..length];
-    let (fours, rest) = part.as_chunks::<4>();
-    let mut sums = [0.0; 4];
-    for four in fours {
-        for (sum, sample) in sums.iter_mut().zip(four) {
-            *sum += sample * sample;
-        }
+#[inline(always)]
+fn take_apart(samples: &[f32], even: &mut [f32], odd: &mut [f32]) {
+    for ((pair, even), odd) in samples.as_chunks::<2>().0.iter().zip(even).zip(odd) {
+        *even = pair[0];
+        *odd = pair[1];
     }
-    let rest: f32 = rest.iter().map(|sample| sample * sample).sum();
-    (sums.iter().sum::<f32>() + rest) / length as f32
+}
+
+/// Of the halves of a frame.
+#[inline(always)]
+fn mean_squares(band: &[f32]) -> [f32; PARTS] {
+    let (first, second) = band.split_at(band.len() / 2);
+    [first, second].map(|part| product(part, part) / part.len() as f32)
 }
 
 #[cfg(test)]

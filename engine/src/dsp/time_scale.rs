@@ -12,6 +12,10 @@
 //! *Limits.* Two tones of different periods, DTMF above all, are spoilt by it: who calls must not do so
 //! while they sound.
 
+use crate::dsp::correlation::{Energies, product};
+use crate::dsp::sample::rounded;
+use crate::vectors::widest;
+
 /// Shortest and longest period, samples.
 const SHORTEST: usize = 20;
 /// Longest period, samples.
@@ -55,29 +59,38 @@ pub fn add(samples: &[i16], at: usize, likeness: f32, into: &mut [i16; LONGEST])
 /// From `first` to `second` in `length` steps, the n-th.
 fn faded(first: i16, second: i16, n: usize, length: usize) -> i16 {
     let weight = (n as f32 + 0.5) / length as f32;
-    (f32::from(first) + (f32::from(second) - f32::from(first)) * weight).round() as i16
+    rounded(f32::from(first) + (f32::from(second) - f32::from(first)) * weight)
 }
 
 /// The lag at which the samples from `at` on are most like those a lag later, or earlier.
 fn period(samples: &[i16], at: usize, later: bool, likeness: f32) -> Option<usize> {
-    let mut template = [0.0; TEMPLATE];
-    for (place, &sample) in template.iter_mut().zip(&samples[at..at + TEMPLATE]) {
+    widest(
+        #[inline(always)]
+        || period_here(samples, at, later, likeness),
+    )
+}
+
+#[inline(always)]
+fn period_here(samples: &[i16], at: usize, later: bool, likeness: f32) -> Option<usize> {
+    let from = if later { at } else { at - LONGEST };
+    let mut around = [0.0; LONGEST + TEMPLATE];
+    for (place, &sample) in around.iter_mut().zip(&samples[from..from + LONGEST + TEMPLATE]) {
         *place = f32::from(sample);
     }
-    let own: f32 = template.iter().map(|sample| sample * sample).sum();
+    let template = &around[at - from..at - from + TEMPLATE];
+    let own = product(template, template);
     if own < SILENCE * TEMPLATE as f32 {
         return Some(SILENT_PERIOD);
     }
+    let mut energies = [0.0; LONGEST + 1];
+    for (place, energy) in energies.iter_mut().zip(Energies::<TEMPLATE>::new(&around)) {
+        *place = energy;
+    }
     let (mut best, mut found) = (likeness.max(0.1), None);
     for lag in SHORTEST..=LONGEST {
-        let from = if later { at + lag } else { at - lag };
-        let (mut product, mut energy) = (0.0, 1.0);
-        for (now, &other) in template.iter().zip(&samples[from..from + TEMPLATE]) {
-            let other = f32::from(other);
-            product += now * other;
-            energy += other * other;
-        }
-        let likeness = product / (own * energy).sqrt();
+        let other = if later { lag } else { LONGEST - lag };
+        let product = product(template, &around[other..other + TEMPLATE]);
+        let likeness = product / (own * (energies[other] + 1.0)).sqrt();
         // A multiple of the period is as like; the shorter wins unless clearly worse.
         if likeness > best {
             best = likeness + (1.0 - likeness) * 0.1;

@@ -15,6 +15,7 @@
 use crate::dsp::dtmf_sender::{HIGH_HZ, LOW_HZ};
 use crate::dsp::sine::sine_of_turns;
 use crate::frame::Linear;
+use crate::vectors::widest;
 
 /// Samples between two results.
 pub const HOP: usize = 20;
@@ -113,6 +114,14 @@ impl ToneCorrelator {
 
     /// Results of the hops of one frame. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear) -> [Spectrum; HOPS] {
+        widest(
+            #[inline(always)]
+            || self.measure(frame),
+        )
+    }
+
+    #[inline(always)]
+    fn measure(&mut self, frame: &Linear) -> [Spectrum; HOPS] {
         let unfiltered = frame.map(f32::from);
         let mut filtered = unfiltered;
         // Both in one pass: the second's arithmetic runs while the first waits for its own.
@@ -139,6 +148,7 @@ impl ToneCorrelator {
         spectra
     }
 
+    #[inline(always)]
     fn correlate(&mut self, part: &[f32; PART]) -> Lanes {
         let mut sums = [0.0; 2 * BINS];
         for (sample, row) in part.iter().zip(&REFERENCE) {
@@ -158,6 +168,7 @@ impl ToneCorrelator {
         turned
     }
 
+    #[inline(always)]
     fn spectrum(&mut self) -> Spectrum {
         // |Σ|² of a sine of peak A is (A·N/2)²; its mean square is A²/2.
         const SCALE: f32 = 2.0 / (WEIGHT * WEIGHT);
@@ -195,6 +206,7 @@ impl ToneCorrelator {
 }
 
 /// In lanes, for a sum in order cannot be computed at once.
+#[inline(always)]
 fn energy(part: &[f32; PART]) -> f32 {
     const HALF: usize = PART / 2;
     let lanes: [f32; HALF] =

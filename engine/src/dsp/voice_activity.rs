@@ -14,6 +14,7 @@
 //! steady for 2.5 s is noise.
 
 use crate::dsp::bounded::Bounded;
+use crate::dsp::decibel::decibels;
 use crate::dsp::level;
 use crate::dsp::noise_floor::NoiseFloor;
 use crate::dsp::sine_fit::Sines;
@@ -169,14 +170,12 @@ impl VoiceActivity {
 
     /// Whether it is speech rather than the noise.
     fn stands_out(&self, energies: &[f32; BANDS], floor: &[f32; BANDS]) -> bool {
-        let above: f32 = energies
-            .iter()
-            .zip(floor)
-            .map(|(energy, floor)| {
-                let above = 10.0 * (energy / floor).max(1.0).log10();
-                (above - FLUCTUATION).clamp(0.0, MOST)
-            })
-            .sum();
+        let mut above = [0.0; BANDS];
+        for band in 0..BANDS {
+            let stands_out = decibels(energies[band] / floor[band]);
+            above[band] = (stands_out - FLUCTUATION).clamp(0.0, MOST);
+        }
+        let above: f32 = above.iter().sum();
         let TenthDb(wanted) = self.settings.above_noise;
         let wanted = f32::from(wanted) / 10.0 - if self.speaking { GO_ON_LESS } else { 0.0 };
         above >= wanted

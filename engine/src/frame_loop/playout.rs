@@ -17,6 +17,8 @@ pub(super) const MOST_READS: usize = 3;
 const PAST: usize = 160;
 /// Samples that may wait: what a tick begins with, and its reads.
 const WAITING: usize = 4 * FRAME_SAMPLES;
+/// Samples that may be played before what is kept is moved back to the beginning.
+const RUN: usize = 3 * FRAME_SAMPLES;
 /// Samples from one scaling to the next, times its period: a quarter faster at most.
 const REST_PERIODS: usize = 3;
 /// Likeness that a splice wants, and that it wants after having waited for two seconds.
@@ -32,8 +34,9 @@ const SLEW_PPM: f64 = 1.0;
 #[derive(Clone, Debug)]
 pub(super) struct Playout {
     concealment: Concealment,
-    /// [`PAST`] samples that were played, then those that wait.
-    line: [i16; PAST + WAITING],
+    /// [`PAST`] samples that were played, then, from `at` on, those that wait.
+    line: [i16; PAST + WAITING + RUN],
+    at: usize,
     waiting: usize,
     /// Where reading stands, after the first sample that waits.
     fraction: f64,
@@ -66,7 +69,8 @@ impl Playout {
         resampler::prepare();
         Self {
             concealment: Concealment::new(),
-            line: [0; PAST + WAITING],
+            line: [0; PAST + WAITING + RUN],
+            at: PAST,
             waiting: 0,
             fraction: 0.0,
             ppm: 0.0,
@@ -118,9 +122,10 @@ impl Playout {
                 self.counts.concealed += FRAME_SAMPLES as u64;
             }
         }
-        let end = PAST + self.waiting;
-        if let Some(places) = self.line.get_mut(end..end + FRAME_SAMPLES) {
-            places.copy_from_slice(frame);
+        if self.waiting + FRAME_SAMPLES <= WAITING {
+            self.make_room(FRAME_SAMPLES);
+            let end = self.at + self.waiting;
+            self.line[end..end + FRAME_SAMPLES].copy_from_slice(frame);
             self.waiting += FRAME_SAMPLES;
         }
     }
@@ -164,7 +169,7 @@ impl Playout {
         let period = if pace == Pace::Slower {
             self.stretch(likeness)
         } else {
-            let waits = &mut self.line[PAST..PAST + self.waiting];
+            let waits = &mut self.line[self.at..self.at + self.waiting];
             let gone = time_scale::take_out(waits, likeness);
             self.waiting -= gone;
             self.counts.shortened += gone as u64;
@@ -176,13 +181,15 @@ impl Playout {
 
     fn stretch(&mut self, likeness: f32) -> usize {
         let mut extra = [0; time_scale::LONGEST];
-        let end = PAST + self.waiting;
-        let added = time_scale::add(&self.line[..end], PAST, likeness, &mut extra);
-        if added == 0 || end + added > self.line.len() {
+        let (at, end) = (self.at, self.at + self.waiting);
+        let added = time_scale::add(&self.line[at - PAST..end], PAST, likeness, &mut extra);
+        if added == 0 || self.waiting + added > WAITING {
             return 0;
         }
-        self.line.copy_within(PAST..end, PAST + added);
-        self.line[PAST..PAST + added].copy_from_slice(&extra[..added]);
+        self.make_room(added);
+        let (at, end) = (self.at, self.at + self.waiting);
+        self.line.copy_within(at..end, at + added);
+        self.line[at..at + added].copy_from_slice(&extra[..added]);
         self.waiting += added;
         self.counts.stretched += added as u64;
         added
@@ -199,26 +206,38 @@ impl Playout {
     }
 
     fn read(&mut self, into: &mut Linear) {
-        into.copy_from_slice(&self.line[PAST..PAST + FRAME_SAMPLES]);
+        into.copy_from_slice(&self.line[self.at..self.at + FRAME_SAMPLES]);
         self.advance(FRAME_SAMPLES);
     }
 
     fn read_between(&mut self, into: &mut Linear) {
-        let step = 1.0 + self.ppm * 1e-6;
-        let mut place = self.fraction;
-        for sample in into.iter_mut() {
-            *sample = resampler::at(&self.line, PAST + place as usize, place.fract());
-            place += step;
-        }
+        let step = (1.0 + self.ppm * 1e-6).min(resampler::FASTEST);
+        let from = PAST as f64 + self.fraction;
+        let line = &self.line[self.at - PAST..];
+        let place = resampler::read(line, from, step, into) - PAST as f64;
         self.fraction = place.fract();
         self.advance(place as usize);
     }
 
     /// Leaves samples behind; what was never put reads as what was there, and is never asked for.
     fn advance(&mut self, samples: usize) {
-        let end = PAST + self.waiting.max(samples);
-        self.line.copy_within(samples..end, 0);
+        if self.at + samples > PAST + RUN {
+            self.move_back();
+        }
+        self.at += samples;
         self.waiting = self.waiting.saturating_sub(samples);
+    }
+
+    /// Sees to it that so many samples fit behind those that wait, no more than [`WAITING`] with them.
+    fn make_room(&mut self, samples: usize) {
+        if self.at + self.waiting + samples > self.line.len() {
+            self.move_back();
+        }
+    }
+
+    fn move_back(&mut self) {
+        self.line.copy_within(self.at - PAST..self.at + self.waiting, 0);
+        self.at = PAST;
     }
 }
 

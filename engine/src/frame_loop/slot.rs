@@ -19,7 +19,7 @@ use crate::dsp::dtmf_detector::DtmfEvent;
 use crate::dsp::tone_plan::{self, TonePlan};
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
-use crate::mixer::{Note, Playback, Progress};
+use crate::mixer::{Note, Notes, Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
 use bridge::Crossing;
@@ -58,9 +58,10 @@ pub struct Slot {
     echo: bool,
     /// Law of what is written to the device.
     law: Law,
-    heard: Companded,
-    rx: Linear,
-    tx: Linear,
+    /// What the phone was given to hear last, where its echo matters.
+    given: Linear,
+    /// What a mixer noticed, until it is told.
+    notes: Notes,
     audio: AudioWriter,
     row: LineRow,
     row_writer: LineWriter,
@@ -109,9 +110,8 @@ impl Slot {
             crossing: None,
             echo: false,
             law,
-            heard: QUIET,
-            rx: SILENCE,
-            tx: SILENCE,
+            given: SILENCE,
+            notes: Notes::new(),
             audio: uplink.audio_writer(id),
             row,
             row_writer,
@@ -153,15 +153,21 @@ impl Slot {
 
     /// One frame, from the handset to the handset.
     pub fn tick(&mut self, now: Nanos, rings: &mut PlayRings<'_>, outside: &mut Outside) {
+        // Here, not in the slot: for the next line they are still in the cache.
+        let (mut rx, mut tx) = (SILENCE, SILENCE);
         self.speak_into_microphone(now, rings, outside);
-        let heard = self.hear(now);
-        let listened = self.listen(heard, now, outside);
+        let heard = self.hear(now, &mut rx);
+        let listened = self.listen(heard, &mut rx, now, outside);
         self.take_signals(now, outside);
         self.keep_time(now, outside);
-        let bridged = self.cross(outside, now);
-        self.mix(bridged.as_ref(), now, rings, outside);
-        self.speak(now);
-        self.publish(heard, listened, now, outside);
+        let bridged = self.cross(&rx, outside, now);
+        let echo = self.echo.then_some(&rx);
+        self.mix([bridged.as_ref(), echo], &mut tx, now, rings, outside);
+        self.speak(&tx, now);
+        self.publish(heard, listened, [&rx, &tx], now, outside);
+        if self.row.settings.echo_canceller || self.voices.has_microphone() {
+            self.given = tx;
+        }
     }
 
     fn speak_into_microphone(
@@ -170,50 +176,57 @@ impl Slot {
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) {
-        let Some(mixed) = self.voices.speak(&self.tx, rings) else { return };
-        for note in mixed.notes.iter() {
+        let Some(frame) = self.voices.speak(&self.given, rings, &mut self.notes) else { return };
+        for note in self.notes.iter() {
             self.row_changed |= tell(note, self.id, now, outside);
         }
         if let AnyDevice::Simulated(phone) = &mut self.device {
             let mut spoken = Companded { law: self.law, ..QUIET };
-            g711::encode(&mixed.frame, self.law, &mut spoken);
+            g711::encode(&frame, self.law, &mut spoken);
             phone.speak(&spoken);
         }
     }
 
     /// Takes as many frames of the phone as this tick needs.
-    fn hear(&mut self, now: Nanos) -> Heard {
+    fn hear(&mut self, now: Nanos, rx: &mut Linear) -> Heard {
+        let mut companded = QUIET;
         let pace = self.device.pace(self.ears.held());
         for _ in 0..MOST_READS {
             if !self.ears.wants(pace) {
                 break;
             }
-            let heard = self.device.read_frame(now, &mut self.heard);
+            let heard = self.device.read_frame(now, &mut companded);
             if heard == Heard::Frame {
-                g711::decode(&self.heard, &mut self.rx);
+                g711::decode(&companded, rx);
             }
-            self.ears.put(heard, &mut self.rx);
+            self.ears.put(heard, rx);
             if heard == Heard::Nothing {
                 break;
             }
         }
-        self.ears.play(pace, self.device.drift_ppm(), &mut self.rx)
+        self.ears.play(pace, self.device.drift_ppm(), rx)
     }
 
     /// What the phone says is repaired, measured and searched for digits and voice.
-    fn listen(&mut self, heard: Heard, now: Nanos, outside: &mut Outside) -> Option<Listened> {
+    fn listen(
+        &mut self,
+        heard: Heard,
+        rx: &mut Linear,
+        now: Nanos,
+        outside: &mut Outside,
+    ) -> Option<Listened> {
         let in_band = match &self.device {
             AnyDevice::Rtp(rtp) => !rtp.has_telephone_event(),
             AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => true,
         };
         self.ears.set_in_band_digits(in_band);
         // What it hears of itself would be taken for its own echo.
-        let given = if self.echo { &SILENCE } else { &self.tx };
+        let given = if self.echo { &SILENCE } else { &self.given };
         // Of what was written the device holds back a frame at least, and it is that which comes
         // back now.
         let delay = (self.device.reserve_samples() as usize).saturating_sub(given.len());
         let settings = &self.row.settings;
-        let listened = self.ears.listen(heard, &mut self.rx, given, delay, settings)?;
+        let listened = self.ears.listen(heard, rx, given, delay, settings)?;
         for digit in listened.digits {
             let source = DigitSource::Dtmf;
             let signal = match digit {
@@ -259,15 +272,16 @@ impl Slot {
 
     fn mix(
         &mut self,
-        bridged: Option<&Linear>,
+        [bridged, echo]: [Option<&Linear>; 2],
+        tx: &mut Linear,
         now: Nanos,
         rings: &mut PlayRings<'_>,
         outside: &mut Outside,
     ) {
-        let echo = self.echo.then_some(&self.rx);
-        let mixed = self.voices.mix(bridged, echo, rings, &self.row.settings);
-        self.tx = mixed.frame;
-        for note in mixed.notes.iter() {
+        let Self { voices, row, notes, .. } = self;
+        voices.mix(bridged, echo, rings, &row.settings, tx, notes);
+        for index in 0..self.notes.len() {
+            let Some(note) = self.notes.get(index) else { break };
             self.row_changed |= tell(note, self.id, now, outside);
             if note == Note::Announced {
                 self.actions.clear();
@@ -277,7 +291,7 @@ impl Slot {
         }
     }
 
-    fn speak(&mut self, now: Nanos) {
+    fn speak(&mut self, tx: &Linear, now: Nanos) {
         let law = match &self.device {
             AnyDevice::Rtp(rtp) => match rtp.law() {
                 Some(law) => law,
@@ -288,7 +302,7 @@ impl Slot {
             AnyDevice::Simulated(_) => self.law,
         };
         let mut spoken = QUIET;
-        g711::encode(&self.tx, law, &mut spoken);
+        g711::encode(tx, law, &mut spoken);
         self.device.write_frame(now, &spoken);
     }
 
@@ -296,6 +310,7 @@ impl Slot {
         &mut self,
         heard: Heard,
         listened: Option<Listened>,
+        [rx, tx]: [&Linear; 2],
         now: Nanos,
         outside: &mut Outside,
     ) {
@@ -308,11 +323,11 @@ impl Slot {
                 (listened.is_some_and(|l| l.clipped), FrameFlags::CLIPPED),
             ];
             let flags = flags_of(&flags);
-            self.audio.publish(Direction::Rx, now, level, flags, &self.rx);
-            let tx = crate::dsp::level::measure(&self.tx);
-            let flags = flags_of(&[(tx.clipped, FrameFlags::CLIPPED)]);
-            self.audio.publish(Direction::Tx, now, tx.dbm0, flags, &self.tx);
-            (self.row.rx_level, self.row.tx_level) = (level, tx.dbm0);
+            self.audio.publish(Direction::Rx, now, level, flags, rx);
+            let given = crate::dsp::level::measure(tx);
+            let flags = flags_of(&[(given.clipped, FrameFlags::CLIPPED)]);
+            self.audio.publish(Direction::Tx, now, given.dbm0, flags, tx);
+            (self.row.rx_level, self.row.tx_level) = (level, given.dbm0);
             outside.note_news();
             self.row_age += 1;
         } else if self.row.rx_level != TenthDbm0::SILENCE || self.row.tx_level != TenthDbm0::SILENCE
@@ -423,6 +438,9 @@ impl Slot {
         let tones = tone_plan::of_country(country).ok_or(Refusal::Malformed)?;
         self.voices.set_plan(tones);
         self.ears.set(&settings);
+        if settings.echo_canceller && !self.row.settings.echo_canceller {
+            self.given = SILENCE;
+        }
         self.row.settings = settings;
         Ok(())
     }

@@ -9,8 +9,8 @@ use crate::dsp::gain::Gain;
 use crate::dsp::hybrid::Hybrid;
 use crate::dsp::limiter::Limiter;
 use crate::dsp::tone_plan::TonePlan;
-use crate::frame::Linear;
-use crate::mixer::{Mixed, Mixer, Note, Playback, Progress};
+use crate::frame::{Linear, SILENCE};
+use crate::mixer::{Mixer, Note, Notes, Playback, Progress};
 use tipring_shm_proto::command::{CallerId, Digits, PlayPath, ProgressTone, Refusal};
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{LineEvent, PlaybackEnd};
@@ -52,30 +52,44 @@ impl Voices {
         self.ear.set_plan(tones);
     }
 
+    /// It has a microphone to speak into.
+    pub(super) fn has_microphone(&self) -> bool {
+        self.microphone.is_some()
+    }
+
     /// What the phone hears comes back, weakened by `loss`; or does not.
     pub(super) fn set_hybrid(&mut self, loss: Option<TenthDb>) {
         self.hybrid = loss.map(Hybrid::new);
     }
 
-    /// The next frame for the ear.
+    /// Makes `into` the next frame for the ear, and `notes` what happened in it.
     pub(super) fn mix(
         &mut self,
         bridged: Option<&Linear>,
         echo: Option<&Linear>,
         rings: &mut PlayRings<'_>,
         settings: &LineSettings,
-    ) -> Mixed {
-        let mut mixed = self.ear.mix(bridged, echo, rings);
-        self.gain.amplify(&mut mixed.frame, settings.tx_gain, 0.0);
-        self.limiter.limit(&mut mixed.frame, settings.limiter);
-        mixed
+        into: &mut Linear,
+        notes: &mut Notes,
+    ) {
+        self.ear.mix(bridged, echo, rings, into, notes);
+        self.gain.amplify(into, settings.tx_gain, 0.0);
+        self.limiter.limit(into, settings.limiter);
     }
 
-    /// The next frame for the microphone, if there is one; `given` is what the ear hears.
-    pub(super) fn speak(&mut self, given: &Linear, rings: &mut PlayRings<'_>) -> Option<Mixed> {
+    /// The next frame for the microphone, if there is one, with what happened in it in `notes`;
+    /// `given` is what the ear hears.
+    pub(super) fn speak(
+        &mut self,
+        given: &Linear,
+        rings: &mut PlayRings<'_>,
+        notes: &mut Notes,
+    ) -> Option<Linear> {
         let microphone = self.microphone.as_mut()?;
         let echo = self.hybrid.as_mut().map(|hybrid| hybrid.echo(given));
-        Some(microphone.mix(None, echo.as_ref(), rings))
+        let mut frame = SILENCE;
+        microphone.mix(None, echo.as_ref(), rings, &mut frame, notes);
+        Some(frame)
     }
 
     pub(super) fn set_tone(&mut self, tone: Option<ProgressTone>) {

@@ -61,6 +61,8 @@ pub(super) enum Patience {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
     waiting: [Option<Waiting>; KINDS],
+    /// Some may wait; while none does, no tick has to look.
+    some: bool,
 }
 
 impl Orders {
@@ -73,6 +75,7 @@ impl Orders {
     /// Gives an order with the next tick.
     pub(super) fn give_later(&mut self, order: Drive, now: Nanos) {
         self.waiting[kind(order) as usize] = Some(Waiting { order, tries: 0, due: now });
+        self.some = true;
     }
 
     /// The device has done it.
@@ -82,6 +85,7 @@ impl Orders {
 
     /// The device was too busy for it.
     pub(super) fn busy(&mut self, order: Drive, now: Nanos) -> Patience {
+        self.some = true;
         let place = &mut self.waiting[kind(order) as usize];
         let tries = match place {
             Some(waiting) if waiting.order == order => waiting.tries.saturating_add(1),
@@ -101,16 +105,20 @@ impl Orders {
 
     /// The bell or the battery has not come to rest yet.
     pub(super) fn restless(&self) -> bool {
-        self.waiting.iter().flatten().any(|waiting| must_be_done(waiting.order))
+        self.some && self.waiting.iter().flatten().any(|waiting| must_be_done(waiting.order))
     }
 
     /// Forgets what it waits for: the device is gone.
     pub(super) fn clear(&mut self) {
-        self.waiting = [None; KINDS];
+        *self = Self::default();
     }
 
     /// Repeats what is due, as far as there is room.
     pub(super) fn handle_time(&mut self, now: Nanos, actions: &mut Actions) {
+        if !self.some {
+            return;
+        }
+        self.some = self.waiting.iter().any(Option::is_some);
         for waiting in self.waiting.iter().flatten().filter(|waiting| now >= waiting.due) {
             if actions.room() == 0 {
                 return;

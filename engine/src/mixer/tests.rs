@@ -52,8 +52,15 @@ fn ramp(from: i16, len: usize) -> Vec<i16> {
 }
 
 fn next(mixer: &mut Mixer, ring: &mut Ring) -> (Linear, Vec<Note>) {
-    let next = mixer.mix(None, None, ring);
-    (next.frame, next.notes.iter().collect())
+    let (mut frame, mut notes) = (SILENCE, Notes::new());
+    mixer.mix(None, None, ring, &mut frame, &mut notes);
+    (frame, notes.iter().collect())
+}
+
+fn sum(mixer: &mut Mixer, bridge: &Linear, echo: Option<&Linear>) -> Linear {
+    let mut frame = SILENCE;
+    mixer.mix(Some(bridge), echo, &mut Ring::default(), &mut frame, &mut Notes::new());
+    frame
 }
 
 fn progress(played_samples: u64, underruns: u32) -> Progress {
@@ -146,15 +153,14 @@ fn too_many_marks_wait_for_the_next_frame() {
 fn one_source_passes_bit_exactly_and_two_never_wrap() {
     let loud: Linear = std::array::from_fn(|n| if n % 2 == 0 { i16::MAX } else { i16::MIN });
     let mut mixer = mixer();
-    let mut none = Ring::default();
-    assert_eq!(mixer.mix(Some(&loud), None, &mut none).frame, loud);
-    let both = mixer.mix(Some(&loud), Some(&loud), &mut none).frame;
+    assert_eq!(sum(&mut mixer, &loud, None), loud);
+    let both = sum(&mut mixer, &loud, Some(&loud));
     assert!(
         both.iter().enumerate().all(|(n, &s)| s.unsigned_abs() > 28_000 && (s > 0) == (n % 2 == 0))
     );
     let soft = loud.map(|sample| sample / 4);
     let expected = soft.map(|sample| sample * 2);
-    assert_eq!(mixer.mix(Some(&soft), Some(&soft), &mut none).frame, expected);
+    assert_eq!(sum(&mut mixer, &soft, Some(&soft)), expected);
 }
 
 #[test]
@@ -227,9 +233,9 @@ proptest! {
             let before = mixer.playing(0).unwrap();
             let count = given.next().unwrap_or(9);
             ring.0.extend((0..count).map_while(|_| items.pop_front()));
-            let mixed = mixer.mix(None, None, &mut ring);
+            let (frame, notes) = next(&mut mixer, &mut ring);
             let mut finished = None;
-            for note in mixed.notes {
+            for note in notes {
                 match note {
                     Note::Mark { mark, played_samples, .. } => {
                         prop_assert_eq!(u64::from(mark.0), played_samples);
@@ -242,7 +248,7 @@ proptest! {
             let new = (after.played_samples - before.played_samples) as usize;
             // What was cut before may still fade.
             let fading = if was_short { new.min(FADE as usize) } else { 0 };
-            for (n, &sample) in mixed.frame[..new].iter().enumerate().skip(fading) {
+            for (n, &sample) in frame[..new].iter().enumerate().skip(fading) {
                 prop_assert_eq!(sample, ((heard + n) % 1000) as i16 + 1);
             }
             (heard, was_short) = (heard + new, new < FRAME_SAMPLES);

@@ -5,7 +5,8 @@
 //!
 //! How it works, after WebRTC's NetEQ: transit is arrival less timestamp; a packet's delay is its
 //! transit less the smallest of the last 2 to 4 s. Delays go into a histogram of 5 ms buckets that
-//! forgets with time (half-life 20 s, faster at the start). The depth is the upper end of the bucket
+//! forgets with time (half-life 20 s, faster at the start): instead of making all that it has lighter, it
+//! makes each new one heavier. The depth is the upper end of the bucket
 //! in which the 99th percentile lies, and a frame more, for frames are taken whole.
 
 use tipring_shm_proto::units::{FRAME_NS, Nanos};
@@ -18,6 +19,8 @@ const BUCKETS: usize = 100;
 const FORGET: f32 = 0.9993;
 /// Share of packets that shall be in time.
 const QUANTILE: f32 = 0.99;
+/// The heaviest that all together may be before they are made lighter after all.
+const HEAVIEST: f32 = 1e9;
 /// Packets after which the histogram is believed.
 const LEARNING: u32 = 25;
 /// Length of a window in which the smallest transit is kept, ns: 2 s.
@@ -29,6 +32,8 @@ const UNIT_NS: i64 = 125_000;
 #[derive(Clone, Debug)]
 pub struct Delays {
     histogram: [f32; BUCKETS],
+    /// Weight of all.
+    total: f32,
     packets: u32,
     smallest: Option<i64>,
     smallest_before: Option<i64>,
@@ -39,6 +44,7 @@ impl Default for Delays {
     fn default() -> Self {
         Self {
             histogram: [0.0; BUCKETS],
+            total: 0.0,
             packets: 0,
             smallest: None,
             smallest_before: None,
@@ -64,11 +70,14 @@ impl Delays {
         let bucket = usize::try_from(delay / BUCKET_NS).unwrap_or(0).min(BUCKETS - 1);
         self.packets = self.packets.saturating_add(1);
         // The first packets weigh what they are worth (NetEQ's start_forget_weight of 2).
-        let forget = FORGET.min(1.0 - 2.0 / (self.packets as f32 + 1.0)).max(0.0);
-        for weight in &mut self.histogram {
-            *weight *= forget;
+        let forget = FORGET.min(1.0 - 2.0 / (self.packets as f32 + 1.0));
+        let weight = if self.packets == 1 { 1.0 } else { self.total * (1.0 / forget - 1.0) };
+        self.histogram[bucket] += weight;
+        self.total += weight;
+        if self.total > HEAVIEST {
+            self.histogram.iter_mut().for_each(|weight| *weight /= HEAVIEST);
+            self.total = self.histogram.iter().sum();
         }
-        self.histogram[bucket] += 1.0 - forget;
     }
 
     /// Transit of the fastest packets of the last 2 to 4 s, ns; `None` before the first.
@@ -87,7 +96,7 @@ impl Delays {
         let mut sum = 0.0;
         let within = self.histogram.iter().position(|weight| {
             sum += weight;
-            sum >= QUANTILE
+            sum >= QUANTILE * self.total
         });
         let buckets = within.unwrap_or(BUCKETS - 1) as i64 + 1;
         Some(buckets * BUCKET_NS + FRAME_NS as i64)

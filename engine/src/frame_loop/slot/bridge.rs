@@ -21,10 +21,15 @@ pub(super) struct Crossing {
 
 impl Slot {
     /// Hands this frame to the bridge and takes the peer's.
-    pub(super) fn cross(&mut self, outside: &mut Outside, now: Nanos) -> Option<Linear> {
+    pub(super) fn cross(
+        &mut self,
+        rx: &Linear,
+        outside: &mut Outside,
+        now: Nanos,
+    ) -> Option<Linear> {
         let crossing = self.crossing.as_mut()?;
         let held = self.line.held();
-        let spoken = if held { &SILENCE } else { &self.rx };
+        let spoken = if held { &SILENCE } else { rx };
         if !crossing.end.send(spoken) {
             outside.count(Counter::bridge_dropped_frames_total, 1);
         }

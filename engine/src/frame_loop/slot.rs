@@ -511,6 +511,10 @@ impl Slot {
         }
         let mut result = Ok(());
         let decided = self.actions.clone();
+        if decided.iter().any(|action| matches!(action, Action::Event(_))) {
+            // Whoever has the event never reads what was.
+            self.write_row(now);
+        }
         for &action in decided.iter() {
             self.row_changed = true;
             match action {

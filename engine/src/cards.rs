@@ -99,8 +99,10 @@ struct Place {
 pub enum Work {
     /// Give this to its frame loop.
     Order(LineId, Order),
-    /// Worth a log line; `true` where something is wrong.
-    Say(bool, String),
+    /// Worth a log line.
+    Say(String),
+    /// Its channel cannot be opened, for another reason than before, which this says.
+    Refused(LineId, String),
 }
 
 /// See the module.
@@ -196,7 +198,7 @@ impl Place {
                 let row = watched.look().unwrap_or(DahdiRow::without(DahdiFault::Removed));
                 let (card, span) = (row.card.as_str(), row.span_name.as_str());
                 let text = format!("{label}: channel {} on {card} ({span})", row.channel);
-                work.push(Work::Say(false, text));
+                work.push(Work::Say(text));
                 work.push(Work::Order(self.line, Order::Channel { line: self.line, opened, row }));
                 // Its voltages are news to the line, which forgot those of the channel it lost.
                 work.push(Work::Order(self.line, Order::Describe { line: self.line, row }));
@@ -211,7 +213,8 @@ impl Place {
                 let known = missing && (never_there || has_left);
                 if self.row != Some(row) && !known {
                     let place = open::name(&self.address);
-                    work.push(Work::Say(true, format!("{label}: {place}: {error}")));
+                    let text = format!("{label}: {place}: {error}");
+                    work.push(Work::Refused(self.line, text));
                 }
                 self.tell(row, work);
             }
@@ -255,7 +258,7 @@ mod tests {
         let work = cards.work(Nanos(0));
         assert!(
             matches!(&work[..], [
-                Work::Say(true, text),
+                Work::Refused(LineId(7), text),
                 Work::Order(LineId(7), Order::Describe { row, .. }),
                 Work::Order(LineId(8), _),
             ] if row.fault == Some(DahdiFault::NoDriver) && text.starts_with("dahdi/1: ")),

@@ -197,9 +197,11 @@ impl Supervisor {
         for work in self.cards.work(now()) {
             match work {
                 Work::Order(line, order) => self.order(self.owner[&line], order),
-                Work::Say(wrong, text) => {
-                    let level = if wrong { Level::Warn } else { Level::Info };
-                    self.journal.write(level, text);
+                Work::Say(text) => self.journal.write(Level::Info, text),
+                Work::Refused(line, text) => {
+                    let counters = self.uplink.counters(LoopId(self.owner[&line] as u8));
+                    counters.add(Counter::card_open_failures_total, 1);
+                    self.journal.write(Level::Warn, text);
                 }
             }
         }

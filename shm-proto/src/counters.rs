@@ -110,6 +110,8 @@ counters! {
     card_reserve_ns_min = 29,
     /// Times the queue that a card's driver has for the events of a line was full: some are lost.
     card_event_overflows_total = 30,
+    /// Times a channel of a card could not be opened, for another reason than the time before.
+    card_open_failures_total = 31,
 }
 
 /// Writes a loop's counters. Clones write the same ones; additions are atomic.

@@ -229,7 +229,7 @@ fn counters_keep_their_words() {
         signals_dropped_total reports_dropped_total rtp_forwarded_total rtcp_received_total \
         rtcp_invalid_total srtp_refused_total card_overruns_total card_underruns_total \
         card_blocks_missing_total card_errors_total card_pacer_changes_total card_stalls_total \
-        card_reserve_ns_min card_event_overflows_total";
+        card_reserve_ns_min card_event_overflows_total card_open_failures_total";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     for (index, counter) in Counter::ALL.iter().enumerate() {
         assert_eq!(*counter as usize, index);

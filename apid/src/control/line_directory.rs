@@ -81,8 +81,11 @@ impl LineDirectory {
     /// Learns the engine's lines; gives those that are new.
     pub fn attach(&mut self, rows: &[(LineId, LineRow)]) -> Vec<LineEntry> {
         self.detach();
-        let there = rows.iter().filter(|(_, row)| !is_spare(row));
-        there.filter_map(|(line, row)| self.learn(*line, row)).collect()
+        // One that the configuration names is there, if only to say why it has no channel.
+        let is_named = |row: &LineRow| self.entries.iter().any(|e| e.label == row.label.as_str());
+        let there: Vec<_> =
+            rows.iter().filter(|(_, row)| is_named(row) || !is_spare(row)).collect();
+        there.into_iter().filter_map(|(line, row)| self.learn(*line, row)).collect()
     }
 
     /// Learns one line of the engine; gives it if it is new.
@@ -173,7 +176,9 @@ mod tests {
         assert_eq!(directory.learn(LineId(9), &row).unwrap().id, "3");
         assert!(directory.learn(LineId(9), &row).is_none(), "known by now");
         assert_eq!(directory.attach(&[(LineId(9), row)]).len(), 0);
-        assert!(directory.of_engine(LineId(9)).is_some());
+        row.dahdi = Some(DahdiRow::without(DahdiFault::NoChannel));
+        assert_eq!(directory.attach(&[(LineId(9), row)]).len(), 0);
+        assert!(directory.of_engine(LineId(9)).is_some(), "it says why it has no channel");
     }
 
     #[test]

@@ -30,6 +30,15 @@ fn told(line: &mut Line, signal: Signal, ms: u32) -> Vec<Action> {
 }
 
 #[test]
+fn a_lamp_that_the_driver_does_not_have_is_refused() {
+    let mut line = line(true);
+    let mut actions = Actions::new();
+    let lit = Drive::MessageWaiting(2);
+    let answer = line.handle_driven(lit, Driven::Unsupported, at(100), &mut actions);
+    assert_eq!(answer, Err(Refusal::Device));
+}
+
+#[test]
 fn the_kernel_rings_the_whole_cadence_and_the_line_ends_it() {
     let mut line = line(true);
     let cadence = Cadence::new(&[400, 200, 400, 2000]).unwrap();

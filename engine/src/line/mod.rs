@@ -283,6 +283,7 @@ impl Line {
                 Ok(())
             }
             Drive::Flash => Err(refusal),
+            Drive::MessageWaiting(_) => Err(Refusal::Device),
             // A device without battery or use of its own has nothing to do.
             _ if driven == Driven::Unsupported => Ok(()),
             _ => Err(refusal),

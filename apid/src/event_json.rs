@@ -101,7 +101,9 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
             "error_code": code,
             "error_message": message,
         }),
-        NoticeBody::VoltageChange { voltage } => json!({ "voltage": voltage }),
+        NoticeBody::VoltageChange { voltage, status } => {
+            json!({ "voltage": voltage, "status": status })
+        }
         NoticeBody::HardwareStatus { status, temperature_celsius, uptime_ms } => json!({
             "status": hardware(*status),
             "details": {
@@ -232,7 +234,7 @@ pub(crate) fn answer<T: Serialize>(kind: &str, fields: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{CauseView, HookSource};
+    use crate::view::{CauseView, HookSource, VoltageStatus};
     use std::time::{Duration, SystemTime};
 
     fn text_of(body: NoticeBody) -> Value {
@@ -287,7 +289,8 @@ mod tests {
         keys(ring, &["pattern", "duration"]);
         let error = NoticeBody::Error { code: "device_lost", message: String::new() };
         keys(error, &["error_message", "error_code", "error"]);
-        keys(NoticeBody::VoltageChange { voltage: -48.0 }, &["voltage"]);
+        let voltage = NoticeBody::VoltageChange { voltage: -40.0, status: VoltageStatus::Low };
+        keys(voltage, &["voltage", "status"]);
         let hardware = NoticeBody::HardwareStatus {
             status: HardwareState::Ok,
             temperature_celsius: Some(41.5),

@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
-    Signalling,
+    Signalling, VoltageLimits,
 };
 use crate::engine_link::EngineLink;
 use crate::fetch::Fetcher;
@@ -110,6 +110,10 @@ pub async fn run(
         },
         webhooks: config.webhooks.iter().map(WebhookConfig::settings).collect(),
         read_plans,
+        voltage_limits: VoltageLimits {
+            low: config.voltage.low_mv.get() as f64 / 1000.0,
+            high: config.voltage.high_mv.get() as f64 / 1000.0,
+        },
         record_limits: RecordLimits {
             keep: days(config.call_records.keep_days.get()),
             max_calls: config.call_records.max_calls.get(),

@@ -407,6 +407,8 @@ pub struct Stream {
 pub struct Voltage {
     /// Ring wire against tip wire, V; null where the driver tells none.
     pub voltage: Option<f64>,
+    /// Whether that is as it should be.
+    pub status: VoltageStatus,
     /// Tip wire against ground, V, where a card tells it.
     pub tip_voltage: Option<f64>,
     /// Ring wire against ground, V, where a card tells it.
@@ -417,6 +419,20 @@ pub struct Voltage {
     pub reason: Option<String>,
     /// When it was read.
     pub timestamp: Timestamp,
+}
+
+/// Whether a line has the voltage that it should have (`voltage` of the configuration).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VoltageStatus {
+    /// It has, or it is in use, which changes it.
+    Normal,
+    /// The handset is down, and there is less.
+    Low,
+    /// The handset is down, and there is more.
+    High,
+    /// The driver tells none.
+    Unknown,
 }
 
 /// The engine's words in ours: the same names, once as a contract with the engine and once with

@@ -78,8 +78,8 @@ pub enum Signal {
     },
     /// Audio does not flow as it should; `None`: it flows again.
     Media(Option<MediaFault>),
-    /// Tip-ring voltage, mV.
-    Voltage(i32),
+    /// Tip-ring voltage, mV; `None` where the driver tells none any more.
+    Voltage(Option<i32>),
     /// Card temperature, tenths of a degree Celsius.
     Temperature(i16),
     /// An alarm was raised or cleared.

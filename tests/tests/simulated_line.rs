@@ -109,7 +109,8 @@ fn its_card_tells_voltage_temperature_alarm_and_failure() {
             {"do": "fail", "lost": true},
         ]),
     );
-    assert_eq!(events.expect_event("voltage_change", "1")["voltage"], -51.5);
+    let change = events.expect_event("voltage_change", "1");
+    assert_eq!((&change["voltage"], &change["status"]), (&json!(-51.5), &json!("normal")));
     let hot = events.expect("temperature", |m| {
         m["type"] == "hardware_status" && m["details"]["temperature"] == 61.0
     });

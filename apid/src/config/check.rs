@@ -73,6 +73,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     }
     config.check_certificates(path)?;
     config.ami.check(path)?;
+    config.voltage.check(path)?;
     config.plans(path)?;
     config.applications.claimable(path)?;
     config.check_handler(path)?;

@@ -58,6 +58,8 @@ pub struct Config {
     pub ami: Ami,
     /// Names and numbers of lines that the engine has by itself.
     pub lines: Vec<LineConfig>,
+    /// What an idle line should have between its wires.
+    pub voltage: VoltageConfig,
     /// Numbers that are no phone.
     pub numbers: Numbers,
     /// Dial plans by name; lines say which is theirs.
@@ -372,6 +374,34 @@ impl Default for Calls {
             media_timeout_ms: Bounded::of(120_000),
             max_calls: Bounded::of(1000),
         }
+    }
+}
+
+/// `voltage`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VoltageConfig {
+    /// Less is low, mV.
+    pub low_mv: Bounded<0, 200_000>,
+    /// More is high, mV.
+    pub high_mv: Bounded<0, 200_000>,
+}
+
+impl VoltageConfig {
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let (low, high) = (self.low_mv.get(), self.high_mv.get());
+        if low < high {
+            return Ok(());
+        }
+        let reason = format!("voltage.low_mv, {low}, must be less than voltage.high_mv, {high}");
+        Err(ConfigError(format!("{}: {reason}", path.display())))
+    }
+}
+
+impl Default for VoltageConfig {
+    /// What a card's battery of 48 V gives; Telcordia GR-909 allows 42 to 80.
+    fn default() -> Self {
+        Self { low_mv: Bounded::of(42_500), high_mv: Bounded::of(56_500) }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, NoticeBody, PlaybackEnd, RingStopCause,
     SpeechEnd,
 };
-use crate::view::Timestamp;
+use crate::view::{Timestamp, VoltageStatus};
 use std::collections::HashMap;
 use tipring_shm_proto::command::{Hook, LineState};
 use tipring_shm_proto::event::{self, LineEvent, RingStop};
@@ -283,7 +283,12 @@ impl Control {
                 }
             }
             LineEvent::Voltage { millivolts } => {
-                publish(NoticeBody::VoltageChange { voltage: f64::from(millivolts) / 1000.0 });
+                let voltage = f64::from(millivolts) / 1000.0;
+                let state = self.row_of(line).map(|row| row.state.value);
+                let status = state.map_or(VoltageStatus::Unknown, |state| {
+                    self.voltage_limits().judge(state, Some(voltage))
+                });
+                publish(NoticeBody::VoltageChange { voltage, status });
             }
             LineEvent::Temperature { tenths_celsius } => {
                 let alarm = self.row_of(line).is_some_and(|row| row.alarm);

@@ -7,7 +7,7 @@ use crate::auth::{Caller, Scope};
 use crate::call::{Busy, Cause, RingOrder};
 use crate::engine_link::{now, wall};
 use crate::view::{
-    Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest, Timestamp, Voltage,
+    Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest, Timestamp,
 };
 use std::time::Duration;
 use tipring_shm_proto::command::{Command, Digits, SimAction};
@@ -288,30 +288,6 @@ impl Control {
         let at = self.attached(caller, Scope::Control, line)?;
         self.end_line_call(line, Cause::NormalClearing);
         self.ask(at.engine, Command::Reset).await.map(|_| ())
-    }
-
-    /// Tip-ring voltage, or why there is none. Needs `read`.
-    ///
-    /// # Errors
-    /// `EngineAway`, and as [`Control::line`].
-    pub fn voltage(&self, caller: &Caller, line: &str) -> Result<Voltage, Refused> {
-        let at = self.attached(caller, Scope::Read, line)?;
-        let voltage = at.row.millivolts.map(|mv| f64::from(mv) / 1000.0);
-        let reason = voltage.is_none().then(|| match kind(&at.entry, Some(&at.row)) {
-            crate::view::LineKind::Sip => {
-                "a SIP line ends in a phone or an ATA, which tells no voltage".to_owned()
-            }
-            _ => "the driver tells no voltage".to_owned(),
-        });
-        let card = at.row.dahdi.as_ref().map(super::card::diagnostics);
-        Ok(Voltage {
-            voltage,
-            tip_voltage: card.as_ref().and_then(|card| card.tip_voltage),
-            ring_voltage: card.as_ref().and_then(|card| card.ring_voltage),
-            battery_voltage: card.as_ref().and_then(|card| card.battery_voltage),
-            reason,
-            timestamp: wall(at.row.written_at),
-        })
     }
 
     /// What is known of the line's inside. Needs `read`.

@@ -36,6 +36,7 @@ mod sources;
 mod sip;
 mod streams;
 mod tones;
+mod voltage;
 mod webhooks;
 mod without_engine;
 
@@ -57,6 +58,7 @@ pub use signalling::{
     MessagesWaiting, NoSignalling, RegistrationChange, Signalling, SignallingError,
 };
 pub use sources::{PlaySource, Spoken};
+pub use voltage::VoltageLimits;
 pub use webhooks::{WebhookFormat, WebhookSettings};
 
 use crate::auth::Caller;
@@ -107,6 +109,8 @@ pub struct ControlSettings {
     pub recording_limits: RecordingLimits,
     /// Bounds of call records.
     pub record_limits: RecordLimits,
+    /// What an idle line should have.
+    pub voltage_limits: VoltageLimits,
     /// Adapters that are set up from here.
     pub devices: Vec<Device>,
     /// Where to post what happens.
@@ -136,6 +140,7 @@ struct Shared {
     shelf: Shelf,
     recording_limits: RecordingLimits,
     record_limits: RecordLimits,
+    voltage_limits: VoltageLimits,
     read_plans: ReadPlans,
     webhooks: Vec<Arc<webhooks::Webhook>>,
     recordings: Mutex<recordings::Running>,
@@ -188,6 +193,7 @@ impl Control {
             shelf,
             recording_limits,
             record_limits,
+            voltage_limits,
             devices,
             read_plans,
             webhooks,
@@ -217,6 +223,7 @@ impl Control {
             shelf,
             recording_limits,
             record_limits,
+            voltage_limits,
             read_plans,
             webhooks: webhooks.into_iter().map(webhooks::Webhook::new).collect(),
             recordings: Mutex::default(),

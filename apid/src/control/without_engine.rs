@@ -1,6 +1,9 @@
 //! A door behind which there is no engine: for surfaces that are tried by themselves.
 
-use super::{Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits};
+use super::{
+    Control, ControlSettings, LineDirectory, NoSignalling, RecordLimits, RecordingLimits,
+    VoltageLimits,
+};
 use crate::call::{CallNumber, Switch, SwitchConfig};
 use crate::engine_link::EngineLink;
 use crate::fetch::{FetchSettings, Fetcher};
@@ -32,6 +35,7 @@ impl Control {
             shelf: Shelf::nowhere(),
             recording_limits: RecordingLimits { max_ms: 1000, max_running: 0, keep: None },
             record_limits: RecordLimits { keep: None, max_calls: 100 },
+            voltage_limits: VoltageLimits { low: 42.5, high: 56.5 },
             devices: Vec::new(),
             webhooks: Vec::new(),
             read_plans: Arc::new(|| Err("there is no configuration".to_owned())),

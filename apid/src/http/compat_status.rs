@@ -6,8 +6,9 @@ use super::access::Who;
 use super::compat::LineQuery;
 use super::problem::Problem;
 use crate::auth::Caller;
+use crate::control::VoltageLimits;
 use crate::hub::{Delivery, Filter, NoticeBody};
-use crate::view::{Call, CallState, Hook, Line, LineState, Phase, Timestamp};
+use crate::view::{Call, CallState, Hook, Line, LineState, Phase, Timestamp, VoltageStatus};
 use actix_web::get;
 use actix_web::web::{Data, Json, Query};
 use futures_util::FutureExt as _;
@@ -15,9 +16,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Tip-ring voltage of an idle line at which nothing is wrong, V (Telcordia GR-909: −42 to −80;
-/// here what a card's battery of −48 V gives).
-const IDLE_VOLTS: (f64, f64) = (-56.5, -42.5);
 /// Digits shown in `dtmf_history`.
 const HISTORY: usize = 32;
 
@@ -161,8 +159,7 @@ fn statistics(calls: &[&Call], dtmf_digits_received: usize) -> CallStatistics {
 struct CompatVoltage {
     /// V; null where the driver tells none.
     voltage: Option<f64>,
-    /// `normal`, `low`, `high`, `unknown`.
-    status: &'static str,
+    status: VoltageStatus,
     timestamp: Timestamp,
     /// What is normal for an idle line, V.
     min_voltage: f64,
@@ -184,23 +181,13 @@ async fn get_compat_voltage(
 ) -> Result<Json<CompatVoltage>, Problem> {
     let id = query.into_inner().resolve(&state, &who.0)?;
     let reading = state.control.voltage(&who.0, &id)?;
-    let idle = state.control.line(&who.0, &id)?.state == LineState::OnHook;
-    let (min_voltage, max_voltage) = IDLE_VOLTS;
-    let status = match reading.voltage {
-        None => "unknown",
-        // Ringing and loop current change it.
-        Some(_) if !idle => "normal",
-        Some(volts) if volts < min_voltage => "high",
-        Some(volts) if volts > max_voltage => "low",
-        Some(_) => "normal",
-    };
-    let timestamp = reading.timestamp;
+    let VoltageLimits { low, high } = state.control.voltage_limits();
     Ok(Json(CompatVoltage {
         voltage: reading.voltage,
-        status,
-        timestamp,
-        min_voltage,
-        max_voltage,
+        status: reading.status,
+        timestamp: reading.timestamp,
+        min_voltage: -high,
+        max_voltage: -low,
     }))
 }
 
@@ -284,7 +271,7 @@ async fn get_compat_diagnostics(
             supports_hwgain: false,
             supports_ring_detect: false,
             max_ring_voltage: None,
-            min_idle_voltage: inside.voltage.map(|_| IDLE_VOLTS.0),
+            min_idle_voltage: inside.voltage.map(|_| -state.control.voltage_limits().high),
         },
         voltage_tests: VoltageTests {
             idle_voltage: inside.voltage.filter(|_| idle),

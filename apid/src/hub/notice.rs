@@ -1,7 +1,7 @@
 //! What can happen, as clients may hear of it. Text exists in one file per surface only.
 
 use crate::auth::Caller;
-use crate::view::{Call, CauseView, HookSource, Recording, Timestamp};
+use crate::view::{Call, CauseView, HookSource, Recording, Timestamp, VoltageStatus};
 use std::sync::Arc;
 
 /// Something happened.
@@ -311,6 +311,8 @@ pub enum NoticeBody {
     VoltageChange {
         /// V.
         voltage: f64,
+        /// Whether that is as it should be.
+        status: VoltageStatus,
     },
     /// A card, or the engine, says how it is.
     HardwareStatus {

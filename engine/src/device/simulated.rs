@@ -182,7 +182,7 @@ impl Simulated {
     /// A telephone with the handset down. Its first signals are the voltage and the open loop.
     pub fn new(law: Law) -> Self {
         let mut news = Queue::new();
-        news.push(Signal::Voltage(IDLE_MILLIVOLTS));
+        news.push(Signal::Voltage(Some(IDLE_MILLIVOLTS)));
         Self {
             law,
             hand: Hand::new(),
@@ -233,7 +233,7 @@ impl Simulated {
                 within(off_ms, 20, 2000)?;
                 self.needs_lifted()
             }
-            SimAction::Voltage(millivolts) => self.report(Signal::Voltage(millivolts)),
+            SimAction::Voltage(millivolts) => self.report(Signal::Voltage(Some(millivolts))),
             SimAction::Alarm(active) => self.report(Signal::Alarm(active)),
             SimAction::Temperature(tenths) => self.report(Signal::Temperature(tenths)),
             SimAction::Fail(lost) => self.fail(lost),
@@ -481,7 +481,7 @@ mod tests {
     #[test]
     fn it_begins_with_its_voltage_and_an_open_loop() {
         let mut phone = Simulated::new(Law::A);
-        assert_eq!(phone.poll_signal(at(0)), Some(Signal::Voltage(-48_000)));
+        assert_eq!(phone.poll_signal(at(0)), Some(Signal::Voltage(Some(-48_000))));
         assert_eq!(phone.poll_signal(at(0)), Some(Signal::Loop { closed: false, at: at(0) }));
         assert_eq!(phone.poll_signal(at(0)), None);
     }

@@ -198,7 +198,8 @@ impl Line {
             Signal::RtpSilent { silent_ms } => actions.say(LineEvent::RtpSilent { silent_ms }),
             Signal::RtpHeard { remote } => actions.say(LineEvent::RtpHeard { remote }),
             Signal::Media(fault) => actions.say(LineEvent::Media { fault }),
-            Signal::Voltage(millivolts) => {
+            Signal::Voltage(None) => self.voltage = Gauge::default(),
+            Signal::Voltage(Some(millivolts)) => {
                 let far = |told: i32| told.abs_diff(millivolts) > VOLTAGE_STEP_MV;
                 if self.voltage.is_news(millivolts, far) {
                     actions.say(LineEvent::Voltage { millivolts });

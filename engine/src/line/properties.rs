@@ -36,7 +36,7 @@ fn signal() -> impl Strategy<Value = Signal> {
         }),
         1 => Just(Signal::RtpSilent { silent_ms: 5000 }),
         1 => Just(Signal::RtpHeard { remote: Endpoint { ip: [0; 16], port: 1 } }),
-        1 => any::<i32>().prop_map(Signal::Voltage),
+        1 => any::<Option<i32>>().prop_map(Signal::Voltage),
         1 => any::<i16>().prop_map(Signal::Temperature),
         1 => any::<bool>().prop_map(Signal::Alarm),
         1 => Just(Signal::Lost),

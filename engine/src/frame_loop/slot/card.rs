@@ -59,9 +59,8 @@ impl Slot {
         let AnyDevice::Dahdi(dahdi) = &mut self.device else { return };
         dahdi.describe(row);
         self.row_changed = true;
-        if let Some(volts) = row.volts {
-            self.signal(Signal::Voltage(volts.ring - volts.tip), now, outside);
-        }
+        let between = row.volts.map(|volts| volts.ring - volts.tip);
+        self.signal(Signal::Voltage(between), now, outside);
     }
 
     /// Gives the channel back, for the supervisor to open it anew.

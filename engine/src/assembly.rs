@@ -1,10 +1,12 @@
 //! What a configuration means in lines, frame loops and shared memory.
 
 use crate::cards::{self, CardLine, Cards, Kernel};
-use crate::config::Config;
+use crate::codec::g711;
+use crate::config::{CardGain, Config};
 use crate::device::AnyDevice;
 use crate::device::dahdi;
-use crate::device::dahdi::open::Setup;
+use crate::device::dahdi::ioctl::Gains;
+use crate::device::dahdi::open::{LawGains, Setup};
 use crate::device::rtp::Rtp;
 use crate::device::simulated::Simulated;
 use crate::dsp::tone_plan;
@@ -79,11 +81,15 @@ pub fn assemble(config: &Config) -> std::io::Result<Assembly> {
 }
 
 fn card_setup(config: &Config) -> Setup {
-    let tenths = |db: f32| (db * 10.0).round() as i16;
+    let of_law = |gain: CardGain, law| {
+        let table = |db: f32| g711::louder(law, (db * 10.0).round() as i16);
+        Gains::new(table(gain.from_phone), table(gain.to_phone))
+    };
+    let both = |gain| LawGains { mu: of_law(gain, Law::Mu), a: of_law(gain, Law::A) };
     Setup {
         buffers: config.dahdi.buffers,
         flash_ms: config.dahdi.hook(&config.country).flash_max_ms as u16,
-        gains: config.dahdi.gain_db.map(|g| [tenths(g.from_phone), tenths(g.to_phone)]),
+        gains: config.dahdi.gain_db.map(both),
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Dahdi {
     pub flash_max_ms: Option<u16>,
     /// Telephones dial with pulses; else a single pulse is a recall.
     pub pulse_dialling: bool,
-    /// Gains in the card, −20 to +12 dB; `None` leaves them as the driver has them.
+    /// Gains in the kernel, before the engine hears anything, −20 to +12 dB; `None` is none.
     pub gain_db: Option<CardGain>,
 }
 
@@ -74,7 +74,7 @@ pub struct DahdiLine {
     pub port: Option<u16>,
 }
 
-/// Gains in the card, dB.
+/// Gains of channels, dB.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardGain {

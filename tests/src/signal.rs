@@ -311,6 +311,13 @@ pub fn mu_decode(octet: u8) -> i16 {
     (if octet & 0x80 == 0 { magnitude } else { -magnitude }) as i16
 }
 
+/// `ms` of a sine, its level in dBm0.
+pub fn sine(hz: f64, dbm0: f64, ms: usize) -> Vec<i16> {
+    let peak = 32_767.0 * 10f64.powf((dbm0 - 3.17) / 20.0);
+    let turns = |n: usize| (hz * n as f64 / RATE as f64).fract();
+    (0..samples(ms)).map(|n| (peak * (std::f64::consts::TAU * turns(n)).sin()) as i16).collect()
+}
+
 /// RMS level of `audio` in dBm0 (a full-scale sine is +3.17 dBm0).
 pub fn level_dbm0(audio: &[i16]) -> f64 {
     let power: f64 = audio.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>();

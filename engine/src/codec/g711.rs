@@ -53,6 +53,18 @@ pub fn decode(frame: &Companded, into: &mut Linear) {
     }
 }
 
+/// What stands in place of each octet of `law` where all is made louder by so many tenths of a dB; what
+/// would clip is as loud as there is. Not for frame loops, which have `dsp::gain`: rounded twice.
+pub fn louder(law: Law, tenth_db: i16) -> [u8; 256] {
+    let factor = 10_f32.powf(f32::from(tenth_db) / 200.0);
+    let (table, encode): (_, fn(i16) -> u8) = match law {
+        Law::Mu => (&MU, encode_mu),
+        Law::A => (&A, encode_a),
+    };
+    // A float beyond the integer's range becomes its last number.
+    table.map(|sample| encode((f32::from(sample) * factor).round() as i16))
+}
+
 /// One sample to µ-law.
 pub const fn encode_mu(sample: i16) -> u8 {
     let magnitude = if sample < 0 { !sample } else { sample };
@@ -118,6 +130,22 @@ const fn table(law: Law) -> [i16; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn louder_by_6_db_is_twice_as_far_as_there_is_room() {
+        for (law, table) in [(Law::Mu, &MU), (Law::A, &A)] {
+            let of = |octets: [u8; 256]| octets.map(|octet| f32::from(table[usize::from(octet)]));
+            let is = of(std::array::from_fn(|octet| octet as u8));
+            assert_eq!(of(louder(law, 0)), is);
+            let loudest = is.into_iter().fold(0.0, f32::max);
+            for (is, twice) in is.into_iter().zip(of(louder(law, 60))) {
+                let wanted = (is * 1.995_262).clamp(-loudest, loudest);
+                // Half a step: a thirty-second of what is loud, 8 of what is soft; and what rounding takes.
+                let near = (wanted.abs() / 32.0).max(8.0) + 0.5;
+                assert!((twice - wanted).abs() <= near, "{law:?} {is}: {twice}");
+            }
+        }
+    }
 
     /// Lower decision values of the 128 positive codes, in 16-bit units, from the tables' rule:
     /// (number of intervals, their width), outward from zero.

@@ -12,7 +12,8 @@
  *   plug | unplug           the card appears / is pulled out (phones stay)
  *   hook P 0|1              loop contact of port P (1 = off hook)
  *   bounce P MS TIMES       the contact of port P changes so often, MS apart
- *   volt P TIP RING BAT     WCTDM_GET_STATS answers this, mV; "volt P auto" undoes
+ *   volt P TIP RING BAT     WCTDM_GET_STATS answers this, mV; "volt P auto" undoes;
+ *                           "volt P none" is a driver without it (ENOTTY)
  *   alarm P BITS            channel alarm (0 = none)
  *   spanalarm BITS          span alarm
  *   stall MS                no sample clock for so long: interrupts are lost
@@ -69,8 +70,8 @@ struct port {
 	int bounce_ms, bounce_left, bounce_in;
 	int rx_seen;		/* last hook state reported on the FXS side */
 	int fxo_seen;		/* last state reported on the FXO side */
-	int polarity, fixed_volt, ohtimer;
-	int messages, gain[2];	/* as last ordered; gain from and to the phone, tenths of a dB */
+	int polarity, fixed_volt, no_volt, ohtimer;
+	int messages;		/* as last ordered */
 	struct wctdm_stats volt;
 };
 
@@ -134,11 +135,12 @@ static int fake_ioctl(struct dahdi_chan *chan, unsigned int cmd, unsigned long d
 	struct board *b = chan->pvt;
 	struct port *p = &port[chan->chanpos - 1];
 	struct wctdm_stats stats;
-	struct dahdi_hwgain gain;
 	int x;
 
 	switch (cmd) {
 	case WCTDM_GET_STATS:
+		if (p->no_volt)
+			return -ENOTTY;
 		fake_stats(b, p, &stats);
 		return copy_to_user((void __user *)data, &stats, sizeof(stats)) ? -EFAULT : 0;
 	case DAHDI_ONHOOKTRANSFER:
@@ -157,10 +159,7 @@ static int fake_ioctl(struct dahdi_chan *chan, unsigned int cmd, unsigned long d
 			dahdi_qevent_lock(&phone->chan[chan->chanpos - 1], DAHDI_EVENT_POLARITY);
 		p->polarity = !!x;
 		return 0;
-	case DAHDI_SET_HWGAIN:
-		if (copy_from_user(&gain, (void __user *)data, sizeof(gain)))
-			return -EFAULT;
-		p->gain[gain.tx & 1] = gain.newgain;
+	case DAHDI_SET_HWGAIN:	/* as all drivers: done for FXO modules only, and said to be done */
 		return 0;
 	case DAHDI_VMWI:
 		if (get_user(x, (int __user *)data))
@@ -415,8 +414,11 @@ static ssize_t ctl_write(struct file *f, const char __user *ubuf, size_t len, lo
 		} else if (sscanf(buf, "volt %*d %d %d %d", &a, &b, &c) == 3) {
 			port[p - 1].volt = (struct wctdm_stats){ a, b, c };
 			port[p - 1].fixed_volt = 1;
-		} else if (!strncmp(buf, "volt ", 5))
+			port[p - 1].no_volt = 0;
+		} else if (!strncmp(buf, "volt ", 5)) {
 			port[p - 1].fixed_volt = 0;
+			port[p - 1].no_volt = !!strstr(buf, "none");
+		}
 		else if (!card)
 			ret = -ENODEV;
 		else if (sscanf(buf, "alarm %*d %i", &a) == 1)
@@ -455,11 +457,10 @@ static ssize_t ctl_read(struct file *f, char __user *ubuf, size_t len, loff_t *o
 
 		if (card)
 			fake_stats(card, &port[i], &s);
-		n += scnprintf(buf + n, STATE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d messages %d gain %d %d\n",
+		n += scnprintf(buf + n, STATE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d messages %d\n",
 			       i + 1, card ? sig[port[i].txsig & 3] : "dead",
 			       offhook(&port[i]) ? "offhook" : "onhook", s.tipvolt, s.ringvolt,
-			       s.batvolt, port[i].polarity, port[i].messages, port[i].gain[0],
-			       port[i].gain[1]);
+			       s.batvolt, port[i].polarity, port[i].messages);
 	}
 	mutex_unlock(&plug_mutex);
 	ret = simple_read_from_buffer(ubuf, len, off, buf, n);

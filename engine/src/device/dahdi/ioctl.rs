@@ -65,6 +65,7 @@ const DAHDI_GET_PARAMS: u32 = iowr::<Params>(TYPE, 5);
 const DAHDI_SET_PARAMS: u32 = iow::<Params>(TYPE, 5);
 const DAHDI_HOOK: u32 = iow::<i32>(TYPE, 7);
 const DAHDI_GETEVENT: u32 = ior::<i32>(TYPE, 8);
+const DAHDI_SETGAINS: u32 = iow::<Gains>(TYPE, 16);
 const DAHDI_SPANSTAT: u32 = iowr::<SpanInfo>(TYPE, 10);
 const DAHDI_SETTONEZONE: u32 = iow::<i32>(TYPE, 22);
 const DAHDI_SET_BUFINFO: u32 = iow::<BufferInfo>(TYPE, 27);
@@ -74,7 +75,6 @@ const DAHDI_SETCADENCE: u32 = iow::<RingCadence>(TYPE, 42);
 const DAHDI_ONHOOKTRANSFER: u32 = iow::<i32>(TYPE, 51);
 const DAHDI_GETVERSION: u32 = ior::<VersionInfo>(TYPE, 57);
 const WCTDM_GET_STATS: u32 = ior::<Stats>(TYPE, 60);
-const DAHDI_SET_HWGAIN: u32 = iow::<HardwareGain>(TYPE, 86);
 const DAHDI_SETPOLARITY: u32 = iow::<i32>(TYPE, 92);
 const DAHDI_VMWI: u32 = iowr::<i32>(TYPE, 94);
 const DAHDI_VMWI_CONFIG: u32 = iow::<u32>(TYPE, 95);
@@ -191,20 +191,21 @@ pub struct Stats {
     pub battery: i32,
 }
 
-/// `struct dahdi_hwgain`.
+/// `struct dahdi_gains`: what stands in place of each octet.
 #[repr(C)]
-#[derive(Clone, Copy)]
-struct HardwareGain {
-    tenth_db: i32,
-    /// Bit 0: towards the phone.
-    transmit: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gains {
+    /// 0 is the channel that is open.
+    channel: i32,
+    from_phone: [u8; 256],
+    to_phone: [u8; 256],
 }
 
 const _: () = {
     assert!(size_of::<Params>() == 136 && size_of::<SpanInfo>() == 314);
     assert!(size_of::<BufferInfo>() == 24 && size_of::<RingCadence>() == 64);
     assert!(size_of::<VersionInfo>() == 160 && size_of::<Stats>() == 12);
-    assert!(size_of::<HardwareGain>() == 8);
+    assert!(size_of::<Gains>() == 516);
     assert!(std::mem::offset_of!(Params, signalling) == 12);
     assert!(std::mem::offset_of!(Params, off_hook) == 20);
     assert!(std::mem::offset_of!(Params, law) == 40);
@@ -239,6 +240,14 @@ impl Params {
     #[must_use]
     pub fn with_flash_ms(self, ms: u16) -> Self {
         Self { receive_flash_ms: i32::from(ms), ..self }
+    }
+}
+
+impl Gains {
+    /// Of the channel that is open: what stands in place of each octet that the phone says, and of each
+    /// that it hears.
+    pub const fn new(from_phone: [u8; 256], to_phone: [u8; 256]) -> Self {
+        Self { channel: 0, from_phone, to_phone }
     }
 }
 
@@ -436,14 +445,13 @@ impl Channel {
         call(&self.0, DAHDI_VMWI_CONFIG, &mut kind)
     }
 
-    /// `DAHDI_SET_HWGAIN`.
+    /// `DAHDI_SETGAINS`: the kernel's own gains, which every driver has. Not `DAHDI_SET_HWGAIN`: of an
+    /// FXS port all drivers ignore it, and say that it is done.
     ///
     /// # Errors
-    /// [`Trouble::Unsupported`] where the driver has no such gain.
-    pub fn set_gain(&self, to_phone: bool, tenth_db: i16) -> Result<(), Trouble> {
-        let mut gain =
-            HardwareGain { tenth_db: i32::from(tenth_db), transmit: u32::from(to_phone) };
-        call(&self.0, DAHDI_SET_HWGAIN, &mut gain)
+    /// No memory, or the channel is gone.
+    pub fn set_gains(&self, gains: &Gains) -> Result<(), Trouble> {
+        call(&self.0, DAHDI_SETGAINS, &mut { *gains })
     }
 }
 
@@ -528,6 +536,7 @@ mod tests {
             (DAHDI_HOOK, 0x4004_da07),
             (DAHDI_GETEVENT, 0x8004_da08),
             (DAHDI_SPANSTAT, 0xc13a_da0a),
+            (DAHDI_SETGAINS, 0x4204_da10),
             (DAHDI_SETTONEZONE, 0x4004_da16),
             (DAHDI_SET_BUFINFO, 0x4018_da1b),
             (DAHDI_ECHOCANCEL, 0x4004_da21),
@@ -536,7 +545,6 @@ mod tests {
             (DAHDI_ONHOOKTRANSFER, 0x4004_da33),
             (DAHDI_GETVERSION, 0x80a0_da39),
             (WCTDM_GET_STATS, 0x800c_da3c),
-            (DAHDI_SET_HWGAIN, 0x4008_da56),
             (DAHDI_SETPOLARITY, 0x4004_da5c),
             (DAHDI_VMWI, 0xc004_da5e),
             (DAHDI_VMWI_CONFIG, 0x4004_da5f),

@@ -3,7 +3,7 @@
 
 use super::Opened;
 use super::inventory::Address;
-use super::ioctl::{Channel, Control, LAW_A, Params, SIGNALLING_FXOKS};
+use super::ioctl::{Channel, Control, Gains, LAW_A, Params, SIGNALLING_FXOKS};
 use super::port::Trouble;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -23,9 +23,17 @@ pub struct Setup {
     pub buffers: u8,
     /// Longest flash, ms; a hang-up is known so much later (`rxflashtime`).
     pub flash_ms: u16,
-    /// The driver's gain of what the phone says and of what it hears, tenths of a dB; `None`
-    /// leaves it as the driver has it.
-    pub gains: Option<[i16; 2]>,
+    /// The kernel's gains; `None` leaves all as loud as it is.
+    pub gains: Option<LawGains>,
+}
+
+/// Gains of a channel, whichever law it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LawGains {
+    /// µ-law.
+    pub mu: Gains,
+    /// A-law.
+    pub a: Gains,
 }
 
 /// Why a channel is not open.
@@ -160,10 +168,9 @@ pub fn open(nodes: &Path, number: u16, setup: &Setup) -> Result<OpenChannel, Ope
     let params = channel.params().map_err(OpenError::setup)?;
     let watched =
         channel.duplicate().map(Watched).map_err(|_| OpenError::of(DahdiFault::Kernel))?;
-    let law = if params.law == LAW_A { Law::A } else { Law::Mu };
     let opened = Opened {
         port: channel,
-        law,
+        law: law_of(params),
         buffers: setup.buffers,
         flash_ms: setup.flash_ms,
         lifted: params.off_hook != 0,
@@ -171,17 +178,19 @@ pub fn open(nodes: &Path, number: u16, setup: &Setup) -> Result<OpenChannel, Ope
     Ok(OpenChannel { opened, watched })
 }
 
+fn law_of(params: Params) -> Law {
+    if params.law == LAW_A { Law::A } else { Law::Mu }
+}
+
 /// What must be so, and what a driver may lack.
 fn set_up(channel: &Channel, params: Params, setup: &Setup) -> Result<(), Trouble> {
     channel.set_buffers(setup.buffers)?;
     channel.set_params(&params.with_flash_ms(setup.flash_ms))?;
-    let lacking = [
-        channel.tell_overruns(),
-        channel.no_echo_canceller(),
-        channel.lamp_by_reversal(),
-        setup.gains.map_or(Ok(()), |[from_phone, _]| channel.set_gain(false, from_phone)),
-        setup.gains.map_or(Ok(()), |[_, to_phone]| channel.set_gain(true, to_phone)),
-    ];
+    if let Some(LawGains { mu, a }) = &setup.gains {
+        channel.set_gains(if law_of(params) == Law::A { a } else { mu })?;
+    }
+    let lacking =
+        [channel.tell_overruns(), channel.no_echo_canceller(), channel.lamp_by_reversal()];
     let lost = lacking.into_iter().find(|result| matches!(result, Err(t) if t.is_final()));
     lost.unwrap_or(Ok(()))
 }
@@ -203,7 +212,7 @@ impl Watched {
             span: number(params.span),
             position: number(params.position),
             signalling: params.signalling as u32,
-            law: if params.law == LAW_A { Law::A } else { Law::Mu },
+            law: law_of(params),
             span_alarms: span.alarms as u32,
             channel_alarms: params.alarms,
             span_name: Text32::new(&span.name()),

@@ -50,6 +50,7 @@ pub fn assemble(config: &Config) -> std::io::Result<Assembly> {
     let tones = tone_plan::of_country(&config.country).expect("checked with the configuration");
     let law = Law::from(config.companding);
     let hook = config.dahdi.hook(&config.country);
+    let phases = config.left_off_hook.phases();
     let ends_and_loops = (0..loops).map(|index| {
         let id = LoopId(index as u8);
         let own: Vec<&Planned> = plan.iter().filter(|p| p.frame_loop == index).collect();
@@ -60,8 +61,8 @@ pub fn assemble(config: &Config) -> std::io::Result<Assembly> {
                 LineKind::Dahdi => AnyDevice::Dahdi(dahdi::Dahdi::new()),
             };
             let rules = match p.kind {
-                LineKind::Sim | LineKind::Rtp => LineConfig::default(),
-                LineKind::Dahdi => LineConfig { hook, ..LineConfig::default() },
+                LineKind::Sim | LineKind::Rtp => LineConfig { phases, ..LineConfig::default() },
+                LineKind::Dahdi => LineConfig { hook, phases },
             };
             Slot::new(p.id, p.label, id, p.kind, rules, device, tones, law, &uplink)
         });

@@ -1,7 +1,7 @@
 //! `engine.yml` and the environment: what the engine is to be, checked before anything starts.
 
 use crate::device::dahdi::inventory::Address;
-use crate::line::HookTiming;
+use crate::line::{HookTiming, PhaseTiming};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tipring_logging::Logging;
@@ -30,6 +30,8 @@ pub struct Config {
     pub country: String,
     /// Companding of simulated lines.
     pub companding: Companding,
+    /// A handset that is left lifted.
+    pub left_off_hook: LeftOffHook,
     /// Scheduling of the frame loops.
     pub realtime: Realtime,
     /// Lines on DAHDI cards. None without a file; every one that is there where a file does not
@@ -38,6 +40,47 @@ pub struct Config {
     pub dahdi: Dahdi,
     /// The engine's own log lines.
     pub logging: Logging,
+}
+
+/// What a lifted handset hears that nobody wants: dial tone, congestion tone, the howler (receiver off
+/// hook), which 0 leaves out and which only handsets on a loop hear, then nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeftOffHook {
+    /// Dial tone without a digit, 1000 to 120 000 ms.
+    pub dial_tone_ms: u32,
+    /// Congestion tone, 1000 to 600 000 ms.
+    pub congestion_ms: u32,
+    /// The howler, 0 to 600 000 ms.
+    pub howler_ms: u32,
+}
+
+impl Default for LeftOffHook {
+    fn default() -> Self {
+        let PhaseTiming { dial_tone_ms, congestion_ms, howler_ms, .. } = PhaseTiming::default();
+        Self { dial_tone_ms, congestion_ms, howler_ms }
+    }
+}
+
+impl LeftOffHook {
+    /// For the line rules.
+    pub fn phases(self) -> PhaseTiming {
+        let Self { dial_tone_ms, congestion_ms, howler_ms } = self;
+        PhaseTiming { dial_tone_ms, congestion_ms, howler_ms, ..PhaseTiming::default() }
+    }
+
+    fn check(self) -> Result<(), (&'static str, &'static str)> {
+        if !(1000..=120_000).contains(&self.dial_tone_ms) {
+            return Err(("left_off_hook.dial_tone_ms", "1000 to 120000"));
+        }
+        if !(1000..=600_000).contains(&self.congestion_ms) {
+            return Err(("left_off_hook.congestion_ms", "1000 to 600000"));
+        }
+        if self.howler_ms > 600_000 {
+            return Err(("left_off_hook.howler_ms", "0 to 600000"));
+        }
+        Ok(())
+    }
 }
 
 /// Lines on DAHDI cards.
@@ -239,6 +282,7 @@ impl Default for Config {
             rtp_ports: PortRange { min: 10_000, max: 20_000 },
             country: "us".into(),
             companding: Companding::Mu,
+            left_off_hook: LeftOffHook::default(),
             realtime: Realtime::default(),
             dahdi: Dahdi::default(),
             logging: Logging::default(),
@@ -336,7 +380,7 @@ impl Config {
         if self.simulated_lines + self.rtp_lines == 0 && !self.dahdi.is_used() {
             return refuse("simulated_lines + rtp_lines", "1 or more, or lines of dahdi,");
         }
-        if let Err((key, allowed)) = self.dahdi.check() {
+        if let Err((key, allowed)) = self.left_off_hook.check().and_then(|()| self.dahdi.check()) {
             return refuse(key, allowed);
         }
         if !(1..=8).contains(&self.rtp_loops) {
@@ -430,6 +474,10 @@ mod tests {
         assert!(from_text("simulated_lines: 65\n").unwrap_err().0.contains("0 to 64"));
         assert!(from_text("country: xx\n").unwrap_err().0.contains("us"));
         assert!(from_text("companding: b\n").unwrap_err().0.contains("mu"));
+        let forgotten = |text: &str| from_text(&format!("left_off_hook: {{{text}}}\n"));
+        assert_eq!(forgotten("howler_ms: 0").unwrap().left_off_hook.phases().howler_ms, 0);
+        assert!(forgotten("congestion_ms: 0").unwrap_err().0.contains("1000 to 600000"));
+        assert!(forgotten("howler_ms: 600001").unwrap_err().0.contains("0 to 600000"));
     }
 
     #[test]

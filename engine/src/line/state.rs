@@ -14,7 +14,7 @@ pub struct PhaseTiming {
     pub collecting_ms: u32,
     /// Congestion tone, before the howler.
     pub congestion_ms: u32,
-    /// The howler, before silence.
+    /// The howler, before silence; 0 leaves it out.
     pub howler_ms: u32,
     /// Disconnect supervision: the loop is without current.
     pub battery_drop_ms: u32,
@@ -174,7 +174,7 @@ impl Talk {
             return None;
         }
         let next = match self {
-            Self::LeftOff(LeftOff::Congestion { .. }) if howls => {
+            Self::LeftOff(LeftOff::Congestion { .. }) if howls && timing.howler_ms > 0 => {
                 LeftOff::Howler { until: until.after_ms(timing.howler_ms) }
             }
             Self::LeftOff(LeftOff::Congestion { .. } | LeftOff::Howler { .. }) => LeftOff::Silent,
@@ -199,11 +199,18 @@ impl LeftOff {
 mod tests {
     use super::*;
 
-    fn course(mut talk: Talk, howls: bool) -> Vec<(u32, Option<ProgressTone>)> {
-        let timing = PhaseTiming::default();
+    fn course(talk: Talk, howls: bool) -> Vec<(u32, Option<ProgressTone>)> {
+        course_of(talk, &PhaseTiming::default(), howls)
+    }
+
+    fn course_of(
+        mut talk: Talk,
+        timing: &PhaseTiming,
+        howls: bool,
+    ) -> Vec<(u32, Option<ProgressTone>)> {
         let mut course = Vec::new();
         for ms in (0..300_000).step_by(20) {
-            if let Some(next) = talk.handle_time(Nanos(0).after_ms(ms), &timing, howls) {
+            if let Some(next) = talk.handle_time(Nanos(0).after_ms(ms), timing, howls) {
                 course.push((ms, next.tone()));
             }
         }
@@ -223,6 +230,9 @@ mod tests {
             course(Talk::collecting(Nanos(0), &timing), false),
             [(30_000, Some(Congestion)), (60_000, None)]
         );
+        let calm = PhaseTiming { congestion_ms: 2000, howler_ms: 0, ..timing };
+        let tones = course_of(Talk::dial_tone(Nanos(0), &calm), &calm, true);
+        assert_eq!(tones, [(16_000, Some(Congestion)), (18_000, None)]);
         let until = Nanos(0).after_ms(500);
         assert_eq!(course(Talk::LeftOff(LeftOff::Released { until }), true)[0].0, 500);
     }

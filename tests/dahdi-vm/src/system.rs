@@ -6,7 +6,9 @@ use serde_json::Value;
 use tipring_tests::wait::{GENEROUS, until_true};
 
 /// Emulated time is uneven: a card holds eight blocks instead of two.
-pub const ENGINE_YML: &str = "dahdi: {auto: true, buffers: 8}\n";
+/// And nobody waits half a minute for the howler.
+pub const ENGINE_YML: &str =
+    "dahdi: {auto: true, buffers: 8}\nleft_off_hook: {congestion_ms: 4000}\n";
 
 /// See the module. Port `n` is line `pN`, extension `10N`.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Telephones on a card, from REST on the host: the installed system on the real driver.
 
+mod bad_input;
 mod calls;
 mod port;
 
@@ -31,6 +32,15 @@ fn telephones_on_a_card() {
     story("voltages and alarms of the card are told", || port::voltages_and_alarms(&system));
     story("polarity and message lamp", || port::polarity_and_lamp(&system));
     story("a line is reset while another one is in a call", || port::reset(&system));
+    story("the kernel's gains", || port::gains(&system));
+    story("a line tests itself", || port::self_tests(&system));
+    story("a phone that bounces", || bad_input::bouncing(&system));
+    story("a flood of events", || bad_input::flooded(&system));
+    story("a card that stalls in a call", || bad_input::stalled(&system));
+    story("a channel that does not exist, and one that another program holds", || {
+        bad_input::missing_and_held(&system);
+    });
+    story("channels that are not set up as they must be", || bad_input::not_set_up(&system));
     story("a card's phone and a SIP phone hear each other", || {
         calls::with_a_sip_phone(&system, &lan);
     });

@@ -1,6 +1,7 @@
 //! What a port of a card does and tells besides calls.
 
 use serde_json::json;
+use tipring_dahdi_vm::system::ENGINE_YML;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{System, Telephone};
 use tipring_tests::signal;
@@ -15,12 +16,27 @@ pub(crate) fn voltages_and_alarms(system: &System<'_>) {
         let answer = api.rest.get("/v1/lines/p1/voltage").expect_json(200);
         (answer["voltage"].as_f64()? + 39.0).abs().lt(&0.5).then_some(())
     });
+    events.expect("a low voltage", |event| {
+        event["type"] == "voltage_change" && event["line"] == "p1" && event["status"] == "low"
+    });
+    card.command("volt 1 auto");
+    events.expect("a normal voltage", |event| {
+        event["type"] == "voltage_change" && event["line"] == "p1" && event["status"] == "normal"
+    });
+    // A driver that has none (ENOTTY).
+    card.command("volt 1 none");
+    until("no voltage", GENEROUS, || {
+        let answer = api.rest.get("/v1/lines/p1/voltage").expect_json(200);
+        let is_why = answer["reason"].as_str()?.contains("driver tells no voltage");
+        (answer["voltage"].is_null() && answer["status"] == "unknown" && is_why).then_some(())
+    });
+    card.command("volt 1 auto");
     card.command("alarm 1 4");
     events.expect("an alarm", |event| {
         event["type"] == "hardware_status" && event["status"] == "alarm"
     });
     card.command("alarm 1 0");
-    card.command("volt 1 auto");
+    api.rest.line_becomes("p1", "on_hook");
 }
 
 /// Tip and ring are exchanged and put back; the lamp is lit and put out.
@@ -71,4 +87,64 @@ pub(crate) fn reset(system: &System<'_>) {
     assert_eq!(opened(2), before[1], "nobody else's channel is opened anew");
     phone.put_down();
     api.rest.line_becomes("p2", "on_hook");
+}
+
+/// A line tests itself: the bell while the handset is down; a tone and digits when it is lifted, of
+/// which the hybrid gives half back.
+pub(crate) fn self_tests(system: &System<'_>) {
+    let System { machine, card, api, .. } = system;
+    let rest = &api.rest;
+    let mut phone = Telephone::on(machine, card, 1);
+    let test = || rest.post_empty("/v1/lines/p1/diagnostics").expect_json(200);
+    let report = test();
+    let bell = &report["tests"][0];
+    assert_eq!((&bell["test"], &bell["passed"]), (&json!("ring"), &json!(true)), "{report}");
+    // Fed with 45 V, rung with 48.
+    let volts = |of: &str| bell[of].as_f64().unwrap_or_default().abs();
+    assert!(volts("voltage_ringing") > volts("voltage_before") + 1.0, "{report}");
+    rest.line_becomes("p1", "on_hook");
+
+    machine.run("echo 50 >/sys/module/fakefxs/parameters/echo");
+    phone.lift();
+    rest.line_becomes("p1", "off_hook");
+    let settings = json!({"echo_canceller": false}).to_string();
+    let kind = [("Content-Type", "application/json")];
+    rest.send("PATCH", "/v1/lines/p1/settings", &kind, settings.as_bytes()).check(200);
+    let report = test();
+    machine.run("echo 0 >/sys/module/fakefxs/parameters/echo");
+    assert_eq!(report["passed"], true, "{report}");
+    let tone = &report["tests"][0];
+    let level = |of: &str| tone[of].as_f64().unwrap_or(f64::NEG_INFINITY);
+    assert!((level("sent_dbm0") + 10.0).abs() < 1.0, "{report}");
+    assert!((level("returned_dbm0") + 16.0).abs() < 1.5, "{report}");
+    assert_eq!(report["tests"][1]["sent_digits"], "159D", "{report}");
+    assert_eq!(report["tests"][1]["returned_digits"], "159D", "{report}");
+    phone.put_down();
+    rest.line_becomes("p1", "on_hook");
+}
+
+/// Gains of the configuration are the kernel's: of what is played, and of what the telephone says.
+pub(crate) fn gains(system: &System<'_>) {
+    let System { machine, card, api, installed } = system;
+    let louder = "dahdi: {auto: true, buffers: 8, gain_db: {from_phone: 6, to_phone: -6}}\n";
+    system.without_engine(|| installed.configure("engine.yml", louder));
+    let mut phone = Telephone::on(machine, card, 1);
+    phone.lift();
+    api.rest.line_becomes("p1", "off_hook");
+    let tone = json!({"tone": {"frequency_hz": [1000], "level_dbm0": -10, "duration_ms": 20_000}});
+    api.rest.post("/v1/lines/p1/play", &tone).check(202);
+    let near = |level: f64, wanted: f64| (level - wanted).abs() < 0.7;
+    until_true("a tone at -16 dBm0", GENEROUS, || {
+        near(signal::level_dbm0(&phone.listen(200)), -16.0)
+    });
+    api.rest.delete("/v1/lines/p1/playbacks").check(200);
+    let ear = api.socket("/v1/lines/p1/audio?format=pcm_s16le&direction=rx");
+    phone.say(&signal::sine(1500.0, -20.0, 2000));
+    let heard = ear.audio_of(2500);
+    let loudest = heard.chunks(1600).map(signal::level_dbm0).fold(f64::MIN, f64::max);
+    assert!(near(loudest, -14.0), "{loudest}");
+    phone.put_down();
+    api.rest.line_becomes("p1", "on_hook");
+    system.without_engine(|| installed.configure("engine.yml", ENGINE_YML));
+    system.all_become("on_hook");
 }

@@ -52,17 +52,19 @@ pub(crate) struct Apid {
 impl Rig {
     /// Two simulated lines and some RTP lines, apid attached.
     pub(crate) fn new(guard: fn(&mut dyn FnMut())) -> Self {
+        Self::of(Config { rtp_lines: 4, ..Config::default() }, guard)
+    }
+
+    /// These lines, apid attached. The ports for RTP are the rig's own.
+    pub(crate) fn of(config: Config, guard: fn(&mut dyn FnMut())) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("tipring-rig-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let socket = folder.join(format!("{number}.sock"));
         let first_port = 42_000 + (std::process::id() % 50) as u16 * 100 + number as u16 * 20;
-        let config = Config {
-            rtp_lines: 4,
-            rtp_ports: PortRange { min: first_port, max: first_port + 18 },
-            ..Config::default()
-        };
+        let rtp_ports = PortRange { min: first_port, max: first_port + 18 };
+        let config = Config { rtp_ports, ..config };
         let Assembly { uplink, ends, frame_loops, cards } = assemble(&config).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         listener.set_nonblocking(true).unwrap();

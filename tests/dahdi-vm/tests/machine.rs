@@ -3,6 +3,7 @@
 use std::time::Duration;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{Card, Machine, Telephone, story};
+use tipring_tests::system::program;
 use tipring_tests::wait::GENEROUS;
 
 #[test]
@@ -12,6 +13,10 @@ fn a_machine_has_a_card_and_telephones() {
     story("a card is plugged and its channels are there", || channels(&machine, &card));
     story("a telephone is lifted and loses its battery", || battery(&machine, &card));
     story("audio is paced", || audio_is_paced(&machine, &card));
+    story("the engine's back end keeps its promises, without an allocation", || {
+        machine.lend(&program("on-card"), "on-card");
+        println!("{}", machine.run("dahdi_cfg && RUST_BACKTRACE=1 /host/on-card 1 5"));
+    });
 }
 
 fn channels(machine: &Machine, card: &Card) {

@@ -134,11 +134,12 @@ mod tests {
     #[test]
     fn louder_by_6_db_is_twice_as_far_as_there_is_room() {
         for (law, table) in [(Law::Mu, &MU), (Law::A, &A)] {
-            let of = |octets: [u8; 256]| octets.map(|octet| f32::from(table[usize::from(octet)]));
+            let of = |octets: [u8; 256]| octets.map(|octet| table[usize::from(octet)]);
             let is = of(std::array::from_fn(|octet| octet as u8));
             assert_eq!(of(louder(law, 0)), is);
-            let loudest = is.into_iter().fold(0.0, f32::max);
-            for (is, twice) in is.into_iter().zip(of(louder(law, 60))) {
+            let loudest = is.into_iter().max().map_or(0.0, f32::from);
+            for (is, twice) in is.map(f32::from).into_iter().zip(of(louder(law, 60)).map(f32::from))
+            {
                 let wanted = (is * 1.995_262).clamp(-loudest, loudest);
                 // Half a step: a thirty-second of what is loud, 8 of what is soft; and what rounding takes.
                 let near = (wanted.abs() / 32.0).max(8.0) + 0.5;

@@ -22,5 +22,5 @@ pub use news::{CallDetail, ChannelNews, NewsBody, Outcome};
 pub use numbers::Numbers;
 pub use program::{AgiCommand, NoProgram, Program, ProgramError, Start};
 pub use registry::{Expected, Lookup, Registry};
-pub use shared::{Channels, HELD_NEWS};
+pub use shared::{Channels, HELD_NEWS, Hold};
 pub use variables::{VariableError, Variables};

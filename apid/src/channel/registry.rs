@@ -36,18 +36,48 @@ pub struct Expected {
 struct Entry {
     channel: Channel,
     variables: Variables,
+    /// A program has it, and is told of its end before anybody else.
+    has_program: bool,
+}
+
+/// A channel whose call is over while its program finishes.
+#[derive(Debug)]
+struct Parting {
+    entry: Entry,
+    cause: u8,
+    detail: Option<Box<CallDetail>>,
 }
 
 /// All channels: one at most for each line.
 #[derive(Debug, Default)]
 pub struct Registry {
     channels: BTreeMap<String, Entry>,
+    /// By unique id.
+    parting: HashMap<String, Parting>,
     globals: Variables,
     expected: HashMap<String, (u64, Expected)>,
     serial: u64,
 }
 
 type Out = Vec<ChannelNews>;
+
+impl Entry {
+    fn news(&self, body: NewsBody, at: Timestamp) -> ChannelNews {
+        ChannelNews { at, channel: Some(Arc::new(self.channel.clone())), body }
+    }
+
+    fn put(
+        &mut self,
+        variable: String,
+        value: String,
+        at: Timestamp,
+        out: &mut Out,
+    ) -> Result<(), VariableError> {
+        self.variables.set(&variable, &value)?;
+        out.push(self.news(NewsBody::VarSet { variable, value }, at));
+        Ok(())
+    }
+}
 
 impl Registry {
     /// Something happened.
@@ -166,6 +196,7 @@ impl Registry {
         out: &mut Out,
     ) {
         let Some(endpoint) = lookup.endpoint(line) else { return };
+        self.parted_from(line, at, out);
         let calls = call.from == leg.address && leg.state != LegState::Ringing;
         let expected = self.expected.remove(line).filter(|_| call.from.starts_with("app:"));
         let (serial, expected) = match expected {
@@ -204,7 +235,7 @@ impl Registry {
             answered_at: None,
             dialled_by: None,
         };
-        let entry = Entry { channel, variables: Variables::default() };
+        let entry = Entry { channel, variables: Variables::default(), has_program: false };
         self.channels.insert(line.to_owned(), entry);
         self.tell(line, NewsBody::New, at, out);
         if let Some(expected) = expected {
@@ -212,8 +243,9 @@ impl Registry {
             self.change(line, |channel| channel.caller = caller);
             self.tell(line, NewsBody::CallerId, at, out);
             for (variable, value) in variables {
+                let Some(entry) = self.channels.get_mut(line) else { return };
                 // What is too much was refused before the call began.
-                let _ = self.put(line, variable, value, at, out);
+                let _ = entry.put(variable, value, at, out);
             }
         }
         if calls {
@@ -365,8 +397,48 @@ impl Registry {
     fn hang_up(&mut self, line: &str, cause: u8, at: Timestamp, out: &mut Out) {
         self.unlink(line, at, out);
         self.end_dial(line, Outcome::of_code(cause), at, out);
+        if self.channels.get(line).is_some_and(|entry| entry.has_program) {
+            if let Some(entry) = self.channels.remove(line) {
+                let id = entry.channel.unique_id.clone();
+                self.parting.insert(id, Parting { entry, cause, detail: None });
+            }
+            return;
+        }
         self.tell(line, NewsBody::Hangup { cause }, at, out);
         self.channels.remove(line);
+    }
+
+    /// A program has this channel: what it still tells comes before the channel's hang-up.
+    pub fn hold(&mut self, unique_id: &str) {
+        if let Some(line) = self.line_of(unique_id)
+            && let Some(entry) = self.channels.get_mut(&line)
+        {
+            entry.has_program = true;
+        }
+    }
+
+    /// Its program has nothing more to tell.
+    pub fn release(&mut self, unique_id: &str, at: Timestamp) -> Vec<ChannelNews> {
+        let mut out = Vec::new();
+        if let Some(parting) = self.parting.remove(unique_id) {
+            part(parting, at, &mut out);
+        } else if let Some(line) = self.line_of(unique_id)
+            && let Some(entry) = self.channels.get_mut(&line)
+        {
+            entry.has_program = false;
+        }
+        out
+    }
+
+    /// A line that is called again has one channel at a time, whatever its last program still does.
+    fn parted_from(&mut self, line: &str, at: Timestamp, out: &mut Out) {
+        let mut parting = self.parting.iter();
+        let id = parting.find(|(_, parting)| parting.entry.channel.line == line);
+        if let Some(id) = id.map(|(id, _)| id.clone())
+            && let Some(parting) = self.parting.remove(&id)
+        {
+            part(parting, at, out);
+        }
     }
 
     fn end_call(
@@ -395,7 +467,10 @@ impl Registry {
         for line in gone.iter().rev() {
             self.hang_up(line, cause, at, out);
         }
-        if let Some(detail) = detail {
+        let Some(detail) = detail else { return };
+        if let Some(parting) = self.parting.get_mut(&detail.unique_id) {
+            parting.detail = Some(Box::new(detail));
+        } else {
             out.push(ChannelNews { at, channel: None, body: NewsBody::Cdr(Box::new(detail)) });
         }
     }
@@ -452,23 +527,21 @@ impl Registry {
     }
 
     fn tell(&self, line: &str, body: NewsBody, at: Timestamp, out: &mut Out) {
-        if let Some(channel) = self.snapshot(line) {
-            out.push(ChannelNews { at, channel: Some(channel), body });
+        if let Some(entry) = self.channels.get(line) {
+            out.push(entry.news(body, at));
         }
     }
 
-    fn put(
-        &mut self,
-        line: &str,
-        variable: String,
-        value: String,
-        at: Timestamp,
-        out: &mut Out,
-    ) -> Result<(), VariableError> {
-        let entry = self.channels.get_mut(line).ok_or(VariableError::NoSuchChannel)?;
-        entry.variables.set(&variable, &value)?;
-        self.tell(line, NewsBody::VarSet { variable, value }, at, out);
-        Ok(())
+    fn entry(&self, unique_id: &str) -> Option<&Entry> {
+        let parting = self.parting.get(unique_id).map(|parting| &parting.entry);
+        parting.or_else(|| self.channels.values().find(|e| e.channel.unique_id == unique_id))
+    }
+
+    fn entry_mut(&mut self, unique_id: &str) -> Option<&mut Entry> {
+        if let Some(parting) = self.parting.get_mut(unique_id) {
+            return Some(&mut parting.entry);
+        }
+        self.channels.values_mut().find(|entry| entry.channel.unique_id == unique_id)
     }
 
     fn line_of(&self, unique_id: &str) -> Option<String> {
@@ -488,6 +561,11 @@ impl Registry {
         self.snapshot(line)
     }
 
+    /// By unique id, though its call be over while its program finishes.
+    pub fn of_id(&self, unique_id: &str) -> Option<Arc<Channel>> {
+        self.entry(unique_id).map(|entry| Arc::new(entry.channel.clone()))
+    }
+
     /// By name, whatever its case, or by unique id.
     pub fn find(&self, name: &str) -> Option<Arc<Channel>> {
         let is = |c: &Channel| c.unique_id == name || c.name.eq_ignore_ascii_case(name);
@@ -497,8 +575,7 @@ impl Registry {
 
     /// Variables of a channel, by its unique id.
     pub fn variables(&self, unique_id: &str) -> Option<&Variables> {
-        let line = self.line_of(unique_id)?;
-        self.channels.get(&line).map(|entry| &entry.variables)
+        self.entry(unique_id).map(|entry| &entry.variables)
     }
 
     /// Variables of all.
@@ -520,8 +597,8 @@ impl Registry {
         let mut out = Vec::new();
         let (name, text) = (variable.to_owned(), value.to_owned());
         if let Some(unique_id) = unique_id {
-            let line = self.line_of(unique_id).ok_or(VariableError::NoSuchChannel)?;
-            self.put(&line, name, text, at, &mut out)?;
+            let entry = self.entry_mut(unique_id).ok_or(VariableError::NoSuchChannel)?;
+            entry.put(name, text, at, &mut out)?;
         } else {
             self.globals.set(variable, value)?;
             let body = NewsBody::VarSet { variable: name, value: text };
@@ -539,9 +616,9 @@ impl Registry {
         at: Timestamp,
     ) -> Vec<ChannelNews> {
         let mut out = Vec::new();
-        if let Some(line) = self.line_of(unique_id) {
-            self.change(&line, change);
-            self.tell(&line, body, at, &mut out);
+        if let Some(entry) = self.entry_mut(unique_id) {
+            change(&mut entry.channel);
+            out.push(entry.news(body, at));
         }
         out
     }
@@ -559,6 +636,14 @@ impl Registry {
         if self.expected.get(line).is_some_and(|(number, _)| *number == serial) {
             self.expected.remove(line);
         }
+    }
+}
+
+fn part(parting: Parting, at: Timestamp, out: &mut Out) {
+    let Parting { entry, cause, detail } = parting;
+    out.push(entry.news(NewsBody::Hangup { cause }, at));
+    if let Some(detail) = detail {
+        out.push(ChannelNews { at, channel: None, body: NewsBody::Cdr(detail) });
     }
 }
 

@@ -81,6 +81,18 @@ impl Channels {
         self.lock().of_line(line)
     }
 
+    /// By unique id, though its call be over while its program finishes.
+    pub fn of_id(&self, unique_id: &str) -> Option<Arc<Channel>> {
+        self.lock().of_id(unique_id)
+    }
+
+    /// A program has this channel until it drops what this gives: what it still tells comes before
+    /// the channel's hang-up.
+    pub fn hold(&self, unique_id: &str) -> Hold {
+        self.lock().hold(unique_id);
+        Hold { channels: self.clone(), unique_id: unique_id.to_owned() }
+    }
+
     /// By name, whatever its case, or by unique id.
     pub fn find(&self, name: &str) -> Option<Arc<Channel>> {
         self.lock().find(name)
@@ -171,5 +183,19 @@ impl Channels {
     /// Who runs dial plans.
     pub fn program(&self) -> Arc<dyn Program> {
         self.0.program.get().cloned().unwrap_or_else(|| Arc::new(NoProgram))
+    }
+}
+
+/// A program has a channel.
+#[derive(Debug)]
+pub struct Hold {
+    channels: Channels,
+    unique_id: String,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut registry = self.channels.lock();
+        self.channels.send(registry.release(&self.unique_id, Timestamp::now()));
     }
 }

@@ -221,6 +221,42 @@ fn a_line_that_is_handed_on_keeps_its_channel() {
 }
 
 #[test]
+fn what_a_program_still_tells_comes_before_the_hang_up() {
+    let mut world = World::default();
+    let up = |id: &str| {
+        let legs = [("line:card", L::Connected), ("app:x", L::Connected)];
+        call(id, "line:card", "app:x", C::Connected, &legs)
+    };
+    let over = |id: &str| {
+        let legs = [("line:card", L::Ended), ("app:x", L::Ended)];
+        call(id, "line:card", "app:x", C::Ended, &legs)
+    };
+    world.connected(up("a"));
+    let id = world.registry.of_line("card").unwrap().unique_id.clone();
+    world.registry.hold(&id);
+    assert_eq!(words(&world.ended(over("a"), 16)), [""; 0]);
+    assert!(world.registry.all().is_empty() && world.registry.find(&id).is_none());
+    let told = world.registry.update(&id, |_| {}, NewsBody::AsyncAgiEnd, at(9));
+    assert_eq!(words(&told), ["DAHDI/1 AsyncAgiEnd"]);
+    assert!(world.registry.set_variable(Some(&id), "STATUS", "HANGUP", at(9)).is_ok());
+    assert_eq!(words(&world.registry.release(&id, at(10))), ["DAHDI/1 Hangup 16", "- Cdr  16"]);
+    assert!(world.registry.release(&id, at(11)).is_empty());
+
+    // A line that is called again has one channel at a time.
+    world.connected(up("b"));
+    let id = world.registry.of_line("card").unwrap().unique_id.clone();
+    world.registry.hold(&id);
+    world.ended(over("b"), 17);
+    let news = words(&world.connected(up("c")));
+    assert_eq!(news[..3], ["DAHDI/1 Hangup 17", "- Cdr  17", "DAHDI/1 New"]);
+    // One whose program has left is as any other.
+    let id = world.registry.of_line("card").unwrap().unique_id.clone();
+    world.registry.hold(&id);
+    assert!(world.registry.release(&id, at(12)).is_empty());
+    assert_eq!(words(&world.ended(over("c"), 16)), ["DAHDI/1 Hangup 16", "- Cdr  16"]);
+}
+
+#[test]
 fn a_phone_that_hangs_up_asks_for_it_first() {
     let mut world = World::default();
     let legs = [("line:1", L::Connected), ("app:echo", L::Connected)];

@@ -20,8 +20,8 @@ fn flag(holds: bool) -> String {
 impl Session {
     /// The channel as it is now, or as it was last known.
     pub(super) fn channel_now(&self) -> Option<Arc<Channel>> {
-        let now = self.services.channels.of_line(&self.line);
-        now.filter(|channel| channel.call_id == self.call).or_else(|| self.channel.clone())
+        let known = self.channel.as_ref()?;
+        self.services.channels.of_id(&known.unique_id).or_else(|| self.channel.clone())
     }
 
     fn caller_id(&self, field: &str) -> Result<String, String> {

@@ -61,6 +61,8 @@ pub(super) struct Session {
     pub(super) line: String,
     /// As it was when it began; its name and unique id do not change.
     pub(super) channel: Option<Arc<Channel>>,
+    /// Its hang-up is told when this one has ended.
+    hold: Option<channel::Hold>,
     pub(super) position: Position,
     pub(super) frames: Vec<Frame>,
     /// What its phone did, until somebody looks.
@@ -98,6 +100,7 @@ impl Session {
             call: call.to_owned(),
             line: line.to_owned(),
             channel: None,
+            hold: None,
             position: Position::start("default", "s"),
             frames: Vec::new(),
             heard,
@@ -202,6 +205,8 @@ impl Session {
             }
         };
         self.channel = tokio::time::timeout(CHANNEL_PATIENCE, there).await.ok();
+        let hold = |channel: &Arc<Channel>| self.services.channels.hold(&channel.unique_id);
+        self.hold = self.channel.as_ref().map(hold);
         if self.channel.is_none() {
             tracing::warn!(call = self.call, line = self.line, "a call without a channel");
         }

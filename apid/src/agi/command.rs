@@ -81,8 +81,10 @@ pub enum Command {
     HangUp(Option<String>),
     /// `NOOP`.
     NoOp,
-    /// `RECEIVE CHAR`, `RECEIVE TEXT`: there is no text on a telephone.
-    Receive,
+    /// `RECEIVE CHAR`: there is no text on a telephone.
+    ReceiveChar,
+    /// `RECEIVE TEXT`: as little.
+    ReceiveText,
     /// `RECORD FILE`.
     Record {
         /// Prompt that it becomes.
@@ -197,6 +199,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     USAGES.iter().map(|(name, _)| *name)
 }
 
+/// How a command is written.
+pub(super) fn usage(name: &str) -> Option<&'static str> {
+    USAGES.iter().find(|(known, _)| *known == name).map(|(_, usage)| *usage)
+}
+
 /// What a line asks for.
 ///
 /// # Errors
@@ -290,7 +297,8 @@ fn of(name: &str, given: &[String]) -> Option<Command> {
         "GOSUB" => Command::Gosub(word(0)?, word(1)?, word(2)?, or_empty(3)),
         "HANGUP" => Command::HangUp(word(0)),
         "NOOP" => Command::NoOp,
-        "RECEIVE CHAR" | "RECEIVE TEXT" => Command::Receive,
+        "RECEIVE CHAR" => Command::ReceiveChar,
+        "RECEIVE TEXT" => Command::ReceiveText,
         "RECORD FILE" => Command::Record {
             file: word(0)?,
             format: word(1)?,

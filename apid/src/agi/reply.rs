@@ -26,6 +26,11 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The usage of a command that is known, but not what it was given.
+    pub fn usage(name: &str) -> Self {
+        super::command::usage(name).map_or(Self::Unknown, Self::Usage)
+    }
+
     /// As it is written, with the line's end.
     pub fn text(&self) -> String {
         match self {

@@ -33,6 +33,11 @@ fn samples(ms: u64) -> u64 {
     ms * 8
 }
 
+/// The other way round: `CONTROL STREAM FILE` tells its place so.
+fn milliseconds(samples: usize) -> u64 {
+    samples as u64 / 8
+}
+
 impl Session {
     pub(super) async fn obey(
         &mut self,
@@ -51,7 +56,8 @@ impl Session {
             Command::NoOp | Command::Send | Command::TextPhone | Command::Speech => {
                 Reply::Result(0)
             }
-            Command::Receive => Reply::Result(-1),
+            Command::ReceiveChar => Reply::Text(-1, "hangup".to_owned()),
+            Command::ReceiveText => Reply::Result(-1),
             Command::ChannelStatus(name) => self.status_of(name.as_deref()),
             Command::HangUp(name) => self.hang_up(name.as_deref(), program).await,
             Command::DatabaseGet(..)
@@ -136,7 +142,7 @@ impl Session {
             }
             Command::Record { file, format, escape, longest, beep, silence } => {
                 if !matches!(format.as_str(), "wav" | "wav16") {
-                    return Ok(Reply::Recorded(-1, "writefile", 0));
+                    return Ok(Reply::Text(-1, "writefile".to_owned()));
                 }
                 self.answer().await?;
                 let request = RecordRequest {
@@ -147,7 +153,7 @@ impl Session {
                     beep,
                 };
                 match self.record(&file, request, &Self::escape(&escape)).await? {
-                    None => Reply::Recorded(-1, "writefile", 0),
+                    None => Reply::Text(-1, "writefile".to_owned()),
                     Some(kept) => {
                         let end = samples(kept.recording.duration_ms);
                         match (kept.digit, kept.recording.cause) {
@@ -203,7 +209,8 @@ impl Session {
             }
             Command::DatabasePut(family, key, value) => database.put(family, key, value).is_ok(),
             Command::DatabaseDelete(family, key) => database.delete(family, key),
-            Command::DatabaseDeleteTree(family, key) => database.delete_tree(family, key) > 0,
+            // The other way round than DATABASE DEL has it (Asterisk 1.8 to 22, res_agi.c).
+            Command::DatabaseDeleteTree(family, key) => database.delete_tree(family, key) == 0,
             _ => false,
         };
         Reply::Result(i64::from(done))
@@ -303,7 +310,7 @@ impl Session {
             Command::SetPriority(text) => {
                 let start = text.parse().map_or(Start::Label(&text), Start::Priority);
                 let found = self.plan().position(&position.context, &position.extension, start);
-                let Some(found) = found else { return Reply::Result(-1) };
+                let Some(found) = found else { return Reply::usage("SET PRIORITY") };
                 position = found;
             }
             _ => {}
@@ -384,7 +391,7 @@ impl Session {
             at += samples(heard.played_ms) as usize;
             let Some(digit) = heard.digit else { break };
             if escape.contains(digit) {
-                return Ok(Reply::EndPos(code(Some(digit)), at as u64));
+                return Ok(Reply::EndPos(code(Some(digit)), milliseconds(at)));
             }
             let [forwards, backwards, pause] = keys;
             if Some(digit) == forwards {
@@ -395,7 +402,7 @@ impl Session {
                 self.silence(FOR_EVER, &heard_keys).await?;
             }
         }
-        Ok(Reply::EndPos(0, at.min(all.len()) as u64))
+        Ok(Reply::EndPos(0, milliseconds(at.min(all.len()))))
     }
 
     /// Escape digits: what is none of a telephone's is nobody's.

@@ -126,7 +126,7 @@ pub async fn run(
     let channels = Channels::default();
     tokio::spawn(channel::follow(channels.clone(), control.clone()));
     let database = Database::open(store).await.map_err(|error| error.to_string())?;
-    let _plans = Runner::start(&control, &channels, current, database);
+    let _plans = Runner::start(&control, &channels, current, database, config.agi.scripts_socket());
     let stop_ami = CancellationToken::new();
     if let Some(ami) = ami {
         ami.serve(control.clone(), channels, stop_ami.clone());

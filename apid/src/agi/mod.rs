@@ -1,12 +1,15 @@
 //! The gateway interface of Asterisk: a program outside tells a channel what to do, line by line.
 //!
 //! [`command`] says what a line asks for, [`Reply`] how its result is written; both are sans-IO.
-//! [`Environment`] is what a program is told at the beginning, [`fast`] the connection to one by
-//! `agi://`. What a channel does for it is the dial plan's.
+//! [`Environment`] is what a program is told at the beginning, [`connection`] how lines come and go:
+//! to an address that [`fast`] reads of `agi://`, or to a script that [`local`] has started. What a
+//! channel does for it is the dial plan's.
 
 pub mod command;
+pub mod connection;
 mod environment;
 pub mod fast;
+pub mod local;
 mod reply;
 mod words;
 

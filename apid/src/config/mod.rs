@@ -1,6 +1,7 @@
 //! The configuration: what may stand in `apid.yml`, what holds where nothing stands, and what is
 //! refused before anything starts. Unknown keys and values are refused with file and line.
 
+mod agi;
 mod ami;
 mod applications;
 mod check;
@@ -16,6 +17,7 @@ mod tls;
 mod values;
 mod webhooks;
 
+pub use agi::AgiConfig;
 pub use ami::{Ami, AmiDialect, AmiUserConfig};
 pub use applications::ApplicationsConfig;
 pub use handler::HandlerConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub sip: Sip,
     /// Programs written for Asterisk's manager interface.
     pub ami: Ami,
+    /// Programs that command channels.
+    pub agi: AgiConfig,
     /// Names and numbers of lines that the engine has by itself.
     pub lines: Vec<LineConfig>,
     /// What an idle line should have between its wires.

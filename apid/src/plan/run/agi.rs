@@ -6,7 +6,9 @@ use super::super::dialplan::Position;
 use super::lock;
 use super::session::{Outcome, Ran, Session, Stop};
 use crate::agi::command::parse;
-use crate::agi::fast::{Address, Connection, Heard};
+use crate::agi::connection::{Connection, Heard};
+use crate::agi::fast::Address;
+use crate::agi::local::{self, NotStarted};
 use crate::agi::{Environment, Reply};
 use crate::channel::{AgiCommand, NewsBody};
 use crate::control::Cause;
@@ -34,11 +36,11 @@ pub(super) struct Program {
 }
 
 impl Session {
-    /// `agi:async` or `agi://host[:port]/script`, then arguments.
+    /// `agi:async`, `agi://host[:port]/script` or a local script's name, then arguments.
     pub(super) async fn app_agi(&mut self, data: &str) -> Ran {
         let mut arguments = arguments::split(data, 64);
         if arguments.is_empty() {
-            self.complaint("AGI is AGI(agi:async) or AGI(agi://host/script)");
+            self.complaint("AGI is AGI(agi:async), AGI(agi://host/script) or AGI(script)");
             return Ok(Outcome::Next);
         }
         let request = arguments.remove(0);
@@ -48,8 +50,7 @@ impl Session {
         } else if request.starts_with("agi://") {
             self.fast_agi(&request, arguments, &mut program).await?;
         } else {
-            self.complaint("local AGI scripts are not run: allowed are agi:async and agi://");
-            self.set("AGISTATUS", "NOTFOUND");
+            self.local_agi(&request, arguments, &mut program).await?;
         }
         match program.next {
             Some(position) => Ok(Outcome::Jump(position)),
@@ -144,15 +145,7 @@ impl Session {
         };
         let control = self.services.control.clone();
         let connecting = control.connect_out(&address.host, address.port);
-        tokio::pin!(connecting);
-        let connected = loop {
-            tokio::select! {
-                connected = &mut connecting => break connected,
-                // It ends by itself: the fetcher's time is bounded.
-                happened = self.next(None), if self.over.is_none() => { happened?; }
-            }
-        };
-        let stream = match connected {
+        let stream = match self.while_on(connecting).await? {
             Ok(stream) => stream,
             Err(error) => {
                 self.complaint(&format!("{request}: {error}"));
@@ -162,7 +155,58 @@ impl Session {
         };
         let mut environment = self.environment(request, arguments);
         environment.script = Some(address.script);
-        let mut connection = Connection::new(stream);
+        self.command_by(Connection::new(stream), &environment, program).await
+    }
+
+    /// A script of this machine, where that is configured.
+    async fn local_agi(
+        &mut self,
+        script: &str,
+        arguments: Vec<String>,
+        program: &mut Program,
+    ) -> Result<(), Stop> {
+        let Some(socket) = self.services.scripts.clone() else {
+            self.complaint("local AGI scripts are not run here: see agi.scripts_socket");
+            self.set("AGISTATUS", "NOTFOUND");
+            return Ok(());
+        };
+        let started = self.while_on(local::start(&socket, script, &arguments)).await?;
+        let connection = match started {
+            Ok(connection) => connection,
+            Err(why) => {
+                let (status, reason) = match why {
+                    NotStarted::Name => ("NOTFOUND", "is no name of a script"),
+                    NotStarted::Missing => ("NOTFOUND", "is not in the folder of scripts"),
+                    NotStarted::Refused => {
+                        ("FAILURE", "was not started: is tipring-agi.socket up?")
+                    }
+                };
+                self.complaint(&format!("`{script}` {reason}"));
+                self.set("AGISTATUS", status);
+                return Ok(());
+            }
+        };
+        let environment = self.environment(script, arguments);
+        self.command_by(connection, &environment, program).await
+    }
+
+    /// What ends by itself within some seconds; a hang-up ends it earlier.
+    async fn while_on<T>(&mut self, task: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::pin!(task);
+        loop {
+            tokio::select! {
+                done = &mut task => return Ok(done),
+                happened = self.next(None), if self.over.is_none() => { happened?; }
+            }
+        }
+    }
+
+    async fn command_by(
+        &mut self,
+        mut connection: Connection,
+        environment: &Environment,
+        program: &mut Program,
+    ) -> Result<(), Stop> {
         let mut status = "SUCCESS";
         if connection.write(&environment.text()).await.is_err() {
             status = "FAILURE";

@@ -26,6 +26,7 @@ use crate::control::{Control, PlanNote, PlanRunner};
 use async_trait::async_trait;
 use session::Session;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::mpsc;
@@ -79,6 +80,8 @@ struct Services {
     channels: Channels,
     plan: CurrentPlan,
     database: Database,
+    /// Where local AGI scripts are started; nowhere by default.
+    scripts: Option<Arc<Path>>,
     /// Counts AGI commands.
     agi_commands: Arc<AtomicU32>,
 }
@@ -100,6 +103,7 @@ impl Runner {
         channels: &Channels,
         plan: CurrentPlan,
         database: Database,
+        scripts: Option<Arc<Path>>,
     ) -> Arc<Self> {
         for (name, value) in &plan.get().globals {
             // A plan's names and values are within the bounds of variables.
@@ -110,6 +114,7 @@ impl Runner {
             channels: channels.clone(),
             plan,
             database,
+            scripts,
             agi_commands: Arc::default(),
         };
         let numbers = Numbers::new(control.clone());

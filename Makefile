@@ -1,7 +1,7 @@
 # The only entry point; CI calls the same targets. The work is in tools/.
 export DESTDIR PREFIX KEEP
 .DEFAULT_GOAL := help
-.PHONY: help run test test-dahdi soak fuzz bench bench-sip dsp-report coverage format install uninstall
+.PHONY: help run test test-dahdi soak fuzz bench bench-sip bench-ami dsp-report coverage format install uninstall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: ## measure every promise of the README against a floor taken in the same 
 
 bench-sip: ## measure what SIP calls cost, and how many a second there can be
 	@tools/bench sip
+
+bench-ami: ## measure what the manager interface costs its clients
+	@tools/bench ami
 
 dsp-report: ## measure the receivers step by step beside spandsp's, write docs/dsp.md
 	@tools/dsp-report

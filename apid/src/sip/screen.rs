@@ -71,6 +71,22 @@ pub(super) fn screen(datagram: &[u8], room: usize) -> Screened {
         .map_or(Screened::Drop, |text| Screened::Answer(text.into_bytes()))
 }
 
+/// A message without a Content-Length has all that came with it (RFC 3261 §18.3, RFC 7118 §5.1);
+/// the parser takes it to have no body. The same with one; `None` where none is missing.
+pub(super) fn with_length(message: &[u8]) -> Option<Vec<u8>> {
+    let end = message.windows(4).position(|end| end == b"\r\n\r\n")?;
+    let (head, body) = (&message[..end], &message[end + 4..]);
+    let is_length = |line: &[u8]| {
+        let name = line.split(|octet| *octet == b':').next().unwrap_or(line).trim_ascii();
+        name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"l")
+    };
+    if body.is_empty() || head.split(|octet| *octet == b'\n').any(is_length) {
+        return None;
+    }
+    let length = format!("\r\nContent-Length: {}\r\n\r\n", body.len());
+    Some([head, length.as_bytes(), body].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +113,22 @@ mod tests {
         assert!(answer.contains("f: <sip:b@h>;tag=1") && answer.contains("Allow: INVITE"));
         assert!(answer.len() <= request("NEWMETHOD").len());
         assert_eq!(screen(b"X sip:a@h SIP/2.0\r\n\r\n", 8192), Screened::Drop);
+    }
+
+    #[test]
+    fn a_body_without_a_length_reaches_to_the_end() {
+        let longer = with_length(b"A b SIP/2.0\r\nX: 1\r\n\r\nv=0\r\n").unwrap();
+        assert_eq!(longer, b"A b SIP/2.0\r\nX: 1\r\nContent-Length: 5\r\n\r\nv=0\r\n");
+        for whole in [
+            &b"A b SIP/2.0\r\ncontent-length : 5\r\n\r\nv=0\r\n"[..],
+            b"A b SIP/2.0\r\nl:2\r\n\r\nv=0\r\n",
+            b"A b SIP/2.0\r\nX: 1\r\n\r\n",
+            b"A b SIP/2.0\r\nX: 1",
+            b"\r\n\r\n",
+            b"",
+        ] {
+            assert_eq!(with_length(whole), None);
+        }
     }
 
     #[test]

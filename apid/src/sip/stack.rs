@@ -8,7 +8,7 @@
 use super::address::Uri;
 use super::call::TxId;
 use super::message::{Peer, Request, Response, Transport};
-use super::screen::{Screened, screen};
+use super::screen::{Screened, screen, with_length};
 use super::settings::SipSettings;
 use super::streams::{Handshakes, Link};
 use async_trait::async_trait;
@@ -572,7 +572,14 @@ impl rsipstack::platform::net::UdpSocket for ScreenedSocket {
                 continue;
             }
             match screen(&buf[..len], buf.len()) {
-                Screened::Pass => return Ok((len, from)),
+                Screened::Pass => match with_length(&buf[..len]) {
+                    None => return Ok((len, from)),
+                    Some(longer) if longer.len() <= buf.len() => {
+                        buf[..longer.len()].copy_from_slice(&longer);
+                        return Ok((longer.len(), from));
+                    }
+                    Some(_) => {}
+                },
                 Screened::Drop => {}
                 Screened::Answer(answer) => {
                     let _ = self.socket.send_to(&answer, from).await;

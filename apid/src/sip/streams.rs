@@ -3,10 +3,11 @@
 //! library's own.
 
 use super::message::{Peer, Transport};
+use super::screen::with_length;
 use super::settings::WebOrigins;
 use crate::tls::Certificate;
 use futures_util::{SinkExt as _, StreamExt as _};
-use rsipstack::sip::{Header, SipMessage};
+use rsipstack::sip::SipMessage;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::stream::{SipCodec, SipCodecType};
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
@@ -130,18 +131,10 @@ fn judge(
     Ok(response)
 }
 
-/// A message that is alone in its frame: without a Content-Length it has all of it (RFC 7118 §5.1).
+/// A message that is alone in its frame.
 fn whole(octets: &[u8]) -> Option<SipMessage> {
-    let mut message = SipMessage::try_from(octets).ok()?;
-    let (headers, body) = match &mut message {
-        SipMessage::Request(request) => (&request.headers, &mut request.body),
-        SipMessage::Response(response) => (&response.headers, &mut response.body),
-    };
-    if !headers.iter().any(|header| matches!(header, Header::ContentLength(_))) {
-        let head = octets.windows(4).position(|end| end == b"\r\n\r\n")?;
-        *body = octets[head + 4..].to_vec();
-    }
-    Some(message)
+    let longer = with_length(octets);
+    SipMessage::try_from(longer.as_deref().unwrap_or(octets)).ok()
 }
 
 /// One connection as the transactions see it: what goes in at one end comes out at the other.

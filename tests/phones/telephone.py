@@ -2,11 +2,13 @@
 
 Usage: telephone.py REGISTRAR USER PASSWORD [CERTIFICATE]; with the file of the only certificate that it
 trusts it speaks TLS.
-Commands: call NUMBER, answer, hold, resume, transfer NUMBER, keys rfc4733|info|audio DIGITS,
-hang_up, quit. Says: registered, incoming, early, confirmed, disconnected STATUS, media active|held,
-digit D, transfer STATUS.
+Commands: no_events (calls offer no telephone-event from now on), call NUMBER, answer, hold, resume,
+transfer NUMBER, keys rfc4733|info|audio DIGITS, hang_up, quit. Says: registered, incoming, early, confirmed,
+disconnected STATUS, media active|held, digit D, transfer STATUS.
 """
 
+import os
+import re
 import select
 import sys
 
@@ -23,7 +25,23 @@ def say(*words):
     sys.stdout.flush()
 
 
+offers_events = True
+
+
+def without_events(sdp):
+    """A description whose audio has no telephone-event (RFC 4733)."""
+    events = re.findall(r"a=rtpmap:(\d+) telephone-event/.*\r\n", sdp)
+    for payload in events:
+        sdp = re.sub(rf"a=(rtpmap|fmtp):{payload} .*\r\n", "", sdp)
+        sdp = re.sub(rf"(m=audio .*) {payload}\b", r"\1", sdp)
+    return sdp
+
+
 class Call(pj.Call):
+    def onCallSdpCreated(self, prm):
+        if not offers_events:
+            prm.sdp.wholeSdp = without_events(prm.sdp.wholeSdp)
+
     def onCallState(self, prm):
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_EARLY:
@@ -90,13 +108,16 @@ tones = None
 
 
 def obey(line):
-    global tones
+    global tones, offers_events
     words = line.split()
     command = words[0]
     if command == "call":
         call = Call(phone)
         phone.calls.append(call)
         call.makeCall(f"sip:{words[1]}@{registrar}{by_tls}", pj.CallOpParam(True))
+        return
+    if command == "no_events":
+        offers_events = False
         return
     if command == "quit":
         raise SystemExit
@@ -136,10 +157,12 @@ try:
     while True:
         endpoint.libHandleEvents(10)
         if select.select([sys.stdin], [], [], 0)[0]:
-            line = sys.stdin.readline()
-            if not line:
+            # Not readline: it would keep a second line where select does not see it.
+            lines = os.read(0, 4096).decode()
+            if not lines:
                 break
-            obey(line)
+            for line in lines.splitlines():
+                obey(line)
 finally:
     endpoint.hangupAllCalls()
     for _ in range(20):

@@ -133,7 +133,11 @@ fn with_pjsua() -> Vec<&'static str> {
     let mut phone = Pjsua::start(&system, "phone1", "secret");
     let mut did = walk(&system, &mut phone);
     digits(&system, &mut phone, "telephone_event", |phone| phone.does("keys rfc4733 159"));
-    did.push(DOES[5]);
+    // The other ways count where no telephone-event was agreed on.
+    phone.does("no_events");
+    digits(&system, &mut phone, "info", |phone| phone.does("keys info 159"));
+    digits(&system, &mut phone, "dtmf", |phone| phone.does("keys audio 159"));
+    did.extend(&DOES[5..]);
     did
 }
 

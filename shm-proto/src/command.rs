@@ -138,6 +138,15 @@ pub enum Command {
     /// All settings of the line, from the next frame on: what sounds goes on without a click.
     /// `Malformed` where a value is out of its range or there is no such country. `Done`.
     LineSettings(LineSettings),
+    /// Needs `off_hook`. From the next frame on, until it is on hook: what the phone says is silence
+    /// to whoever hears it, what it hears is silence, or both; digits are heard all the same.
+    /// `Done`.
+    Mute {
+        /// What the phone says.
+        spoken: bool,
+        /// What it hears.
+        heard: bool,
+    },
 }
 
 /// Ring times in ms: on, off, on, off, …

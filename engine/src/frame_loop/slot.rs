@@ -158,11 +158,19 @@ impl Slot {
         self.speak_into_microphone(now, rings, outside);
         let heard = self.hear(now, &mut rx);
         let listened = self.listen(heard, &mut rx, now, outside);
+        let muted = self.line.muted();
+        if muted.spoken {
+            // Behind the listening: its digits count all the same.
+            rx = SILENCE;
+        }
         self.take_signals(now, outside);
         self.keep_time(now, outside);
         let bridged = self.cross(&rx, outside, now);
         let echo = self.echo.then_some(&rx);
         self.mix([bridged.as_ref(), echo], &mut tx, now, rings, outside);
+        if muted.heard {
+            tx = SILENCE;
+        }
         self.speak(&tx, now);
         self.publish(heard, listened, [&rx, &tx], now, outside);
         if self.row.settings.echo_canceller || self.voices.has_microphone() {

@@ -3,7 +3,7 @@
 use super::actions::{Action, Actions};
 use super::changes::EndedBy;
 use super::ringing::{self, Ringing};
-use super::state::{OffHook, State, Supply, Talk};
+use super::state::{Muted, OffHook, State, Supply, Talk};
 use super::{Line, Media};
 use crate::signal::Drive;
 use tipring_shm_proto::command::{
@@ -84,6 +84,7 @@ impl Line {
                     self.yield_to_talk(actions);
                 }
             }
+            Command::Mute { spoken, heard } => self.off_hook()?.muted = Muted { spoken, heard },
             Command::Tag(tag) => self.tag = tag,
             Command::LineSettings(settings) => self.caller_id = settings.caller_id,
             Command::Reset => {
@@ -129,7 +130,8 @@ impl Line {
             | Command::Tone(_)
             | Command::Dtmf { .. }
             | Command::Hold(_)
-            | Command::Echo(_) => self.need_off_hook(),
+            | Command::Echo(_)
+            | Command::Mute { .. } => self.need_off_hook(),
             Command::Flash => {
                 self.need_off_hook()?;
                 if self.on_a_loop() || self.media == Media::TelephoneEvent {

@@ -28,7 +28,7 @@ pub use actions::{Action, Actions, outcome};
 pub use digit_queue::{DIGIT_MS, MAX_RUNS};
 pub use hook::{HookTiming, MIN_JUDGED_CHANGE_MS, TimingFault};
 pub use orders::{CHANGES_PER_SECOND, MAX_TRIES};
-pub use state::PhaseTiming;
+pub use state::{Muted, PhaseTiming};
 
 use crate::signal::{Drive, Driven, Signal};
 use announcing::Announcing;
@@ -146,6 +146,14 @@ impl Line {
     /// Its phase, when off hook.
     pub fn phase(&self) -> Option<Phase> {
         self.state.phase()
+    }
+
+    /// What of it is silence; nothing of a line that is not lifted.
+    pub fn muted(&self) -> Muted {
+        match &self.state {
+            State::OffHook(off) => off.muted,
+            _ => Muted::default(),
+        }
     }
 
     /// On hold: the frame loop lets no audio of a bridge pass, either way.

@@ -67,6 +67,15 @@ impl State {
     }
 }
 
+/// What of a lifted line is silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Muted {
+    /// What the phone says, to whoever hears it.
+    pub spoken: bool,
+    /// What it hears.
+    pub heard: bool,
+}
+
 /// Of a lifted line.
 #[derive(Clone, Debug)]
 pub(super) struct OffHook {
@@ -74,6 +83,7 @@ pub(super) struct OffHook {
     pub(super) supply: Supply,
     pub(super) peer: Option<LineId>,
     pub(super) echo: bool,
+    pub(super) muted: Muted,
     pub(super) voice: bool,
     pub(super) digits: DigitQueue,
 }
@@ -85,6 +95,7 @@ impl OffHook {
             supply: Supply::Fed,
             peer: None,
             echo: false,
+            muted: Muted::default(),
             voice: false,
             digits: DigitQueue::new(),
         }

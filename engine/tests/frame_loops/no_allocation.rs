@@ -86,6 +86,7 @@ fn everything(rig: &mut Rig) {
         let stop = Command::StopPlayback { playback: PlaybackId(2) };
         assert!(matches!(rig.ask(line, stop), Outcome::Flushed { .. }));
         rig.do_it(line, Command::Echo(true));
+        rig.do_it(line, Command::Mute { spoken: true, heard: true });
         rig.do_it(line, Command::Echo(false));
         rig.do_it(line, Command::Flash);
         rig.do_it(line, Command::Tag(7));
@@ -134,6 +135,7 @@ fn everything(rig: &mut Rig) {
             Command::StopRing,
             Command::HangUp,
             Command::Echo(true),
+            Command::Mute { spoken: true, heard: true },
             Command::Hold(true),
             Command::Bridge { peer: tipring_shm_proto::units::LineId(999) },
             Command::StopPlayback { playback: PlaybackId(77) },

@@ -227,23 +227,34 @@ fn an_rtp_phone_on_echo_hears_its_own_packets() {
     let Outcome::RtpOpened { port } = opened else { panic!("{opened:?}") };
     rig.do_it(2, Command::ReportHook { hook: Hook::Off, source: HookSource::Signalling });
     rig.do_it(2, Command::Echo(true));
-    let mut heard = Vec::new();
-    for n in 0..40_u16 {
-        let mut packet = vec![0x80, 0];
-        packet.extend(n.to_be_bytes());
-        packet.extend((u32::from(n) * 160).to_be_bytes());
-        packet.extend(7_u32.to_be_bytes());
-        packet.extend([0x80 | n as u8; 160]);
-        phone.send_to(&packet, (Ipv4Addr::LOCALHOST, port)).unwrap();
-        rig.period();
-        let mut buffer = [0; 1500];
-        while let Ok(len) = phone.recv(&mut buffer) {
-            assert_eq!(len, 172);
-            heard.push(buffer[12]);
+    let talk = |rig: &mut Rig, period: std::ops::Range<u16>| {
+        let mut heard = Vec::new();
+        for n in period {
+            let mut packet = vec![0x80, 0];
+            packet.extend(n.to_be_bytes());
+            packet.extend((u32::from(n) * 160).to_be_bytes());
+            packet.extend(7_u32.to_be_bytes());
+            packet.extend([0x80 | n as u8; 160]);
+            phone.send_to(&packet, (Ipv4Addr::LOCALHOST, port)).unwrap();
+            rig.period();
+            let mut buffer = [0; 1500];
+            while let Ok(len) = phone.recv(&mut buffer) {
+                assert_eq!(len, 172);
+                heard.push(buffer[12]);
+            }
         }
-    }
-    let echoed: Vec<u8> = heard.into_iter().filter(|&octet| octet != 0xff).collect();
+        heard.into_iter().filter(|&octet| octet != 0xff).collect::<Vec<u8>>()
+    };
+    let echoed = talk(&mut rig, 0..40);
     let expected: Vec<u8> = (0..40).map(|n| 0x80 | n).collect();
     assert!(echoed.len() > 25, "{echoed:?}");
     assert!(expected.windows(echoed.len()).any(|w| w == echoed), "{echoed:?}");
+    // What was echoed before may still be on its way for a frame or two.
+    for (from, spoken, heard) in [(40, true, false), (100, false, true)] {
+        rig.do_it(2, Command::Mute { spoken, heard });
+        assert!(talk(&mut rig, from..from + 20).len() < 8, "{spoken} {heard}");
+        assert_eq!(talk(&mut rig, from + 20..from + 40), [0_u8; 0], "{spoken} {heard}");
+        rig.do_it(2, Command::Mute { spoken: false, heard: false });
+        assert!(talk(&mut rig, from + 40..from + 60).len() > 10);
+    }
 }

@@ -267,6 +267,8 @@ pub struct Leg {
     pub line: Option<String>,
     /// State.
     pub state: LegState,
+    /// Why it ended, where that was before its call did.
+    pub cause: Option<CauseView>,
     /// Of its RTP, where it has any.
     pub media: Option<MediaStatistics>,
 }

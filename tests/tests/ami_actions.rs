@@ -40,6 +40,46 @@ const AT_REST: &[Try] = &[
     ("DAHDIDNDoff", &[("DAHDIChannel", "1")], &["Error", "No such channel"]),
     ("DAHDIDNDon", &[], &["Error", "No channel specified"]),
     ("DAHDIShowChannels", &[], &["Success", "DAHDI channel status will follow"]),
+    ("DBPut", &[("Family", "f")], &["Error", "No key specified."]),
+    (
+        "DBPut",
+        &[("Family", "doors"), ("Key", "front/code"), ("Val", "12 34")],
+        &["Success", "Updated database successfully"],
+    ),
+    ("DBGet", &[("Key", "k")], &["Error", "No family specified."]),
+    ("DBGet", &[("Family", "doors"), ("Key", "back")], &["Error", "Database entry not found"]),
+    ("DBGet", &[("Family", "doors"), ("Key", "front/code")], &["Success", "Result will follow"]),
+    (
+        "Command",
+        &[("Command", "database put doors back \"a b\"")],
+        &["Updated database successfully"],
+    ),
+    ("Command", &[("Command", "database get doors back")], &["Value: a b"]),
+    (
+        "Command",
+        &[("Command", "database show doors")],
+        &["/doors/back", ": a b", "/doors/front/code", "2 results found."],
+    ),
+    ("DBDel", &[("Family", "doors"), ("Key", "back")], &["Success", "Key deleted successfully"]),
+    ("DBDel", &[("Family", "doors"), ("Key", "back")], &["Error", "Database entry not found"]),
+    (
+        "DBDelTree",
+        &[("Family", "doors"), ("Key", "front")],
+        &["Success", "Key tree deleted successfully"],
+    ),
+    ("DBDelTree", &[("Family", "doors")], &["Error", "Database entry not found"]),
+    ("Command", &[("Command", "database get doors back")], &["Database entry not found."]),
+    (
+        "Command",
+        &[("Command", "core show channels count")],
+        &["0 active channels", "0 active calls"],
+    ),
+    ("Command", &[("Command", "core show applications")], &["Playback"]),
+    ("Command", &[("Command", "core show functions")], &["CALLERID"]),
+    ("Command", &[("Command", "core show hints")], &["101@default", "SIM/1", "State:Idle"]),
+    ("Command", &[("Command", "core show channel X")], &["X is not a known channel"]),
+    ("Command", &[("Command", "dialplan reload")], &["Dialplan reloaded."]),
+    ("Command", &[("Command", "core show help")], &["core show uptime"]),
     ("Events", &[("EventMask", "on")], &["Success", "On"]),
     ("ExtensionState", &[("Exten", "101"), ("Context", "default")], &["Success", "SIM/1", "Idle"]),
     ("ExtensionState", &[("Exten", "201")], &["Success", "SIP/201", "Unavailable"]),
@@ -57,7 +97,12 @@ const AT_REST: &[Try] = &[
     ("ListCommands", &[], &["Success", "Keepalive command", "Originate"]),
     ("Login", &[], &["Error", "Already logged in"]),
     ("MixMonitor", &[("Channel", "X")], &["Error", "No such channel"]),
-    ("MuteAudio", &[("Channel", "X")], &["Error", "Channel not found"]),
+    ("MuteAudio", &[("Channel", "X")], &["Error", "State not specified"]),
+    (
+        "MuteAudio",
+        &[("Channel", "X"), ("State", "on"), ("Direction", "all")],
+        &["Error", "No such channel"],
+    ),
     ("Originate", &[], &["Error", "Channel not specified"]),
     ("Originate", &[("Channel", "phone1"), ("Exten", "600")], &["Error", "Invalid channel"]),
     (
@@ -119,6 +164,8 @@ fn every_action_answers_what_it_can_and_cannot() {
     ami.ends();
     let mine = ami.event("UserEvent", |told| told.get("UserEvent") == "Mine");
     assert_eq!((mine.get("Colour"), mine.get("Privilege")), ("blue", "user,all"));
+    let value = ami.event("DBGetResponse", |_| true);
+    assert_eq!((value.get("Key"), value.get("Val")), ("front/code", "12 34"));
     ami.event("PeerlistComplete", |told| told.get("ListItems") == "4");
     ami.event("WaitEventComplete", |_| true);
     let tried: BTreeSet<&str> = AT_REST.iter().map(|(action, ..)| *action).collect();
@@ -189,7 +236,8 @@ fn a_call_from_originate_to_hangup() {
     ami.event("VarSet", |told| told.get("Variable") == "x" && told.get("Value") == "y: z");
     let agi = ami.ask("AGI", &[("Channel", &channel), ("Command", "NOOP")]);
     assert_eq!(agi.get("Message"), format!("Failed to add AGI command to channel {channel} queue"));
-    let muted = ami.ask("MuteAudio", &[("Channel", &channel)]);
+    let muted = [("Channel", channel.as_str()), ("State", "on"), ("Direction", "up")];
+    let muted = ami.ask("MuteAudio", &muted);
     assert_eq!(muted.get("Message"), "Failed to mute/unmute stream");
 
     let refused = ami.ask("MixMonitor", &[("Channel", &channel), ("Command", "/bin/true")]);

@@ -22,7 +22,7 @@ pub(super) const fn classes(body: &NewsBody) -> Classes {
         | NewsBody::AgiExecEnd { .. } => Classes::AGI,
         NewsBody::Cdr(_) => Classes::CDR,
         NewsBody::UserEvent { .. } => Classes::USER,
-        NewsBody::Peer { .. } => Classes::SYSTEM,
+        NewsBody::Peer { .. } | NewsBody::DoNotDisturb { .. } => Classes::SYSTEM,
         _ => Classes::CALL,
     }
 }
@@ -64,6 +64,13 @@ fn common(news: &ChannelNews, dialect: Dialect) -> Option<Message> {
     Some(match &news.body {
         NewsBody::Peer { peer, contact } => peer_status(peer, contact.as_deref()),
         NewsBody::Cdr(detail) => cdr(detail),
+        NewsBody::DoNotDisturb { device, on } => {
+            let message = start("DNDState", class).with("Channel", device);
+            let number = device.split_once('/').map_or("", |(_, number)| number);
+            let message =
+                if dialect.modern() { message.with("DAHDIChannel", number) } else { message };
+            message.with("Status", if *on { "enabled" } else { "disabled" })
+        }
         NewsBody::UserEvent { event, headers } => {
             let message = start("UserEvent", class).with("UserEvent", event);
             headers.iter().fold(message, |message, (name, value)| message.with(name, value))
@@ -228,6 +235,7 @@ fn legacy(news: &ChannelNews, out: &mut Vec<Message>) {
             .with("Cause-txt", causes::text(*cause)),
         NewsBody::Peer { .. }
         | NewsBody::Cdr(_)
+        | NewsBody::DoNotDisturb { .. }
         | NewsBody::UserEvent { .. }
         | NewsBody::OriginateResponse { .. }
         | NewsBody::VarSet { .. } => return,
@@ -367,6 +375,7 @@ fn modern(news: &ChannelNews, out: &mut Vec<Message>) {
         | NewsBody::DialEnd { .. }
         | NewsBody::Peer { .. }
         | NewsBody::Cdr(_)
+        | NewsBody::DoNotDisturb { .. }
         | NewsBody::UserEvent { .. }
         | NewsBody::OriginateResponse { .. }
         | NewsBody::VarSet { .. } => return,

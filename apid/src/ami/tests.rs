@@ -242,3 +242,34 @@ fn what_is_not_permitted_or_unknown_is_said_in_asterisks_words() {
     assert!(session.hears(Classes::CALL));
     assert!(matches!(session.handle(&packet("Action: Logoff"), Some(1)), Step::Goodbye(_)));
 }
+
+proptest::proptest! {
+    /// Whatever comes in whatever pieces: packets are the same, bounded, and nothing panics.
+    #[test]
+    fn pieces_do_not_matter_and_bounds_hold(
+        lines in proptest::collection::vec("[a-zA-Z: \r\x00\u{e9}]{0,40}", 0..60),
+        noise in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+        size in 1_usize..64,
+    ) {
+        let octets = [lines.join("\n").as_bytes(), b"\n\n", &noise, b"\n\n"].concat();
+        let mut decoder = Decoder::default();
+        let mut pieced = Vec::new();
+        for piece in octets.chunks(size) {
+            decoder.push(piece);
+            while let Some(packet) = decoder.next().unwrap() {
+                pieced.push(packet);
+            }
+        }
+        proptest::prop_assert_eq!(&pieced, &packets(&octets).unwrap());
+        for packet in &pieced {
+            proptest::prop_assert!(packet.headers().count() > 0);
+            for (name, value) in packet.headers() {
+                proptest::prop_assert!(!name.contains('\n') && !value.contains('\n'));
+                // What is said again is one header, whatever is in it.
+                let written = written(&Message::success().with(name, value));
+                proptest::prop_assert_eq!(written.matches("\r\n").count(), 3);
+                proptest::prop_assert_eq!(written.matches(['\r', '\n']).count(), 6);
+            }
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! Which number reaches what, and when enough digits were dialled.
 
 use super::pattern::{Fit, Pattern};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a number reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// A line.
     Line(String),

@@ -39,7 +39,7 @@ impl Switch {
         let rings =
             record.legs.iter_mut().find(|leg| leg.state == LegState::Ringing && leg.line.is_some());
         if let Some(leg) = rings {
-            leg.state = LegState::Ended;
+            (leg.state, leg.cause) = (LegState::Ended, Some(cause));
             let line = leg.line.clone().unwrap_or_default();
             let order = if refused == Some(line.as_str()) {
                 Order::Refused { line }
@@ -52,6 +52,10 @@ impl Switch {
             self.back_to_plan(call, cause, out);
             return;
         }
+        if self.consultation_fails(call, now, out) {
+            return;
+        }
+        let Some(record) = self.calls.get_mut(&call) else { return };
         let listens = record
             .legs
             .first_mut()
@@ -99,7 +103,10 @@ impl Switch {
         out: &mut Vec<Action>,
     ) {
         let Some(call) = self.call_of(line) else { return };
-        if !self.kept_leg_gone(call, line, cause, |line, _| Order::Gone { line }, out) {
+        let gone = |line, _| Order::Gone { line };
+        if !self.consultation_ends(call, line, cause, gone, now, out)
+            && !self.kept_leg_gone(call, line, cause, gone, out)
+        {
             self.end(call, cause, Some(line), now, out);
         }
     }

@@ -42,6 +42,10 @@ impl Switch {
             record.ends.to = format!("line:{second}");
             record.stage = Stage::Joining;
         }
+        // One that has just left a bridge may be parted by another call's orders, or not yet.
+        for line in [&first, &second] {
+            do_(&mut out, call, Order::Part { line: line.clone() });
+        }
         do_(&mut out, call, Order::Tag { line: second.clone() });
         do_(&mut out, call, Order::Bridge { line: first, peer: second });
         do_(&mut out, call, Order::Established);

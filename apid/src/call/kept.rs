@@ -49,18 +49,6 @@ impl Switch {
         do_(out, call, Order::Established);
     }
 
-    /// A dial plan takes a call that an application holds; gives its line.
-    ///
-    /// # Errors
-    /// Why not; nothing was changed.
-    pub fn keep(&mut self, call: CallNumber) -> Result<String, Cause> {
-        let line = self.held_by_application(call)?;
-        if let Some(record) = self.calls.get_mut(&call) {
-            record.keeper = Keeper::Plan;
-        }
-        Ok(line)
-    }
-
     /// The plan answers its call. One that is answered already changes nothing, and gives `false`;
     /// else [`News::Connected`] follows.
     ///
@@ -214,7 +202,7 @@ impl Switch {
             return false;
         }
         let Some(leg) = record.leg(line) else { return false };
-        leg.state = LegState::Ended;
+        (leg.state, leg.cause) = (LegState::Ended, Some(cause));
         do_(out, call, order(line.to_owned(), cause));
         let others = record.legs.iter().skip(1).any(|leg| {
             let there = !matches!(leg.state, LegState::Idle | LegState::Ended);

@@ -1,6 +1,7 @@
 //! What is known of one call, in the form that outlives apid.
 
 use super::Cause;
+use super::consult::Consults;
 use super::kept::Keeper;
 use crate::view::{Call, CallState, CallerIdView, CauseView, Leg, LegKind, LegState, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,9 @@ pub struct LegRecord {
     pub state: LegState,
     /// A SIP phone's INVITE that has no final response yet.
     pub unaccepted: bool,
+    /// Why it ended before its call did.
+    #[serde(default)]
+    pub cause: Option<Cause>,
 }
 
 impl LegRecord {
@@ -120,6 +124,7 @@ impl LegRecord {
             address: format!("line:{line}"),
             state,
             unaccepted: false,
+            cause: None,
         }
     }
 
@@ -129,6 +134,7 @@ impl LegRecord {
             address: format!("app:{name}"),
             state: LegState::Connected,
             unaccepted: false,
+            cause: None,
         }
     }
 }
@@ -164,6 +170,9 @@ pub struct CallRecord {
     /// Its application behind a socket.
     #[serde(default)]
     pub socket: Option<SocketEnd>,
+    /// Its caller asks a third one, while another one waits.
+    #[serde(default)]
+    pub consults: Option<Consults>,
 }
 
 impl CallRecord {
@@ -201,6 +210,7 @@ impl CallRecord {
             address: leg.address.clone(),
             line: leg.line.clone(),
             state: leg.state,
+            cause: leg.cause.map(cause_view),
             media: None,
         });
         Call {
@@ -212,10 +222,12 @@ impl CallRecord {
             started_at: self.started_at,
             answered_at: self.answered_at,
             ended_at: self.ended_at,
-            cause: self
-                .cause
-                .map(|cause| CauseView { code: cause.code(), text: cause.text().to_owned() }),
+            cause: self.cause.map(cause_view),
             media: None,
         }
     }
+}
+
+fn cause_view(cause: Cause) -> CauseView {
+    CauseView { code: cause.code(), text: cause.text().to_owned() }
 }

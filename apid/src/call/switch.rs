@@ -29,6 +29,8 @@ pub(super) struct LineInfo {
     pub(super) caller_id: CallerIdView,
     pub(super) state: LineState,
     pub(super) reachable: bool,
+    /// Nobody may ring it.
+    pub(super) do_not_disturb: bool,
     pub(super) call: Option<CallNumber>,
     pub(super) dialled: Option<Dialled>,
     /// An INVITE that waits for the line's last call to be cleared.
@@ -72,11 +74,24 @@ impl Switch {
             caller_id,
             state: LineState::Offline,
             reachable: !sip,
+            do_not_disturb: false,
             call: None,
             dialled: None,
             waiting: None,
         };
         self.lines.insert(line.to_owned(), info);
+    }
+
+    /// Whoever rings the line finds it busy from now on, or not any more; `None` where there is no
+    /// such line. Gives whether that changes anything.
+    pub fn set_do_not_disturb(&mut self, line: &str, on: bool) -> Option<bool> {
+        let info = self.lines.get_mut(line)?;
+        Some(std::mem::replace(&mut info.do_not_disturb, on) != on)
+    }
+
+    /// Whether whoever rings the line finds it busy.
+    pub fn do_not_disturb(&self, line: &str) -> bool {
+        self.lines.get(line).is_some_and(|info| info.do_not_disturb)
     }
 
     /// Gives a line a number of its own.
@@ -222,7 +237,9 @@ impl Switch {
     /// Ends a call; nothing happens to one that is over.
     pub fn end_call(&mut self, call: CallNumber, cause: Cause, now: Moment) -> Vec<Action> {
         let mut out = Vec::new();
-        self.end(call, cause, None, now, &mut out);
+        if !self.consultation_fails(call, now, &mut out) {
+            self.end(call, cause, None, now, &mut out);
+        }
         out
     }
 
@@ -303,6 +320,7 @@ impl Switch {
             cause: None,
             keeper: Keeper::Nobody,
             socket: None,
+            consults: None,
         };
         self.calls.insert(number, record);
         Ok(number)
@@ -320,6 +338,9 @@ impl Switch {
         let info = self.lines.get(line).ok_or(Busy::Absent)?;
         if info.call.is_some() || info.state != LineState::OnHook {
             return Err(Busy::Line(info.state));
+        }
+        if info.do_not_disturb {
+            return Err(Busy::Line(LineState::OffHook));
         }
         if info.reachable { Ok(()) } else { Err(Busy::Absent) }
     }

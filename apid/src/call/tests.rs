@@ -3,12 +3,14 @@
 mod adoption;
 mod application;
 mod claim;
+mod consult;
 mod kept;
 mod lifted;
+mod take;
 mod transfer;
 
 use super::*;
-use crate::view::{CallState, CallerIdView};
+use crate::view::{CallState, CallerIdView, LegState};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tipring_shm_proto::command::{Law, LineState, Phase, ProgressTone};
@@ -249,6 +251,22 @@ fn a_busy_line_gives_busy_tone_and_stays_with_its_call() {
     assert_eq!(story.cause(), Some(Cause::UserBusy));
     story.dial("2", "102");
     assert!(story.drain().contains(&tone("2", ProgressTone::Busy)), "nobody rings himself");
+}
+
+#[test]
+fn a_line_that_is_not_to_be_disturbed_is_busy() {
+    let mut story = Story::new();
+    assert_eq!(story.switch.set_do_not_disturb("2", true), Some(true));
+    assert_eq!(story.switch.set_do_not_disturb("2", true), Some(false));
+    assert_eq!(story.switch.set_do_not_disturb("9", true), None);
+    story.invite("phone1", "102");
+    let orders = story.drain();
+    assert!(!rings(&orders, "2"), "{orders:?}");
+    assert_eq!(dropped(&orders, "phone1"), Some(Cause::UserBusy));
+    // It may call itself.
+    story.lift("2");
+    story.dial("2", "600");
+    assert!(story.drain().contains(&Order::Echo { line: "2".to_owned() }));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Switch {
     }
 
     /// The call in which a line talks with another line, and that line.
-    fn partner(&self, line: &str) -> Result<(CallNumber, String), Cause> {
+    pub(super) fn partner(&self, line: &str) -> Result<(CallNumber, String), Cause> {
         let call = self.call_of(line).ok_or(Cause::NormalClearing)?;
         let record = self.calls.get(&call).filter(|record| record.stage == Stage::Talking);
         let talks = |leg: &&LegRecord| {

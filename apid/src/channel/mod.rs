@@ -20,7 +20,7 @@ pub use follow::follow;
 pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
 pub use news::{CallDetail, ChannelNews, NewsBody, Outcome};
 pub use numbers::Numbers;
-pub use program::{AgiCommand, NoProgram, Program, ProgramError, Start};
+pub use program::{AgiCommand, Memory, NoProgram, Program, ProgramError, Start};
 pub use registry::{Expected, Lookup, Registry};
 pub use shared::{Channels, HELD_NEWS, Hold};
 pub use variables::{VariableError, Variables};

@@ -138,6 +138,8 @@ pub struct Channel {
     pub bridged_with: Option<String>,
     /// On hold.
     pub held: bool,
+    /// What comes from it, and what goes to it, is silenced.
+    pub muted: (bool, bool),
     /// Beginning.
     pub created_at: Timestamp,
     /// When it was answered.

@@ -237,6 +237,13 @@ pub enum NewsBody {
         /// Shown to it.
         caller: crate::view::CallerIdView,
     },
+    /// A device is not to be rung any more, or may be again; without channel.
+    DoNotDisturb {
+        /// `DAHDI/1`.
+        device: String,
+        /// From now on.
+        on: bool,
+    },
     /// A SIP phone registered, or is not registered any more; without channel.
     Peer {
         /// `SIP/201`.

@@ -1,10 +1,9 @@
 //! Where there is no dial plan but the switch's own numbers: context `default`, priority 1.
 
 use super::model::Channel;
-use super::program::{AgiCommand, Program, ProgramError, Start};
+use super::program::{ProgramError, Start};
 use crate::auth::Caller;
-use crate::control::{Control, TransferTo};
-use async_trait::async_trait;
+use crate::control::{Control, Others};
 
 /// Lets channels reach the numbers that everybody can dial.
 #[derive(Clone, Debug)]
@@ -32,26 +31,27 @@ impl Numbers {
     }
 }
 
-#[async_trait]
-impl Program for Numbers {
-    fn check(&self, start: &Start) -> Result<(), ProgramError> {
+impl Numbers {
+    /// Whether there is such a number.
+    ///
+    /// # Errors
+    /// `NoSuchExtension`, `NoSuchApplication`.
+    pub fn check(&self, start: &Start) -> Result<(), ProgramError> {
         self.number(start).map(|_| ())
     }
 
-    async fn start(&self, channel: &Channel, start: Start) -> Result<(), ProgramError> {
-        let to = TransferTo::Number(self.number(&start)?.to_owned());
-        let call = self.control.call(&self.caller, &channel.call_id);
-        let call = call.map_err(|_| ProgramError::NoSuchChannel)?;
-        // Whoever it talks with is hung up on, as nothing says where that one should go on.
-        let other = call.legs.iter().find_map(|leg| {
-            let line = leg.line.as_deref().filter(|line| *line != channel.line)?;
-            (leg.state != crate::view::LegState::Ended).then_some(line)
-        });
-        let handed = self.control.transfer_call(&self.caller, &call.id, other, &to).await;
-        handed.map(|_| ()).map_err(|_| ProgramError::NoSuchChannel)
-    }
-
-    fn queue_agi(&self, _channel: &Channel, _command: AgiCommand) -> Result<(), ProgramError> {
-        Err(ProgramError::NotInAgi)
+    /// Has a channel reach it instead of whatever it does.
+    ///
+    /// # Errors
+    /// As [`Numbers::check`]; `NoSuchChannel` where it cannot be taken.
+    pub fn start(
+        &self,
+        channel: &Channel,
+        start: &Start,
+        others: Others,
+    ) -> Result<(), ProgramError> {
+        let number = self.number(start)?;
+        let redirected = self.control.redirect_line(&self.caller, &channel.line, number, others);
+        redirected.map_err(|_| ProgramError::NoSuchChannel)
     }
 }

@@ -51,6 +51,28 @@ pub enum ProgramError {
     Full,
 }
 
+/// Values by family and key that outlive calls, as `DB(family/key)` has them. None of its methods
+/// waits.
+pub trait Memory: Send + Sync {
+    /// A value, if there is one.
+    fn get(&self, family: &str, key: &str) -> Option<String>;
+
+    /// Keeps a value.
+    ///
+    /// # Errors
+    /// What is too much; nothing was changed.
+    fn put(&self, family: &str, key: &str, value: &str) -> Result<(), String>;
+
+    /// Forgets a value; `false` where there is none.
+    fn delete(&self, family: &str, key: &str) -> bool;
+
+    /// Forgets a family, or what of it is `key` or lies below it; gives how many.
+    fn delete_tree(&self, family: &str, key: &str) -> usize;
+
+    /// Family, key and value of all, of a family, or of what of it is `key` or lies below it.
+    fn list(&self, family: &str, key: &str) -> Vec<(String, String, String)>;
+}
+
 /// Runs dial plans and AGI.
 #[async_trait]
 pub trait Program: Send + Sync {
@@ -60,11 +82,28 @@ pub trait Program: Send + Sync {
     /// `NoSuchExtension`, `NoSuchApplication`.
     fn check(&self, start: &Start) -> Result<(), ProgramError>;
 
-    /// Has an answered channel go on there; what it did before ends. Returns when that has begun.
+    /// Has a channel go on there; what it did before ends. Whoever it talked with is hung up on,
+    /// unless that one is in a plan which goes on without it. Returns when that has begun.
     ///
     /// # Errors
     /// As [`Program::check`]; `NoSuchChannel`.
     async fn start(&self, channel: &Channel, start: Start) -> Result<(), ProgramError>;
+
+    /// Has two channels, which may talk with each other, go on there.
+    ///
+    /// # Errors
+    /// As [`Program::start`]; one of them may have gone on then.
+    async fn start_both(
+        &self,
+        one: (&Channel, Start),
+        other: (&Channel, Start),
+    ) -> Result<(), ProgramError>;
+
+    /// What dial plans remember; `None` where there are none.
+    fn memory(&self) -> Option<&dyn Memory>;
+
+    /// Names of the applications and of the functions that dial plans know.
+    fn vocabulary(&self) -> (&'static [&'static str], &'static [&'static str]);
 
     /// Queues an AGI command; its result comes as [`super::NewsBody::AsyncAgiExec`]. Never waits.
     ///
@@ -88,6 +127,22 @@ impl Program for NoProgram {
 
     async fn start(&self, _channel: &Channel, start: Start) -> Result<(), ProgramError> {
         self.check(&start)
+    }
+
+    async fn start_both(
+        &self,
+        one: (&Channel, Start),
+        _other: (&Channel, Start),
+    ) -> Result<(), ProgramError> {
+        self.check(&one.1)
+    }
+
+    fn memory(&self) -> Option<&dyn Memory> {
+        None
+    }
+
+    fn vocabulary(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (&[], &[])
     }
 
     fn queue_agi(&self, _channel: &Channel, _command: AgiCommand) -> Result<(), ProgramError> {

@@ -163,7 +163,11 @@ impl Registry {
         lookup: &dyn Lookup,
         out: &mut Out,
     ) {
-        let cause = call.cause.as_ref().map_or(NORMAL, |cause| cause.code);
+        let cause = |line: &str| {
+            let leg = call.legs.iter().find(|leg| leg.line.as_deref() == Some(line));
+            let own = leg.and_then(|leg| leg.cause.as_ref());
+            own.or(call.cause.as_ref()).map_or(NORMAL, |cause| cause.code)
+        };
         let left = |entry: &&Entry| {
             entry.channel.call_id == call.id
                 && !live_legs(call).any(|(line, _)| line == entry.channel.line)
@@ -172,7 +176,7 @@ impl Registry {
             self.channels.values().filter(left).map(|e| e.channel.line.clone()).collect();
         for line in left {
             if self.moved(&line, call, lookup).is_none() {
-                self.hang_up(&line, cause, at, out);
+                self.hang_up(&line, cause(&line), at, out);
             }
         }
         for (line, leg) in live_legs(call) {
@@ -231,6 +235,7 @@ impl Registry {
             data: String::new(),
             bridged_with: None,
             held: false,
+            muted: (false, false),
             created_at: at,
             answered_at: None,
             dialled_by: None,
@@ -621,6 +626,13 @@ impl Registry {
             out.push(entry.news(body, at));
         }
         out
+    }
+
+    /// Notes what of a channel is silenced, by its unique id; nothing is told of it.
+    pub fn set_muted(&mut self, unique_id: &str, muted: (bool, bool)) {
+        if let Some(line) = self.line_of(unique_id) {
+            self.change(&line, |channel| channel.muted = muted);
+        }
     }
 
     /// What the channel is given by which an application calls `line` next; gives the number of

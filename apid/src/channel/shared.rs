@@ -151,6 +151,11 @@ impl Channels {
         self.send(registry.update(unique_id, change, NewsBody::CallerId, Timestamp::now()));
     }
 
+    /// Notes what of a channel is silenced: what comes from it, what goes to it.
+    pub fn set_muted(&self, unique_id: &str, muted: (bool, bool)) {
+        self.lock().set_muted(unique_id, muted);
+    }
+
     /// Tells something that changes nothing here: digits sent, AGI, music.
     pub fn tell(&self, unique_id: &str, body: NewsBody) {
         let mut registry = self.lock();

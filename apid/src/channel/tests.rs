@@ -43,6 +43,7 @@ fn call(id: &str, from: &str, to: &str, state: CallState, legs: &[(&str, LegStat
         address: (*address).to_owned(),
         line: address.strip_prefix("line:").map(str::to_owned),
         state: *state,
+        cause: None,
         media: None,
     };
     let answered = matches!(state, CallState::Connected | CallState::Held);

@@ -2,7 +2,9 @@
 //! but whoever wrote the plan, and asks nobody's permission.
 
 use super::{Cause, Control, Refused, lock, moment};
-use crate::call::{Action, CallNumber, CallRecord, Keeper, Moment, News, RingOrder, Switch};
+use crate::call::{
+    Action, CallNumber, CallRecord, Keeper, Moment, News, Others, RingOrder, Switch,
+};
 use crate::view::{CallerIdView, LegState};
 use tipring_shm_proto::command::ProgressTone;
 
@@ -113,13 +115,16 @@ impl Control {
         runner.note(note);
     }
 
-    /// A plan takes a call whose one line an application holds; gives that line.
+    /// A plan takes a line out of whatever it does; gives the call in which it is alone then, which
+    /// is another one where it talked with somebody.
     ///
     /// # Errors
-    /// `NoSuchCall`, `CallState`.
-    pub fn plan_keeps(&self, call: &str) -> Result<String, Refused> {
-        let number = CallNumber::parse(call).ok_or(Refused::NoSuchCall)?;
-        lock(&self.0.switch).keep(number).map_err(refused)
+    /// `CallState`.
+    pub fn plan_takes(&self, line: &str, others: Others) -> Result<String, Refused> {
+        let mut switch = lock(&self.0.switch);
+        let (call, actions) = switch.keep_line(line, others, moment(&self.0)).map_err(refused)?;
+        self.apply(&mut switch, actions);
+        Ok(call.to_string())
     }
 
     /// Answers a plan's call; `false`: it is answered already. Else [`PlanNote::Connected`] follows.

@@ -6,7 +6,7 @@ use super::lines::refused;
 use super::refused::invalid;
 use super::{Cause, Control, Refused, TransferTo, lock, media, moment};
 use crate::auth::{Caller, Scope};
-use crate::call::{Action, CallNumber, CallRecord, Moment, SocketEnd, Switch, Target};
+use crate::call::{Action, CallNumber, CallRecord, Moment, Others, SocketEnd, Switch, Target};
 use crate::view::{Call, CallRequest, CallState};
 use std::time::Duration;
 use tipring_shm_proto::command::Command;
@@ -212,6 +212,66 @@ impl Control {
         need(caller, Scope::Control)?;
         let (call, with) = (self.own(caller, call_id)?, self.own(caller, with_call_id)?);
         self.change(call, |switch, now| switch.bridge(call, with, now))
+    }
+
+    /// Two lines that each take part in a call talk with each other instead; whoever else they
+    /// talked with is hung up on, unless a plan has it. Needs `control`.
+    ///
+    /// # Errors
+    /// `NoSuchLine`, `CallState` with the reason.
+    pub async fn bridge_lines(
+        &self,
+        caller: &Caller,
+        line: &str,
+        other: &str,
+    ) -> Result<(), Refused> {
+        need(caller, Scope::Control)?;
+        for line in [line, other] {
+            self.entry(caller, line)?;
+        }
+        let mut switch = lock(&self.0.switch);
+        let bridged = switch.bridge_lines(line, other, moment(&self.0));
+        let actions = bridged.map_err(|cause| Refused::CallState(cause.text().to_owned()))?;
+        self.apply(&mut switch, actions);
+        Ok(())
+    }
+
+    /// The phone of a line that talks with another reaches a number while that one waits, and
+    /// hands it over by hanging up. Needs `control`.
+    ///
+    /// # Errors
+    /// `NoSuchLine`, `NoSuchExtension`, `CallState` with the reason.
+    pub fn consult(&self, caller: &Caller, line: &str, number: &str) -> Result<(), Refused> {
+        need(caller, Scope::Control)?;
+        self.entry(caller, line)?;
+        let target = self.visible_target(caller, line, number)?;
+        let mut switch = lock(&self.0.switch);
+        let consults = switch.consult(line, target, moment(&self.0));
+        let actions = consults.map_err(|cause| Refused::CallState(cause.text().to_owned()))?;
+        self.apply(&mut switch, actions);
+        Ok(())
+    }
+
+    /// A line reaches a number instead of whatever it does. Needs `control`.
+    ///
+    /// # Errors
+    /// `NoSuchLine`, `NoSuchExtension`, `CallState` with the reason.
+    pub fn redirect_line(
+        &self,
+        caller: &Caller,
+        line: &str,
+        number: &str,
+        others: Others,
+    ) -> Result<(), Refused> {
+        need(caller, Scope::Control)?;
+        self.entry(caller, line)?;
+        let target = self.visible_target(caller, line, number)?;
+        let mut switch = lock(&self.0.switch);
+        let redirected = switch.redirect(line, target, others, moment(&self.0));
+        let (_, actions) =
+            redirected.map_err(|cause| Refused::CallState(cause.text().to_owned()))?;
+        self.apply(&mut switch, actions);
+        Ok(())
     }
 
     /// Hands a call on. With `leaves`, that line leaves it and whoever it talks with reaches `to`;

@@ -241,14 +241,33 @@ impl Control {
         Ok(())
     }
 
-    /// Hangs up on the phone: its call ends, whatever it hears ends. Needs `control`.
+    /// Hangs up on the phone: whatever it hears ends, and its call, unless a dial plan had dialled
+    /// it and goes on. Needs `control`.
     ///
     /// # Errors
     /// `WrongState` when it is on hook, and as [`Control::stop_ring`].
     pub async fn hangup(&self, caller: &Caller, line: &str) -> Result<(), Refused> {
+        self.hangup_for(caller, line, Cause::NormalClearing).await
+    }
+
+    /// As [`Control::hangup`], for a reason.
+    ///
+    /// # Errors
+    /// As [`Control::hangup`].
+    pub async fn hangup_for(
+        &self,
+        caller: &Caller,
+        line: &str,
+        cause: Cause,
+    ) -> Result<(), Refused> {
         let at = self.attached(caller, Scope::Control, line)?;
-        if self.end_line_call(line, Cause::NormalClearing) {
-            return Ok(());
+        {
+            let mut switch = lock(&self.0.switch);
+            if switch.call_of(line).is_some() {
+                let actions = switch.hang_up(line, cause, moment(&self.0));
+                self.apply(&mut switch, actions);
+                return Ok(());
+            }
         }
         self.ask(at.engine, Command::HangUp).await.map(|_| ())
     }
@@ -268,6 +287,45 @@ impl Control {
         let actions = switch.note_hold(line, on);
         self.apply(&mut switch, actions);
         Ok(())
+    }
+
+    /// What the phone says is silence to everybody, or what it hears is silence, or neither, until
+    /// it is put down. Needs `control`.
+    ///
+    /// # Errors
+    /// `WrongState` when it is not off hook, and as [`Control::stop_ring`].
+    pub async fn mute(
+        &self,
+        caller: &Caller,
+        line: &str,
+        spoken: bool,
+        heard: bool,
+    ) -> Result<(), Refused> {
+        let at = self.attached(caller, Scope::Control, line)?;
+        at.need_off_hook()?;
+        self.ask(at.engine, Command::Mute { spoken, heard }).await.map(|_| ())
+    }
+
+    /// Whoever rings the line finds it busy, until this process ends or that is taken back. Needs
+    /// `control`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchLine`.
+    pub fn set_do_not_disturb(&self, caller: &Caller, line: &str, on: bool) -> Result<(), Refused> {
+        need(caller, Scope::Control)?;
+        self.entry(caller, line)?;
+        lock(&self.0.switch).set_do_not_disturb(line, on);
+        Ok(())
+    }
+
+    /// Whether whoever rings the line finds it busy. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchLine`.
+    pub fn do_not_disturb(&self, caller: &Caller, line: &str) -> Result<bool, Refused> {
+        need(caller, Scope::Read)?;
+        self.entry(caller, line)?;
+        Ok(lock(&self.0.switch).do_not_disturb(line))
     }
 
     /// Sends a hook flash to the phone. Needs `control`.

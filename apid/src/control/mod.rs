@@ -40,7 +40,7 @@ mod voltage;
 mod webhooks;
 mod without_engine;
 
-pub use crate::call::{Cause, MediaAnswer, MediaOffer, Moment, RemoteMedia, TransferTo};
+pub use crate::call::{Cause, MediaAnswer, MediaOffer, Moment, Others, RemoteMedia, TransferTo};
 pub use applications::{PlanDial, PlanNote, PlanRunner};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use claims::{CLAIM_CALLS, Claim};

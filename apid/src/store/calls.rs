@@ -146,6 +146,7 @@ mod tests {
             address: format!("line:{line}"),
             line: Some(line.to_owned()),
             state: LegState::Ended,
+            cause: None,
             media: None,
         };
         CallRecordView {

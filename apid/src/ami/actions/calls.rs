@@ -2,7 +2,7 @@
 
 use super::{Context, Message, Packet};
 use crate::channel::{Channel, NewsBody, Start};
-use crate::control::TransferTo;
+use crate::control::Cause;
 use std::sync::Arc;
 
 /// Longest that `PlayDTMF` sends a digit, ms.
@@ -13,15 +13,21 @@ pub(super) async fn hang_up(context: &Context, packet: &Packet) -> Message {
     if name.is_empty() {
         return Message::error("No channel specified");
     }
-    let Some(channel) = context.channel(name) else {
-        return Message::error("No such channel");
-    };
-    let cause = packet.get("Cause").parse().unwrap_or(0);
-    context.channels.tell(&channel.unique_id, NewsBody::SoftHangupRequest { cause });
-    match context.control.end_call(&context.caller, &channel.call_id).await {
+    let code = packet.get("Cause").trim().parse().ok();
+    match end(context, name, code).await {
         Ok(()) => Message::success().with("Message", "Channel Hungup"),
-        Err(_) => Message::error("No such channel"),
+        Err(()) => Message::error("No such channel"),
     }
+}
+
+/// Hangs up on a channel, with a cause of ITU-T Q.850 where one is given that calls know.
+pub(super) async fn end(context: &Context, name: &str, code: Option<u8>) -> Result<(), ()> {
+    let channel = context.channel(name).ok_or(())?;
+    let cause = Cause::ALL.into_iter().find(|cause| Some(cause.code()) == code);
+    let body = NewsBody::SoftHangupRequest { cause: code.unwrap_or(0) };
+    context.channels.tell(&channel.unique_id, body);
+    let cause = cause.unwrap_or(Cause::NormalClearing);
+    context.control.hangup_for(&context.caller, &channel.line, cause).await.map_err(|_| ())
 }
 
 pub(super) async fn redirect(context: &Context, packet: &Packet) -> Message {
@@ -40,16 +46,34 @@ pub(super) async fn redirect(context: &Context, packet: &Packet) -> Message {
     if !extra.is_empty() && other.is_none() {
         return Message::error(format_args!("ExtraChannel does not exist: {extra}"));
     }
+    let extra_at = extra_place(packet, &at);
     let program = context.channels.program();
-    if program.check(&at).is_err() {
+    if [&at, &extra_at].into_iter().any(|at| program.check(at).is_err()) {
         return Message::error("Extension does not exist.");
     }
-    for channel in std::iter::once(channel).chain(other) {
-        if program.start(&channel, at.clone()).await.is_err() {
-            return Message::error("Redirect failed");
-        }
+    let redirected = match &other {
+        None => program.start(&channel, at).await,
+        Some(other) => program.start_both((&channel, at), (other, extra_at)).await,
+    };
+    match redirected {
+        Ok(()) if other.is_some() => Message::success().with("Message", "Dual Redirect successful"),
+        Ok(()) => Message::success().with("Message", "Redirect successful"),
+        Err(_) => Message::error("Redirect failed"),
     }
-    Message::success().with("Message", "Redirect successful")
+}
+
+/// Where `ExtraChannel` goes on; with `Channel` where nothing else is said.
+fn extra_place(packet: &Packet, at: &Start) -> Start {
+    let Start::At { context, exten, priority } = at else { return at.clone() };
+    let or = |name: &str, own: &str| match packet.get(name) {
+        "" => own.to_owned(),
+        given => given.to_owned(),
+    };
+    Start::At {
+        context: or("ExtraContext", context),
+        exten: or("ExtraExten", exten),
+        priority: or("ExtraPriority", priority),
+    }
 }
 
 /// Where `Redirect` leads.
@@ -81,16 +105,23 @@ pub(super) async fn blind_transfer(context: &Context, packet: &Packet) -> Messag
     let Some(channel) = context.channel(name) else {
         return Message::error("Channel specified does not exist");
     };
-    let to = TransferTo::Number(exten.to_owned());
-    let leaves = Some(channel.line.as_str());
-    let control = &context.control;
-    match control.transfer_call(&context.caller, &channel.call_id, leaves, &to).await {
-        Ok(_) => Message::success().with("Message", "Transfer succeeded"),
+    let other = channel.bridged_with.as_deref().and_then(|id| context.channels.find(id));
+    let Some(other) = other else { return Message::error("Transfer invalid") };
+    let at = Start::At {
+        context: match packet.get("Context") {
+            "" => channel.position.context.clone(),
+            context => context.to_owned(),
+        },
+        exten: exten.to_owned(),
+        priority: "1".to_owned(),
+    };
+    match context.channels.program().start(&other, at).await {
+        Ok(()) => Message::success().with("Message", "Transfer succeeded"),
         Err(_) => Message::error("Transfer failed"),
     }
 }
 
-/// There is no phone here by which the one who hands on could hear the other one first.
+/// The channel's phone reaches `Exten`, and hands over whoever it talked with by hanging up.
 pub(super) fn attended(context: &Context, packet: &Packet) -> Message {
     let (name, exten) = (packet.get("Channel"), packet.get("Exten"));
     if name.is_empty() {
@@ -99,9 +130,15 @@ pub(super) fn attended(context: &Context, packet: &Packet) -> Message {
     if exten.is_empty() {
         return Message::error("No extension specified");
     }
-    match context.channel(name) {
-        None => Message::error("Channel specified does not exist"),
-        Some(_) => Message::error("No attended transfer feature code found"),
+    let Some(channel) = context.channel(name) else {
+        return Message::error("Channel specified does not exist");
+    };
+    if !matches!(packet.get("Context"), "" | "default") {
+        return Message::error("Attended transfers lead to context default");
+    }
+    match context.control.consult(&context.caller, &channel.line, exten) {
+        Ok(()) => Message::success().with("Message", "Atxfer successfully queued"),
+        Err(why) => Message::error(format_args!("Atxfer failed: {why}")),
     }
 }
 
@@ -117,8 +154,8 @@ pub(super) async fn bridge(context: &Context, packet: &Packet) -> Message {
         return Message::error(format_args!("Channel2 does not exists: {two}"));
     };
     let control = &context.control;
-    match control.bridge_calls(&context.caller, &first.call_id, &second.call_id).await {
-        Ok(_) => Message::success().with("Message", "Launched bridge thread with success"),
+    match control.bridge_lines(&context.caller, &first.line, &second.line).await {
+        Ok(()) => Message::success().with("Message", "Launched bridge thread with success"),
         Err(_) => Message::error("Could not bridge the channels"),
     }
 }
@@ -160,4 +197,30 @@ async fn send_digit(
     context.channels.tell(&channel.unique_id, NewsBody::DtmfBegin { digit, sent });
     context.channels.tell(&channel.unique_id, NewsBody::DtmfEnd { digit, duration_ms, sent });
     Message::success().with("Message", "DTMF successfully queued")
+}
+
+/// `in` is what comes from the channel, `out` what goes to it.
+pub(super) async fn mute(context: &Context, packet: &Packet) -> Message {
+    let (name, state) = (packet.get("Channel"), packet.get("State"));
+    let direction = packet.get("Direction").to_ascii_lowercase();
+    for (value, what) in [(name, "Channel"), (state, "State"), (&direction, "Direction")] {
+        if value.is_empty() {
+            return Message::error(format_args!("{what} not specified"));
+        }
+    }
+    let Some(channel) = context.channel(name) else { return Message::error("No such channel") };
+    let on = super::is_true(state);
+    let muted = match direction.as_str() {
+        "in" => (on, channel.muted.1),
+        "out" => (channel.muted.0, on),
+        "all" => (on, on),
+        _ => return Message::error("Failed to mute/unmute stream"),
+    };
+    match context.control.mute(&context.caller, &channel.line, muted.0, muted.1).await {
+        Ok(()) => {
+            context.channels.set_muted(&channel.unique_id, muted);
+            Message::success()
+        }
+        Err(_) => Message::error("Failed to mute/unmute stream"),
+    }
 }

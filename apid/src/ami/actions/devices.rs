@@ -2,7 +2,7 @@
 
 use super::super::events::address_of;
 use super::{Context, Message, Packet, list};
-use crate::channel::Endpoint;
+use crate::channel::{Endpoint, NewsBody};
 use crate::control::LineEntry;
 use crate::view::{Line, LineKind, LineState};
 
@@ -90,6 +90,8 @@ pub(super) fn dahdi_channels(context: &Context, packet: &Packet) -> Vec<Message>
     let event = |(entry, line): (LineEntry, Line)| {
         let channel = context.channels.of_line(&entry.id);
         let (name, id) = channel.map(|c| (c.name.clone(), c.unique_id.clone())).unwrap_or_default();
+        let undisturbed = context.control.do_not_disturb(&context.caller, &entry.id);
+        let undisturbed = undisturbed.unwrap_or_default();
         let fault = matches!(line.state, LineState::Fault | LineState::Offline);
         Message::event("DAHDIShowChannels")
             .with("DAHDIChannel", Endpoint::of(&entry).name)
@@ -99,7 +101,7 @@ pub(super) fn dahdi_channels(context: &Context, packet: &Packet) -> Vec<Message>
             .with("Signalling", "FXO Kewlstart")
             .with("SignallingCode", "8196")
             .with("Context", "default")
-            .with("DND", "Disabled")
+            .with("DND", if undisturbed { "Enabled" } else { "Disabled" })
             .with("Alarm", if fault { "Red Alarm" } else { "No Alarm" })
             .with("Description", &entry.name)
     };
@@ -107,16 +109,37 @@ pub(super) fn dahdi_channels(context: &Context, packet: &Packet) -> Vec<Message>
     list("DAHDI channel status will follow", events, "DAHDIShowChannelsComplete")
 }
 
-/// Lines have no such state here.
-pub(super) fn do_not_disturb(context: &Context, packet: &Packet) -> Message {
+pub(super) fn do_not_disturb(context: &Context, packet: &Packet, on: bool) -> Message {
     let channel = packet.get("DAHDIChannel");
     if channel.is_empty() {
         return Message::error("No channel specified");
     }
-    match context.line(&format!("DAHDI/{channel}")) {
-        None => Message::error("No such channel"),
-        Some(_) => Message::error("Do Not Disturb is not available on this channel"),
+    let Some(entry) = context.line(&format!("DAHDI/{channel}")) else {
+        return Message::error("No such channel");
+    };
+    match context.control.set_do_not_disturb(&context.caller, &entry.id, on) {
+        Ok(()) => {
+            let device = Endpoint::of(&entry).address();
+            context.channels.tell_all(NewsBody::DoNotDisturb { device, on });
+            let state = if on { "DND Enabled" } else { "DND Disabled" };
+            Message::success().with("Message", state)
+        }
+        Err(why) => Message::error(why),
     }
+}
+
+/// Status of an extension by that of its line, with Asterisk's number.
+const fn status(line: &Line) -> (i8, &'static str) {
+    match line.state {
+        LineState::OnHook => (0, "Idle"),
+        LineState::OffHook => (1, "InUse"),
+        LineState::Offline | LineState::Fault => (4, "Unavailable"),
+        LineState::Ringing => (8, "Ringing"),
+    }
+}
+
+pub(super) fn state(context: &Context, entry: &LineEntry) -> Option<(i8, &'static str)> {
+    context.control.line(&context.caller, &entry.id).ok().map(|line| status(&line))
 }
 
 pub(super) fn extension_state(context: &Context, packet: &Packet) -> Message {
@@ -131,12 +154,7 @@ pub(super) fn extension_state(context: &Context, packet: &Packet) -> Message {
     let (hint, status, text) = match &found {
         None => (String::new(), -1, "Unknown"),
         Some((entry, line)) => {
-            let (status, text) = match line.state {
-                LineState::OnHook => (0, "Idle"),
-                LineState::OffHook => (1, "InUse"),
-                LineState::Offline | LineState::Fault => (4, "Unavailable"),
-                LineState::Ringing => (8, "Ringing"),
-            };
+            let (status, text) = status(line);
             (Endpoint::of(entry).address(), status, text)
         }
     };

@@ -5,6 +5,7 @@ mod agi;
 mod calls;
 mod commands;
 mod core;
+mod database;
 mod devices;
 mod originate;
 mod recording;
@@ -99,6 +100,10 @@ actions! {
     CoreSettings [SYSTEM REPORTING] "Show PBX core settings (version etc).",
     CoreShowChannels [SYSTEM REPORTING] "List currently active channels.",
     CoreStatus [SYSTEM REPORTING] "Show PBX core status variables.",
+    DBDel [SYSTEM] "Delete DB entry.",
+    DBDelTree [SYSTEM] "Delete DB Tree.",
+    DBGet [SYSTEM REPORTING] "Get DB Entry.",
+    DBPut [SYSTEM] "Put DB entry.",
     DAHDIDNDoff "Toggle DAHDI channel Do Not Disturb status OFF.",
     DAHDIDNDon "Toggle DAHDI channel Do Not Disturb status ON.",
     DAHDIShowChannels "Show status of DAHDI channels.",
@@ -138,18 +143,23 @@ pub(super) async fn run(context: &Context, action: Action, packet: &Packet) -> R
         Action::Atxfer => calls::attended(context, packet).into(),
         Action::BlindTransfer => calls::blind_transfer(context, packet).await.into(),
         Action::Bridge => calls::bridge(context, packet).await.into(),
-        Action::Command => commands::run(context, packet).into(),
+        Action::Command => commands::run(context, packet).await.into(),
         Action::CoreSettings => core::settings(context).into(),
         Action::CoreShowChannels => Reply::Now(status::core_show_channels(context)),
         Action::CoreStatus => core::status(context).into(),
-        Action::DAHDIDNDoff | Action::DAHDIDNDon => devices::do_not_disturb(context, packet).into(),
+        Action::DBDel => database::delete(context, packet).into(),
+        Action::DBDelTree => database::delete_tree(context, packet).into(),
+        Action::DBGet => Reply::Now(database::get(context, packet)),
+        Action::DBPut => database::put(context, packet).into(),
+        Action::DAHDIDNDoff => devices::do_not_disturb(context, packet, false).into(),
+        Action::DAHDIDNDon => devices::do_not_disturb(context, packet, true).into(),
         Action::DAHDIShowChannels => Reply::Now(devices::dahdi_channels(context, packet)),
         Action::ExtensionState => devices::extension_state(context, packet).into(),
         Action::Getvar => variables::get(context, packet).into(),
         Action::Hangup => calls::hang_up(context, packet).await.into(),
         Action::ListCommands => core::list_commands().into(),
         Action::MixMonitor => recording::start(context, packet).await.into(),
-        Action::MuteAudio => recording::mute(context, packet).into(),
+        Action::MuteAudio => calls::mute(context, packet).await.into(),
         Action::Originate => originate::originate(context, packet),
         Action::PJSIPShowEndpoints => Reply::Now(devices::pjsip_endpoints(context)),
         Action::Ping => core::ping().into(),
@@ -202,6 +212,11 @@ impl Context {
                 || (entry.sip && kind == "SIP" && entry.id == name)
         })
     }
+}
+
+/// As Asterisk reads it.
+fn is_true(text: &str) -> bool {
+    ["yes", "true", "y", "t", "1", "on"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// A list: the answer, its events, and the one that ends it.

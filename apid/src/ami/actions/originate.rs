@@ -1,6 +1,6 @@
 //! `Originate`: rings a phone and lets it go on in a dial plan or an application when it is lifted.
 
-use super::{Context, Message, Packet, Reply};
+use super::{Context, Message, Packet, Reply, is_true};
 use crate::channel::{ChannelNews, ChannelState, Expected, NewsBody, Start, Variables};
 use crate::control::Refused;
 use crate::view::{CallerIdView, RingRequest};
@@ -139,11 +139,6 @@ fn caller_id(text: &str) -> CallerIdView {
         text
     };
     CallerIdView { number: bounded(number), name: bounded(name) }
-}
-
-/// As Asterisk reads it.
-fn is_true(text: &str) -> bool {
-    ["yes", "true", "y", "t", "1", "on"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Rings, waits for what comes of it, tells the session that asked, and lets the channel go on.

@@ -57,15 +57,3 @@ pub(super) async fn stop(context: &Context, packet: &Packet) -> Message {
         Err(_) => Message::error("Could not stop monitoring channel"),
     }
 }
-
-/// Audio cannot be muted here.
-pub(super) fn mute(context: &Context, packet: &Packet) -> Message {
-    let name = packet.get("Channel");
-    if name.is_empty() {
-        return Message::error("Channel not specified");
-    }
-    match context.channel(name) {
-        None => Message::error("Channel not found"),
-        Some(_) => Message::error("Failed to mute/unmute stream"),
-    }
-}

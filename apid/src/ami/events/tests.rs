@@ -27,6 +27,7 @@ fn channel(name: &str, serial: u64) -> Arc<Channel> {
         data: "SIP/202".to_owned(),
         bridged_with: None,
         held: false,
+        muted: (false, false),
         created_at: at(0),
         answered_at: None,
         dialled_by: None,

@@ -180,9 +180,11 @@ fn a_call_that_the_api_rang_may_be_kept() {
     let mut story = story();
     let (number, actions) = story.switch.ring("1", ring_order(), story.moment()).unwrap();
     story.take(actions);
-    assert_eq!(story.switch.keep(number), Err(Cause::CallRejected), "it still rings");
+    let refused = story.switch.keep_line("1", Others::Left, story.moment());
+    assert_eq!(refused, Err(Cause::CallRejected), "it still rings");
     story.answered("1");
-    assert_eq!(story.switch.keep(number), Ok("1".to_owned()));
+    let kept = story.switch.keep_line("1", Others::Left, story.moment());
+    assert_eq!(kept, Ok((number, Vec::new())));
     dial(&mut story, &["2"]);
     story.answered("2");
     story.down("2");

@@ -10,7 +10,7 @@ use super::sound::Heard;
 use super::speak;
 use crate::agi::Reply;
 use crate::agi::command::{Command, Say};
-use crate::channel::{self, NewsBody};
+use crate::channel::{self, Memory as _};
 use crate::control::{Cause, PlaySource};
 use crate::recording::StopCause;
 use crate::view::{RecordDirection, RecordRequest};
@@ -103,7 +103,6 @@ impl Session {
                 } else {
                     self.stop_background().await;
                 }
-                self.tell(NewsBody::MusicOnHold { on, class });
                 Reply::Result(0)
             }
             Command::Verbose(text) => {

@@ -1,5 +1,6 @@
 //! What plans remember beyond a call: values by family and key, in memory and in the store.
 
+use crate::channel::Memory;
 use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,16 +45,21 @@ impl Database {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A value, if there is one.
-    pub fn get(&self, family: &str, key: &str) -> Option<String> {
+    fn forget(&self, statement: &'static str, place: (String, String)) {
+        let told =
+            self.store.tell(move |connection| connection.execute(statement, place).map(|_| ()));
+        if let Err(error) = told {
+            tracing::error!("a value of the plan is forgotten until the next start only: {error}");
+        }
+    }
+}
+
+impl Memory for Database {
+    fn get(&self, family: &str, key: &str) -> Option<String> {
         self.lock().get(&(family.to_owned(), key.to_owned())).cloned()
     }
 
-    /// Keeps a value.
-    ///
-    /// # Errors
-    /// What is too much; nothing was changed.
-    pub fn put(&self, family: &str, key: &str, value: &str) -> Result<(), String> {
+    fn put(&self, family: &str, key: &str, value: &str) -> Result<(), String> {
         if family.is_empty() || key.is_empty() || family.len() + key.len() > NAME_MAX {
             return Err(format!("family and key have 1 to {NAME_MAX} octets together"));
         }
@@ -73,8 +79,7 @@ impl Database {
         Ok(())
     }
 
-    /// Forgets a value; `false` where there is none.
-    pub fn delete(&self, family: &str, key: &str) -> bool {
+    fn delete(&self, family: &str, key: &str) -> bool {
         let place = (family.to_owned(), key.to_owned());
         let was = self.lock().remove(&place).is_some();
         if was {
@@ -83,24 +88,23 @@ impl Database {
         was
     }
 
-    /// Forgets a family, or what of it begins with `key` and a stroke; gives how many.
-    pub fn delete_tree(&self, family: &str, key: &str) -> usize {
-        let within = |(f, k): &(String, String)| {
-            let below =
-                k.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            f == family && (key.is_empty() || below)
-        };
-        let gone: Vec<_> = self.lock().keys().filter(|place| within(place)).cloned().collect();
+    fn delete_tree(&self, family: &str, key: &str) -> usize {
+        let gone: Vec<_> =
+            self.lock().keys().filter(|place| within(place, family, key)).cloned().collect();
         gone.iter().filter(|(family, key)| self.delete(family, key)).count()
     }
 
-    fn forget(&self, statement: &'static str, place: (String, String)) {
-        let told =
-            self.store.tell(move |connection| connection.execute(statement, place).map(|_| ()));
-        if let Err(error) = told {
-            tracing::error!("a value of the plan is forgotten until the next start only: {error}");
-        }
+    fn list(&self, family: &str, key: &str) -> Vec<(String, String, String)> {
+        let values = self.lock();
+        let found = values.iter().filter(|(at, _)| family.is_empty() || within(at, family, key));
+        found.map(|((f, k), value)| (f.clone(), k.clone(), value.clone())).collect()
     }
+}
+
+/// Whether it is of that family, and is `key` or lies below it.
+fn within(at: &(String, String), family: &str, key: &str) -> bool {
+    let below = at.1.strip_prefix(key).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+    at.0 == family && (key.is_empty() || below)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::super::dialplan::Start;
 use super::super::substitute::Scope;
 use super::session::Session;
-use crate::channel::Channel;
+use crate::channel::{Channel, Memory as _};
 use crate::view::{CallerIdView, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

@@ -21,8 +21,8 @@ pub use database::Database;
 
 use super::dialplan::{Dialplan, Start as Priority};
 use super::names::application;
-use crate::channel::{self, AgiCommand, Channel, Channels, Numbers, Program, ProgramError};
-use crate::control::{Control, PlanNote, PlanRunner};
+use crate::channel::{self, AgiCommand, Channel, Channels, Memory, Numbers, Program, ProgramError};
+use crate::control::{Control, Others, PlanNote, PlanRunner};
 use async_trait::async_trait;
 use session::Session;
 use std::collections::HashMap;
@@ -141,6 +141,31 @@ impl Runner {
         });
     }
 
+    /// Whether a plan has the channel, rather than having dialled it.
+    fn has(&self, channel: &Channel) -> bool {
+        self.lock().get(&channel.call_id).is_some_and(|handle| handle.line == channel.line)
+    }
+
+    fn go_on(
+        &self,
+        channel: &Channel,
+        start: &channel::Start,
+        others: Others,
+    ) -> Result<(), ProgramError> {
+        let Ok(begin) = self.begin_of(start) else {
+            return self.numbers.start(channel, start, others);
+        };
+        if let Some(handle) = self.lock().get(&channel.call_id)
+            && handle.line == channel.line
+        {
+            return handle.inputs.try_send(Input::Start(begin)).map_err(|_| ProgramError::Full);
+        }
+        let taken = self.services.control.plan_takes(&channel.line, others);
+        let call = taken.map_err(|_| ProgramError::NoSuchChannel)?;
+        self.begin(&call, &channel.line, begin);
+        Ok(())
+    }
+
     fn begin_of(&self, start: &channel::Start) -> Result<Begin, ProgramError> {
         match start {
             channel::Start::Application { name, data } => {
@@ -194,22 +219,28 @@ impl Program for Runner {
     }
 
     async fn start(&self, channel: &Channel, start: channel::Start) -> Result<(), ProgramError> {
-        let Ok(begin) = self.begin_of(&start) else {
-            return self.numbers.start(channel, start).await;
-        };
-        let call = channel.call_id.as_str();
-        if let Some(handle) = self.lock().get(call) {
-            if handle.line != channel.line {
-                return Err(ProgramError::NoSuchChannel);
-            }
-            return handle.inputs.try_send(Input::Start(begin)).map_err(|_| ProgramError::Full);
-        }
-        let Ok(line) = self.services.control.plan_keeps(call) else {
-            // It talks with somebody, who is hung up on.
-            return self.numbers.start(channel, start).await;
-        };
-        self.begin(call, &line, begin);
-        Ok(())
+        self.go_on(channel, &start, Others::Left)
+    }
+
+    async fn start_both(
+        &self,
+        one: (&Channel, channel::Start),
+        other: (&Channel, channel::Start),
+    ) -> Result<(), ProgramError> {
+        self.check(&one.1)?;
+        self.check(&other.1)?;
+        // One whose plan dialled the other one goes last: it would hang up on that one.
+        let (first, last) = if self.has(one.0) { (other, one) } else { (one, other) };
+        self.go_on(first.0, &first.1, Others::Stay)?;
+        self.go_on(last.0, &last.1, Others::Left)
+    }
+
+    fn memory(&self) -> Option<&dyn Memory> {
+        Some(&self.services.database)
+    }
+
+    fn vocabulary(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (super::APPLICATIONS, super::FUNCTIONS)
     }
 
     fn queue_agi(&self, channel: &Channel, command: AgiCommand) -> Result<(), ProgramError> {

@@ -2,7 +2,7 @@
 
 use super::super::dialplan::{Dialplan, Position};
 use super::super::substitute;
-use super::{Begin, Input, Services};
+use super::{Begin, Input, PlanNote, Services};
 use crate::auth::Caller;
 use crate::channel::{self, AgiCommand, Channel};
 use crate::control::Cause;
@@ -69,11 +69,13 @@ pub(super) struct Session {
     pub(super) heard: Listener,
     pub(super) inputs: mpsc::Receiver<Input>,
     /// Notes of calls that came while something else was waited for.
-    pub(super) notes: VecDeque<super::PlanNote>,
+    pub(super) notes: VecDeque<PlanNote>,
     /// The call is over.
     pub(super) over: Option<Cause>,
     /// Plays until it is told to stop: tones, music.
     pub(super) background: Option<String>,
+    /// What of that is music: its class.
+    pub(super) music: Option<String>,
     /// `TIMEOUT(response)`, `TIMEOUT(digit)`.
     pub(super) response: Duration,
     pub(super) between_digits: Duration,
@@ -108,6 +110,7 @@ impl Session {
             notes: VecDeque::new(),
             over: None,
             background: None,
+            music: None,
             response: Duration::from_secs(10),
             between_digits: Duration::from_secs(5),
             absolute: None,
@@ -156,10 +159,7 @@ impl Session {
                     self.stop_background().await;
                     return;
                 }
-                Err(Stop::Start(next)) => {
-                    self.leave().await;
-                    begin = next;
-                }
+                Err(Stop::Start(next)) => begin = self.leave().await.unwrap_or(next),
             }
         };
         self.after_hang_up(cause).await;
@@ -179,15 +179,26 @@ impl Session {
         let _ = self.walk(0).await;
     }
 
-    /// Whatever it did before ends.
-    async fn leave(&mut self) {
+    /// Whatever it did before ends, and what is told of that is of no interest; where it goes on,
+    /// where something later was said of that.
+    async fn leave(&mut self) -> Option<Begin> {
         self.stop_background().await;
         self.services.control.plan_ends_dial(&self.call);
         let played = self.services.control.stop_playbacks(&Self::caller(), &self.line).await;
         if let Err(refused) = played {
             tracing::debug!(call = self.call, "nothing to stop: {refused}");
         }
-        self.notes.clear();
+        let mut later = None;
+        while let Ok(input) = self.inputs.try_recv() {
+            match input {
+                Input::Note(note) => self.notes.push_back(note),
+                Input::Start(begin) => later = Some(begin),
+            }
+        }
+        let ends =
+            |note: &PlanNote| matches!(note, PlanNote::Ended { .. } | PlanNote::Taken { .. });
+        self.notes.retain(ends);
+        later
     }
 
     /// The channel is there a moment after its call.

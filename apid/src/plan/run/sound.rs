@@ -3,6 +3,7 @@
 use super::super::arguments;
 use super::session::{Outcome, Ran, Session, Stop};
 use super::wait::{Event, PATIENCE};
+use crate::channel::NewsBody;
 use crate::control::{Cause, PlayOptions, PlaySource};
 use crate::hub::PlaybackEnd;
 use crate::view::{RecordDirection, RecordRequest, RecordStop, Recording, StopOn};
@@ -249,5 +250,10 @@ impl Session {
             PlaySource::Pcm(super::speak::tune())
         };
         self.background_plays(source).await;
+        if self.background.is_some() {
+            let class = class.to_owned();
+            self.tell(NewsBody::MusicOnHold { on: true, class: class.clone() });
+            self.music = Some(class);
+        }
     }
 }

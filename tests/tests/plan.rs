@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tipring_tests::baresip::{Baresip, Telephone};
+use tipring_tests::ear::Ear;
 use tipring_tests::rest::Rest;
 use tipring_tests::signal::{chirps, find, hearing, samples, wav};
 use tipring_tests::system::{Setup, System, program};
@@ -184,6 +185,47 @@ exten => s,1,Playback(digit${ARG1:0:1}&digit${ARG1:-1})
         assert_eq!(call["cause"]["code"], cause, "{call}");
         rest.hook("1", false);
     }
+}
+
+/// `#` and a number: whom the plan dialled hands the caller on, the caller whom it dialled. Then a
+/// conversation that has a limit, of which the caller is told before.
+#[test]
+fn a_key_hands_the_other_one_on_and_a_limit_is_told() {
+    let plan = "[default]\nexten => 5,1,Dial(SIM/2,20,tT)\nexten => 7,1,Dial(SIM/2,20,L(2500:1500))\n\
+                exten => 61,1,Answer()\n same => n,Playback(hello-world)\n same => n,Wait(60)\n";
+    let system = system(Some(plan));
+    let rest = system.rest();
+    for by_caller in [false, true] {
+        let caller = Ear::lift(&system, "1");
+        caller.press("5");
+        rest.line_becomes("2", "ringing");
+        let dialled = Ear::lift(&system, "2");
+        until_true("they talk", GENEROUS, || rest.line("1")["phase"] == "talking");
+        let (hands_on, goes_on) = if by_caller { (&caller, &dialled) } else { (&dialled, &caller) };
+        // Not of that menu: no number begins so, and the two talk on.
+        hands_on.press("#9");
+        let line = if by_caller { "1" } else { "2" };
+        until_true("its keys", GENEROUS, || rest.line(line)["last_digit"] == "9");
+        hands_on.press("#61");
+        goes_on.hears(&hello());
+        until_true("the other one is hung up on", GENEROUS, || {
+            rest.calls_become(1)[0]["legs"].as_array().is_some_and(|legs| {
+                legs.iter().filter(|leg| leg["kind"] == "line" && leg["state"] != "ended").count()
+                    == 1
+            })
+        });
+        drop(caller);
+        drop(dialled);
+        rest.calls_become(0);
+    }
+    let mut events = system.socket("/ws");
+    let caller = Ear::lift(&system, "1");
+    caller.press("7");
+    rest.line_becomes("2", "ringing");
+    let dialled = Ear::lift(&system, "2");
+    events.expect_event("playback_started", "1");
+    events.expect("its end", |m| m["type"] == "call_ended");
+    drop((caller, dialled));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod functions;
 mod session;
 mod sound;
 mod speak;
+mod transfer;
 mod wait;
 
 pub use database::Database;

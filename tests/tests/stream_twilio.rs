@@ -3,45 +3,12 @@
 
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 use tipring_tests::agent::Agents;
-use tipring_tests::pjsua::agents_python;
-use tipring_tests::process::{Folder, Process};
+use tipring_tests::python_agent::PythonAgent;
 use tipring_tests::rest::{Answer, Rest};
 use tipring_tests::signal::{chirps, hearing, level_dbm0, wav};
-use tipring_tests::system::{Setup, System, repository};
+use tipring_tests::system::{Setup, System};
 use tipring_tests::wait;
-
-struct Agent {
-    process: Process,
-    _folder: Folder,
-    url: String,
-}
-
-impl Agent {
-    fn start(system: &System, token: &str) -> Self {
-        let folder = Folder::new("agent");
-        let script = repository().join("tests/agents/pipecat_twilio.py");
-        let mut command = Command::new(agents_python());
-        command.arg("-u").arg(script).arg(format!("http://{}", system.address())).arg(token);
-        let log: PathBuf = folder.file("agent.log");
-        let process = Process::start(&mut command, &log);
-        let mut agent = Self { process, _folder: folder, url: String::new() };
-        let port = agent.says("port ");
-        agent.url = format!("ws://127.0.0.1:{}/?dialect=twilio", port.trim());
-        agent
-    }
-
-    /// What follows `what` in its output, once it is there.
-    fn says(&self, what: &str) -> String {
-        wait::until(what, wait::GENEROUS, || {
-            let log = self.process.log();
-            let line = log.lines().find_map(|line| line.strip_prefix(what));
-            line.map(str::to_owned)
-        })
-    }
-}
 
 fn becomes(rest: &Rest, call: &str, state: &str) -> Value {
     wait::until(state, wait::GENEROUS, || {
@@ -75,8 +42,12 @@ fn pipecat_echoes_obeys_digits_is_interrupted_and_hangs_up() {
         ..Setup::default()
     });
     let rest = system.rest();
-    let agent = Agent::start(&system, &system.tokens[0]);
-    let call = connected(&rest, &agent.url);
+    let agent = PythonAgent::start(
+        "pipecat_twilio.py",
+        &[&format!("http://{}", system.address()), &system.tokens[0]],
+    );
+    let url = format!("ws://127.0.0.1:{}/?dialect=twilio", agent.port);
+    let call = connected(&rest, &url);
     let said = chirps(411, 2500);
     let ear = system.socket("/v1/lines/1/audio?direction=tx");
     ear.audio_of(40);
@@ -104,16 +75,14 @@ fn pipecat_echoes_obeys_digits_is_interrupted_and_hangs_up() {
     assert_eq!(ended["cause"]["code"], 16);
     agent.says("stop ");
     agent.says("closed");
-    assert!(!agent.process.log().contains("Failed to"), "{}", agent.process.log());
+    assert!(!agent.output().contains("Failed to"), "{}", agent.output());
     // And it is told when the phone is put down.
     rest.hook("1", false);
     rest.line_becomes("1", "on_hook");
-    let call = connected(&rest, &agent.url);
+    let call = connected(&rest, &url);
     rest.hook("1", false);
     becomes(&rest, &call, "ended");
-    wait::until_true("two ends", wait::GENEROUS, || {
-        agent.process.log().matches("closed").count() == 2
-    });
+    wait::until_true("two ends", wait::GENEROUS, || agent.output().matches("closed").count() == 2);
 }
 
 fn sids(agents: &Agents) -> (tipring_tests::socket::Socket, String, String) {

@@ -84,7 +84,7 @@ pub struct SocketEnd {
 impl SocketEnd {
     /// Whether `text` looks like the URL of an application behind a socket.
     pub fn is_url(text: &str) -> bool {
-        ["ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+        ["ws://", "wss://", "audiosocket://"].iter().any(|scheme| text.starts_with(scheme))
     }
 
     /// Whom a call belongs to that a number or a hotline leads to `url`: the token of that name in

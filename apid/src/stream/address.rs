@@ -1,7 +1,7 @@
 //! Where an application is, and how it is spoken with: `ws://host:port/path?dialect=twilio`.
 
 use super::dialect::{About, Dialect};
-use super::{asterisk, handler, tipring, twilio};
+use super::{asterisk, audiosocket, handler, tipring, twilio};
 use crate::view::AudioFormat;
 use std::str::FromStr;
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -16,6 +16,8 @@ enum Kind {
     Twilio,
     Handler,
     Asterisk,
+    /// Has a scheme of its own.
+    AudioSocket,
 }
 
 impl Kind {
@@ -50,8 +52,13 @@ impl Address {
     pub(super) const fn subprotocol(&self) -> Option<&'static str> {
         match self.kind {
             Kind::Asterisk => Some("media"),
-            Kind::Tipring | Kind::Twilio | Kind::Handler => None,
+            Kind::Tipring | Kind::Twilio | Kind::Handler | Kind::AudioSocket => None,
         }
+    }
+
+    /// Whether the application is met on bare TCP, in packets.
+    pub(super) const fn is_bare(&self) -> bool {
+        matches!(self.kind, Kind::AudioSocket)
     }
 
     /// A conversation in the address's dialect.
@@ -66,6 +73,7 @@ impl Address {
                 let channel = asterisk::Asterisk::new(about, format, self.json, self.auto_answer);
                 Box::new(channel)
             }
+            Kind::AudioSocket => Box::new(audiosocket::AudioSocket::new(&about)),
         }
     }
 }
@@ -78,16 +86,24 @@ impl FromStr for Address {
             return Err(format!("a URL has at most {LENGTH_MAX} octets"));
         }
         let uri: Uri = text.parse().map_err(|error| format!("it is no URL: {error}"))?;
-        match uri.scheme_str() {
-            Some("ws") => {}
+        let bare = match uri.scheme_str() {
+            Some("ws") => false,
+            Some("audiosocket") => true,
             Some("wss") => return Err("wss:// is not built yet; allowed is ws://".to_owned()),
-            _ => return Err("allowed is ws://HOST:PORT/PATH".to_owned()),
-        }
+            _ => {
+                return Err(
+                    "allowed are ws://HOST:PORT/PATH and audiosocket://HOST:PORT".to_owned()
+                );
+            }
+        };
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         if authority.contains('@') {
             return Err("a URL here has no user and no password".to_owned());
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL names no host")?;
+        if bare {
+            return Self::audiosocket(&uri, host);
+        }
         let (mut kind, mut format, mut rest) = (Kind::Tipring, None, Vec::new());
         let (mut json, mut auto_answer) = (false, true);
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -113,6 +129,26 @@ impl FromStr for Address {
             format,
             json,
             auto_answer,
+        })
+    }
+}
+
+impl Address {
+    fn audiosocket(uri: &Uri, host: &str) -> Result<Self, String> {
+        let port = uri.port_u16().ok_or("audiosocket://HOST:PORT needs a port")?;
+        // Whom the call belongs to was noted before.
+        let query = uri.query().filter(|query| !query.starts_with("account="));
+        if !matches!(uri.path(), "" | "/") || query.is_some() {
+            return Err("audiosocket://HOST:PORT has no path and no query".to_owned());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            url: format!("audiosocket://{host}:{port}"),
+            kind: Kind::AudioSocket,
+            format: None,
+            json: false,
+            auto_answer: true,
         })
     }
 }
@@ -159,21 +195,26 @@ mod tests {
         assert_eq!((plain.host.as_str(), plain.port), ("[::1]", 80));
         assert_eq!((plain.kind, plain.format), (Kind::Tipring, Some(AudioFormat::Pcmu)));
         assert_eq!(plain.url, "ws://[::1]/");
+        let bare: Address = "audiosocket://agent:9092?account=me".parse().unwrap();
+        assert_eq!((bare.host.as_str(), bare.port, bare.is_bare()), ("agent", 9092, true));
     }
 
     #[test]
     fn anything_else_is_refused_with_the_reason() {
         let long = format!("ws://a/{}", "x".repeat(3000));
         for (url, reason) in [
-            ("http://a/", "allowed is ws://"),
+            ("http://a/", "allowed are ws://"),
             ("wss://a/", "not built"),
             ("ws://", "no URL"),
             ("ws://me:pw@a/", "no user"),
             ("ws://a/?dialect=klingon", "no dialect"),
             ("ws://a/?format=mp3", "no format"),
             ("ws://a/?control=xml", "plain or json"),
-            ("agent", "allowed is ws://"),
+            ("agent", "allowed are ws://"),
             ("ws://a b/", "no URL"),
+            ("audiosocket://a", "needs a port"),
+            ("audiosocket://a:9/b", "no path"),
+            ("audiosocket://a:9?format=pcmu", "no query"),
             (long.as_str(), "at most"),
         ] {
             let error = url.parse::<Address>().unwrap_err();

@@ -38,7 +38,7 @@ pub(super) enum Heard<'a> {
     Digit { digit: char, duration_ms: u16 },
     /// A text message.
     Text(&'a str),
-    /// A binary message.
+    /// A binary message, or a packet.
     Binary(&'a [u8]),
     /// What was said before this mark was handed to the device, or dropped.
     Mark { name: &'a str, played_ms: u64 },
@@ -55,6 +55,8 @@ pub(super) enum Act {
     Text(String),
     /// Send a binary message: audio, which may be dropped where nobody reads.
     Binary(Vec<u8>),
+    /// Send a binary message that is no audio.
+    Packet(Vec<u8>),
     /// Send a text message with audio, which may be dropped likewise.
     Audio(String),
     /// The application takes the call.

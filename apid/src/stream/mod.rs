@@ -3,6 +3,7 @@
 
 mod address;
 mod asterisk;
+mod audiosocket;
 mod dialect;
 mod handler;
 mod session;

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Message;
 
 /// How long the far end may take to close after the end.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -163,12 +163,10 @@ impl Session {
                 Some(Ok(Message::Binary(octets))) => {
                     self.tell(Heard::Binary(&octets), &writer).await;
                 }
-                Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed)) => {
-                    self.leave(Cause::NormalClearing);
-                }
+                Some(Ok(Message::Close(_))) => self.leave(Cause::NormalClearing),
                 // Pings are answered by the library.
                 Some(Ok(_)) => {}
-                Some(Err(error)) => self.broke_off(&error.to_string()),
+                Some(Err(reason)) => self.broke_off(&reason),
                 None => self.broke_off("its connection broke off"),
             }
         };
@@ -226,11 +224,8 @@ impl Session {
 
     async fn act(&mut self, act: Act, writer: &Writer) {
         match act {
-            Act::Text(text) => {
-                if !writer.say(Message::text(text)) && self.leaving.is_none() {
-                    self.broke_off("it does not read what it is told");
-                }
-            }
+            Act::Text(text) => self.say(Message::text(text), writer),
+            Act::Packet(octets) => self.say(Message::binary(octets), writer),
             Act::Audio(text) => writer.audio(Message::text(text)),
             Act::Binary(octets) => writer.audio(Message::binary(octets)),
             Act::Join => {
@@ -265,6 +260,12 @@ impl Session {
             }
             Act::HangUp => self.leave(Cause::NormalClearing),
             Act::Ignored(reason) => self.ignored(&reason),
+        }
+    }
+
+    fn say(&mut self, message: Message, writer: &Writer) {
+        if !writer.say(message) && self.leaving.is_none() {
+            self.broke_off("it does not read what it is told");
         }
     }
 

@@ -1,15 +1,16 @@
 //! The sockets themselves: dialled within the fetcher's rules, written without waiting for whoever
 //! reads.
 
-use super::{Address, StreamSettings};
+use super::{Address, StreamSettings, audiosocket};
 use crate::control::Cause;
 use crate::fetch::FetchError;
-use futures_util::stream::SplitStream;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _, sink, stream};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 /// Messages that wait for an application that reads slowly.
 const WAITING: usize = 256;
@@ -35,9 +37,12 @@ pub(super) struct Unreachable {
     pub(super) reason: String,
 }
 
+/// What comes; a close is what ends it properly.
+pub(super) type Reader = Pin<Box<dyn Stream<Item = Result<Message, String>> + Send>>;
+
 /// An open socket; both halves work by themselves.
 pub(super) struct Socket {
-    pub(super) reader: SplitStream<WebSocketStream<TcpStream>>,
+    pub(super) reader: Reader,
     pub(super) writer: Writer,
 }
 
@@ -50,6 +55,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Gives up when nothing was taken for `stall`. The sink's error is none where the other side
+    /// closed it.
+    fn new<S>(mut sink: S, stall: Duration) -> Self
+    where
+        S: Sink<Message, Error = Option<String>> + Unpin + Send + 'static,
+    {
+        let (queue, mut messages) = mpsc::channel(WAITING);
+        let task = tokio::spawn(async move {
+            while let Some(message) = messages.recv().await {
+                match tokio::time::timeout(stall, sink.send(message)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(None)) => return Ok(()),
+                    Ok(Err(Some(reason))) => return Err(reason),
+                    Err(_) => return Err(format!("it took nothing for {} ms", stall.as_millis())),
+                }
+            }
+            Ok(())
+        });
+        Self { queue, task: Some(task), dropped: Arc::default() }
+    }
+
     /// Sends audio, unless the application reads too slowly.
     pub(super) fn audio(&self, message: Message) {
         if self.queue.capacity() <= KEPT_FREE || self.queue.try_send(message).is_err() {
@@ -123,6 +149,9 @@ async fn connect(address: &Address, settings: &StreamSettings) -> Result<Socket,
     let stream = tcp(&addresses).await?;
     // 20 ms at a time: nothing is to be gained by waiting for more.
     let _ = stream.set_nodelay(true);
+    if address.is_bare() {
+        return Ok(packets(stream, settings.stall));
+    }
     let refused = |reason: String| Unreachable { cause: Cause::CallRejected, reason };
     let request = address.url.as_str().into_client_request();
     let mut request = request.map_err(|error| refused(error.to_string()))?;
@@ -139,7 +168,7 @@ async fn connect(address: &Address, settings: &StreamSettings) -> Result<Socket,
         Error::Http(response) => refused(format!("its server answered {}", response.status())),
         error => refused(error.to_string()),
     })?;
-    Ok(split(socket, settings.stall))
+    Ok(messages(socket, settings.stall))
 }
 
 async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Unreachable> {
@@ -159,20 +188,43 @@ async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Unreachable> {
     Err(Unreachable { cause: Cause::NetworkOutOfOrder, reason: last })
 }
 
-/// A socket whose writer gives up when nothing was taken for `stall`.
-fn split(socket: WebSocketStream<TcpStream>, stall: Duration) -> Socket {
-    let (mut sink, reader) = socket.split();
-    let (queue, mut messages) = mpsc::channel(WAITING);
-    let task = tokio::spawn(async move {
-        while let Some(message) = messages.recv().await {
-            match tokio::time::timeout(stall, sink.send(message)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Ok(()),
-                Ok(Err(error)) => return Err(error.to_string()),
-                Err(_) => return Err(format!("it took nothing for {} ms", stall.as_millis())),
-            }
-        }
-        Ok(())
+/// A WebSocket.
+fn messages(socket: WebSocketStream<TcpStream>, stall: Duration) -> Socket {
+    let (sink, reader) = socket.split();
+    let reader = reader.map(|message| match message {
+        Err(Error::ConnectionClosed) => Ok(Message::Close(None)),
+        message => message.map_err(|error| error.to_string()),
     });
-    Socket { reader, writer: Writer { queue, task: Some(task), dropped: Arc::default() } }
+    let sink = sink.sink_map_err(|error| match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => None,
+        error => Some(error.to_string()),
+    });
+    Socket { reader: Box::pin(reader), writer: Writer::new(sink, stall) }
+}
+
+/// Bare TCP: packets of a type, a length (16 bit, big-endian) and so many octets are binary
+/// messages, heads included. Closing between two of them is a close.
+fn packets(stream: TcpStream, stall: Duration) -> Socket {
+    let (reader, writer) = stream.into_split();
+    let packets = LengthDelimitedCodec::builder()
+        .length_field_offset(1)
+        .length_field_type::<u16>()
+        .length_adjustment(audiosocket::HEAD as isize)
+        .num_skip(0)
+        .new_codec();
+    let reader = FramedRead::new(reader, packets)
+        .map(|packet| match packet {
+            Ok(octets) => Ok(Message::Binary(octets.freeze())),
+            Err(error) => Err(error.to_string()),
+        })
+        .chain(stream::once(async { Ok(Message::Close(None)) }));
+    let sink = sink::unfold(writer, |mut writer, message: Message| async move {
+        let written = match message {
+            Message::Binary(packet) => writer.write_all(&packet).await,
+            Message::Close(_) => writer.shutdown().await,
+            _ => Ok(()),
+        };
+        written.map(|()| writer).map_err(|error| Some(error.to_string()))
+    });
+    Socket { reader: Box::pin(reader), writer: Writer::new(Box::pin(sink), stall) }
 }

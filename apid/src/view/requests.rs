@@ -143,7 +143,7 @@ pub struct CallRequest {
     /// Rings first: `line:ID`.
     pub from: String,
     /// Rings when `from` has answered: `line:ID`. Or an application behind a socket:
-    /// `app:ws://HOST:PORT/PATH?dialect=NAME`.
+    /// `app:ws://HOST:PORT/PATH?dialect=NAME`, `app:audiosocket://HOST:PORT`.
     pub to: String,
     /// Shown to both.
     pub caller_id: Option<CallerIdView>,

@@ -109,6 +109,7 @@ pub async fn run(
             keep: days(config.recordings.keep_days.get()),
         },
         webhooks: config.webhooks.iter().map(WebhookConfig::settings).collect(),
+        hold_music: config.calls.hold_music.as_ref().map(|name| name.as_str().to_owned()),
         read_plans,
         voltage_limits: VoltageLimits {
             low: config.voltage.low_mv.get() as f64 / 1000.0,

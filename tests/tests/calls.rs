@@ -1,6 +1,7 @@
 //! Calls that the API makes: between lines, held, resumed, ended, listed.
 
 use serde_json::json;
+use tipring_tests::ear::share;
 use tipring_tests::signal::{chirps, hearing, wav};
 use tipring_tests::system::System;
 
@@ -27,8 +28,20 @@ fn two_lines_are_joined_held_and_parted() {
 
     rest.post(&format!("/v1/calls/{id}/hold"), &json!({"on": true})).check(200);
     events.expect("held", |m| m["type"] == "call_held");
+    // Both wait, and hear music instead of each other.
+    for line in ["1", "2"] {
+        events.expect("music", |m| m["type"] == "playback_started" && m["line"] == line);
+    }
+    let music = system.socket("/v1/lines/2/audio?direction=tx").audio_of(2500);
+    for hz in [392.0, 493.9, 587.3] {
+        let sounds = |piece: &[i16]| share(piece, hz).is_some_and(|part| part > 0.8);
+        assert!(music.chunks_exact(800).any(sounds), "no {hz} Hz in the music");
+    }
     rest.post(&format!("/v1/calls/{id}/hold"), &json!({"on": false})).check(200);
     events.expect("resumed", |m| m["type"] == "call_resumed");
+    let ear = system.socket("/v1/lines/2/audio?direction=tx");
+    let again = crate::hearing(&said, &ear.audio_of(2500)).expect("recognised");
+    assert!(again.is_convincing(15), "{again:?}");
 
     let shown = rest.get(&format!("/v1/calls/{id}")).expect_json(200);
     assert_eq!(shown["state"], "connected");

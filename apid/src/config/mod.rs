@@ -369,6 +369,9 @@ pub struct Calls {
     pub media_timeout_ms: Bounded<0, 86_400_000>,
     /// Calls at once.
     pub max_calls: Bounded<1, 10_000>,
+    /// Who is on hold hears the prompt `moh/NAME`, or a tune where there is none; silence where no
+    /// name is given.
+    pub hold_music: Option<Name>,
 }
 
 impl Default for Calls {
@@ -377,6 +380,7 @@ impl Default for Calls {
             ring_timeout_ms: Bounded::of(60_000),
             media_timeout_ms: Bounded::of(120_000),
             max_calls: Bounded::of(1000),
+            hold_music: Some("default".parse().expect("it is a name")),
         }
     }
 }

@@ -15,6 +15,7 @@ mod collect;
 mod connector;
 mod diagnostics;
 mod events;
+mod hold_music;
 mod line_directory;
 mod line_settings;
 mod lines;
@@ -115,6 +116,8 @@ pub struct ControlSettings {
     pub devices: Vec<Device>,
     /// Where to post what happens.
     pub webhooks: Vec<WebhookSettings>,
+    /// Class of the music that is heard on hold; silence where there is none.
+    pub hold_music: Option<String>,
     /// Where dial plans are read anew.
     pub read_plans: ReadPlans,
 }
@@ -197,6 +200,7 @@ impl Control {
             devices,
             read_plans,
             webhooks,
+            hold_music,
         } = settings;
         for entry in lines.entries() {
             add_to_switch(&mut switch, entry);
@@ -246,6 +250,9 @@ impl Control {
         }));
         for webhook in &control.0.webhooks {
             control.0.runtime.spawn(webhooks::follow_hub(control.clone(), webhook.clone()));
+        }
+        if let Some(class) = hold_music {
+            control.0.runtime.spawn(hold_music::follow_hub(control.clone(), class));
         }
         control.0.runtime.spawn(events::follow_engine(control.clone(), notes));
         control.0.runtime.spawn(calls::follow_time(control.clone()));

@@ -5,7 +5,7 @@ use super::refused::invalid;
 use super::{Control, Refused};
 use crate::auth::{Caller, Scope};
 use crate::fetch::FetchError;
-use crate::sounds::{NoSound, Sound};
+use crate::sounds::{NoSound, Sound, tune};
 use crate::speech::{SpeechError, Utterance, Voice};
 use crate::view::ToneRequest;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub enum PlaySource {
     /// A prompt by its name: a WAV file of the sounds folder without `.wav`, never a path out of
     /// it; one that is missing is spoken, where that is configured.
     Prompt(String),
+    /// Music while somebody waits: the prompt `moh/CLASS`, else a tune of our own.
+    Music(String),
     /// A complete WAV file of any rate, width and channels.
     Wav(Vec<u8>),
     /// Linear, 8 kHz, mono.
@@ -39,6 +41,7 @@ impl Control {
             PlaySource::Pcm(samples) => samples.into(),
             PlaySource::Wav(octets) => decode("audio", octets).await?,
             PlaySource::Prompt(name) => self.prompt(name).await?,
+            PlaySource::Music(class) => self.music(&class).await?,
             PlaySource::Url(url) => {
                 let octets = self.0.fetcher.get(&url).await.map_err(not_fetched)?;
                 decode("url", octets).await?
@@ -51,6 +54,11 @@ impl Control {
             return Err(invalid("audio", "there is not one sample in it"));
         }
         Ok(samples)
+    }
+
+    async fn music(&self, class: &str) -> Result<Arc<[i16]>, Refused> {
+        let name = format!("moh/{class}");
+        if self.has_prompt(&name).await { self.prompt(name).await } else { Ok(tune().into()) }
     }
 
     async fn prompt(&self, name: String) -> Result<Arc<[i16]>, Refused> {

@@ -38,6 +38,7 @@ impl Control {
             voltage_limits: VoltageLimits { low: 42.5, high: 56.5 },
             devices: Vec::new(),
             webhooks: Vec::new(),
+            hold_music: None,
             read_plans: Arc::new(|| Err("there is no configuration".to_owned())),
         };
         Self::start(settings, EngineLink::away(Path::new("")), never)

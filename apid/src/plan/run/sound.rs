@@ -243,13 +243,7 @@ impl Session {
     /// Music while somebody waits: `moh/CLASS` of the sounds folder, else a tune of our own.
     pub(super) async fn start_music(&mut self, class: &str) {
         self.stop_background().await;
-        let file = format!("moh/{class}");
-        let source = if self.services.control.has_prompt(&file).await {
-            PlaySource::Prompt(file)
-        } else {
-            PlaySource::Pcm(super::speak::tune())
-        };
-        self.background_plays(source).await;
+        self.background_plays(PlaySource::Music(class.to_owned())).await;
         if self.background.is_some() {
             let class = class.to_owned();
             self.tell(NewsBody::MusicOnHold { on: true, class: class.clone() });

@@ -194,23 +194,6 @@ pub(super) fn strftime(data: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// A tune of eight notes, 8 kHz, to be played over and over.
-pub(super) fn tune() -> Vec<i16> {
-    const NOTES_HZ: [f64; 8] = [392.0, 493.9, 587.3, 493.9, 523.3, 659.3, 784.0, 659.3];
-    const NOTE: usize = 3200;
-    let mut samples = Vec::with_capacity(NOTES_HZ.len() * NOTE);
-    for hz in NOTES_HZ {
-        for index in 0..NOTE {
-            let part = index as f64 / NOTE as f64;
-            // Struck and fading, without a click at either end.
-            let loudness = (part * 40.0).min(1.0) * (1.0 - part);
-            let phase = index as f64 / 8000.0 * hz * std::f64::consts::TAU;
-            samples.push((phase.sin() * loudness * 4000.0) as i16);
-        }
-    }
-    samples
-}
-
 impl Session {
     /// Says prompts; a digit of `escape` ends it.
     pub(super) async fn say(&mut self, prompts: &[String], escape: &str) -> Result<Heard, Stop> {

@@ -6,7 +6,7 @@ pub(crate) mod phone_api;
 
 use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,
-    RingStopCause, SpeechEnd,
+    RingStopCause, SitCode, SpeechEnd,
 };
 use crate::view::Timestamp;
 use serde::Serialize;
@@ -58,6 +58,7 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
         }),
         NoticeBody::Tone { tone, active, level_dbm0, started_at, duration_ms } => json!({
             "tone": heard_tone(*tone),
+            "code": sit_code(*tone),
             "active": active,
             "level_dbm0": level_dbm0,
             "start_time": started_at,
@@ -145,13 +146,25 @@ const fn speech_end(certainty: SpeechEnd) -> &'static str {
     }
 }
 
+const fn sit_code(tone: HeardTone) -> Option<&'static str> {
+    match tone {
+        HeardTone::SpecialInformation(Some(code)) => Some(match code {
+            SitCode::Intercept => "intercept",
+            SitCode::VacantCode => "vacant_code",
+            SitCode::Reorder => "reorder",
+            SitCode::NoCircuit => "no_circuit",
+        }),
+        _ => None,
+    }
+}
+
 const fn heard_tone(tone: HeardTone) -> &'static str {
     match tone {
         HeardTone::Dial => "dial",
         HeardTone::Ringback => "ringback",
         HeardTone::Busy => "busy",
         HeardTone::Congestion => "congestion",
-        HeardTone::SpecialInformation => "special_information",
+        HeardTone::SpecialInformation(_) => "special_information",
         HeardTone::FaxCalling => "fax_calling",
         HeardTone::FaxAnswering => "fax_answering",
         HeardTone::ModemAnswering => "modem_answering",

@@ -10,7 +10,7 @@ mod tests;
 
 pub use notice::{
     DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,
-    RingStopCause, SpeechEnd,
+    RingStopCause, SitCode, SpeechEnd,
 };
 
 use crate::auth::Caller;

@@ -8,11 +8,13 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use tipring_engine::dsp::Listener;
+use tipring_engine::dsp::call_progress::ToneEvent;
 use tipring_engine::dsp::caller_id::fsk::FskReceiver;
 use tipring_engine::dsp::caller_id::message::{self, Told};
 use tipring_engine::dsp::dtmf_detector::DtmfEvent;
 use tipring_engine::dsp::voice_activity::VoiceEvent;
 use tipring_engine::frame::{Linear, SILENCE};
+use tipring_shm_proto::event::{HeardTone, SitCode};
 use tipring_shm_proto::units::{FRAME_MS, TenthDbm0};
 use tipring_signals::wav;
 
@@ -92,6 +94,12 @@ fn one_frame(
             Report { at_ms, kind: "dtmf", value: &value, level, duration_ms }.print(out)?;
         }
     }
+    for tone in heard.tones.iter().filter(|tone| !tone.active) {
+        let ToneEvent { level, began_ago_ms, duration_ms, .. } = tone;
+        let at_ms = now_ms.saturating_sub(began_ago_ms);
+        let (value, level, duration_ms) = (name_of(tone.tone), Some(level), Some(duration_ms));
+        Report { at_ms, kind: "tone", value, level, duration_ms }.print(out)?;
+    }
     for voice in heard.voice {
         let ago = |ago_ms: u16| now_ms.saturating_sub(u32::from(ago_ms));
         let (at_ms, kind, value, level, duration_ms) = match voice {
@@ -111,6 +119,26 @@ fn one_frame(
         Report { at_ms, kind, value, level, duration_ms }.print(out)?;
     }
     Ok(())
+}
+
+fn name_of(tone: HeardTone) -> &'static str {
+    match tone {
+        HeardTone::Dial => "dial",
+        HeardTone::Ringback => "ringback",
+        HeardTone::Busy => "busy",
+        HeardTone::Congestion => "congestion",
+        HeardTone::SpecialInformation { code: None } => "special_information",
+        HeardTone::SpecialInformation { code: Some(code) } => match code {
+            SitCode::Intercept => "special_information intercept",
+            SitCode::VacantCode => "special_information vacant_code",
+            SitCode::Reorder => "special_information reorder",
+            SitCode::NoCircuit => "special_information no_circuit",
+        },
+        HeardTone::FaxCalling => "fax_calling",
+        HeardTone::FaxAnswering => "fax_answering",
+        HeardTone::ModemAnswering => "modem_answering",
+        HeardTone::Beep => "beep",
+    }
 }
 
 fn caller_id(told: &Told, now_ms: u32) -> Report<'_> {

@@ -1,7 +1,7 @@
 //! What devices and lines tell each other, besides audio.
 
 use tipring_shm_proto::command::Cadence;
-use tipring_shm_proto::event::{DigitSource, MediaFault, SpeechEnd};
+use tipring_shm_proto::event::{DigitSource, HeardTone, MediaFault, SpeechEnd};
 use tipring_shm_proto::units::{Endpoint, Nanos, TenthDb, TenthDbm0};
 
 /// From a device to its line.
@@ -65,6 +65,19 @@ pub enum Signal {
         certainty: SpeechEnd,
         /// When the last sound was heard.
         last_sound: Nanos,
+    },
+    /// A tone of an exchange or a machine is heard, or has ended; as in the event.
+    Tone {
+        /// Which.
+        tone: HeardTone,
+        /// Heard now.
+        active: bool,
+        /// While it sounds.
+        level: TenthDbm0,
+        /// When it was first heard.
+        began: Nanos,
+        /// From then to its last sound.
+        duration_ms: u32,
     },
     /// No packet for this long; repeated every 5 s.
     RtpSilent {

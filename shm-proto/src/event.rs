@@ -219,7 +219,10 @@ pub enum HeardTone {
     /// Congestion (reorder) tone, of the line's country.
     Congestion,
     /// Special information tone (ITU-T E.180 §6).
-    SpecialInformation,
+    SpecialInformation {
+        /// Which announcement follows, where the tone tells.
+        code: Option<SitCode>,
+    },
     /// A fax machine calls: 1100 Hz (ITU-T T.30 §4.1).
     FaxCalling,
     /// A fax machine answers: 2100 Hz (ITU-T T.30 §4.2).
@@ -228,6 +231,19 @@ pub enum HeardTone {
     ModemAnswering,
     /// An answering machine has begun to record.
     Beep,
+}
+
+/// Which announcement follows a special information tone (Bellcore SR-2275).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SitCode {
+    /// The number was changed or disconnected.
+    Intercept,
+    /// There is no such number.
+    VacantCode,
+    /// All of the own network is busy, or the call was not completed.
+    Reorder,
+    /// No circuit to another network is free.
+    NoCircuit,
 }
 
 /// Where a digit was seen.

@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::{
-    DigitSource, Event, HeardTone, LineEvent, MediaFault, PlaybackEnd, RingStop, SpeechEnd, Stamped,
+    DigitSource, Event, HeardTone, LineEvent, MediaFault, PlaybackEnd, RingStop, SitCode,
+    SpeechEnd, Stamped,
 };
 use tipring_shm_proto::layout::*;
 use tipring_shm_proto::line_table::{
@@ -506,7 +507,7 @@ fn events() -> Vec<Event> {
         LineEvent::Media { fault: Some(MediaFault::Unheard) },
         LineEvent::SpeechEnd { certainty: SpeechEnd::Final, last_sound: Nanos(u64::MAX) },
         LineEvent::Tone {
-            tone: HeardTone::Beep,
+            tone: HeardTone::SpecialInformation { code: Some(SitCode::NoCircuit) },
             active: false,
             level,
             began: Nanos(u64::MAX),

@@ -1,6 +1,8 @@
 //! The story of a simulated line over REST and `/ws`: every event type of the two older APIs.
 
 use serde_json::{Value, json};
+use tipring_signals::companding::Law;
+use tipring_signals::signal::Signal;
 use tipring_tests::signal::{syllables, wav};
 use tipring_tests::system::System;
 
@@ -45,6 +47,17 @@ fn a_line_is_rung_lifted_dialled_flashed_and_put_down() {
         assert!(voice.get(key).is_some(), "{key} is missing in {voice}");
     }
     events.expect("voice ends", |m| m["type"] == "voice" && m["active"] == false);
+
+    // Is an exchange: there is no such number.
+    let sit = [(985.2, 380.0), (1370.6, 274.0), (1776.7, 380.0)];
+    let sit = sit.iter().fold(Signal::new(1), |line, &(hz, ms)| line.sines(&[(hz, -20.0)], ms));
+    let said = wav(&sit.silence(500.0).companded(Law::A), 8000, 1);
+    rest.post_body("/v1/sim/1/speak", "audio/wav", &said).check(202);
+    let tone = events.expect_event("tone", "1");
+    assert_eq!(tone["tone"], "special_information");
+    assert_eq!((&tone["code"], &tone["active"]), (&json!("vacant_code"), &json!(true)), "{tone}");
+    let level = tone["level_dbm0"].as_f64().expect("a level");
+    assert!((-21.0..=-19.0).contains(&level) && is_iso_utc(&tone["start_time"]), "{tone}");
 
     // Puts down.
     rest.hook("1", false);

@@ -5,7 +5,7 @@ use crate::call::{DigitWay, Input, LineNow};
 use crate::engine_link::{LinkNote, wall};
 use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, NoticeBody, PlaybackEnd, RingStopCause,
-    SpeechEnd,
+    SitCode, SpeechEnd,
 };
 use crate::view::{Timestamp, VoltageStatus};
 use std::collections::HashMap;
@@ -356,13 +356,24 @@ fn playback_end(cause: event::PlaybackEnd) -> PlaybackEnd {
     }
 }
 
+const fn sit_code(code: event::SitCode) -> SitCode {
+    match code {
+        event::SitCode::Intercept => SitCode::Intercept,
+        event::SitCode::VacantCode => SitCode::VacantCode,
+        event::SitCode::Reorder => SitCode::Reorder,
+        event::SitCode::NoCircuit => SitCode::NoCircuit,
+    }
+}
+
 fn heard_tone(tone: event::HeardTone) -> HeardTone {
     match tone {
         event::HeardTone::Dial => HeardTone::Dial,
         event::HeardTone::Ringback => HeardTone::Ringback,
         event::HeardTone::Busy => HeardTone::Busy,
         event::HeardTone::Congestion => HeardTone::Congestion,
-        event::HeardTone::SpecialInformation => HeardTone::SpecialInformation,
+        event::HeardTone::SpecialInformation { code } => {
+            HeardTone::SpecialInformation(code.map(sit_code))
+        }
         event::HeardTone::FaxCalling => HeardTone::FaxCalling,
         event::HeardTone::FaxAnswering => HeardTone::FaxAnswering,
         event::HeardTone::ModemAnswering => HeardTone::ModemAnswering,

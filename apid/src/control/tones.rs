@@ -67,7 +67,7 @@ pub(super) fn cadence_name(times: &[u16]) -> &'static str {
 /// Tones by name: North American (ITU-T E.180 Supp. 2), frequencies in Hz, level in tenths of a
 /// dBm0, time in ms. The last flag: over and over.
 type Named = (&'static str, &'static [([u16; 2], i16, u32)], bool);
-const TONES: [Named; 8] = [
+const TONES: [Named; 12] = [
     ("dial", &[([350, 440], -130, 60_000)], true),
     ("ringback", &[([440, 480], -190, 2000), ([0, 0], 0, 4000)], true),
     ("busy", &[([480, 620], -240, 500), ([0, 0], 0, 500)], true),
@@ -77,10 +77,19 @@ const TONES: [Named; 8] = [
         &[([950, 0], -130, 330), ([1400, 0], -130, 330), ([1800, 0], -130, 330), ([0, 0], 0, 1000)],
         true,
     ),
+    // Bellcore SR-2275: which announcement follows is told by the first two.
+    ("sit_intercept", &sit([914, 1371], [274, 274]), false),
+    ("sit_vacant_code", &sit([985, 1371], [380, 274]), false),
+    ("sit_reorder", &sit([914, 1429], [274, 380]), false),
+    ("sit_no_circuit", &sit([985, 1429], [380, 380]), false),
     ("howler", &[([1400, 2060], -60, 100), ([0, 0], 0, 100)], true),
     ("beep", &[([1000, 0], -130, 200)], false),
     ("call_waiting", &[([440, 0], -130, 300)], false),
 ];
+
+const fn sit(hz: [u16; 2], ms: [u32; 2]) -> [([u16; 2], i16, u32); 3] {
+    [([hz[0], 0], -240, ms[0]), ([hz[1], 0], -240, ms[1]), ([1777, 0], -240, 380)]
+}
 
 /// What the engine is to play.
 pub(super) fn spec(request: &ToneRequest, looped: bool) -> Result<ToneSpec, Refused> {

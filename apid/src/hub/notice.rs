@@ -54,8 +54,8 @@ pub enum HeardTone {
     Busy,
     /// Congestion (reorder) tone.
     Congestion,
-    /// Special information tone.
-    SpecialInformation,
+    /// Special information tone, and which announcement follows where it tells.
+    SpecialInformation(Option<SitCode>),
     /// A fax machine calls.
     FaxCalling,
     /// A fax machine answers.
@@ -64,6 +64,19 @@ pub enum HeardTone {
     ModemAnswering,
     /// An answering machine has begun to record.
     Beep,
+}
+
+/// Which announcement follows a special information tone (Bellcore SR-2275).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SitCode {
+    /// The number was changed or disconnected.
+    Intercept,
+    /// There is no such number.
+    VacantCode,
+    /// All of the own network is busy, or the call was not completed.
+    Reorder,
+    /// No circuit to another network is free.
+    NoCircuit,
 }
 
 /// Why a bell fell silent.

@@ -57,7 +57,8 @@ pub struct RingRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ToneRequest {
-    /// `dial`, `ringback`, `busy`, `congestion`, `special_information`, `howler`, `beep`.
+    /// `dial`, `ringback`, `busy`, `congestion`, `special_information`, `sit_intercept`,
+    /// `sit_vacant_code`, `sit_reorder`, `sit_no_circuit`, `howler`, `beep`, `call_waiting`.
     Name(String),
     /// Steps, played in turn.
     Steps(ToneSteps),

@@ -3,12 +3,12 @@
 //! A frame of the phone meets, in this order: `concealment` (if it did not come), `time_scale` and
 //! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of
 //! `echo`, `level`, `dtmf_detector` (on `tone_correlator`, with `dtmf_limits`), `sub_bands` and
-//! `sine_fit`, which `voice_activity` (on `noise_floor`) judges, the suppressor of `echo`; then
-//! `gain` and `limiter`. What the phone is to hear comes from
-//! `tone_generator`, which plays a `tone_plan`, and `dtmf_sender`. Several reckon with `correlation`,
-//! `decibel` and `sample`.
+//! `sine_fit`, which `voice_activity` (on `noise_floor`) and `call_progress` judge, the suppressor of
+//! `echo`; then `gain` and `limiter`. What the phone is to hear comes from `tone_generator`, which
+//! plays a `tone_plan`, and `dtmf_sender`. Several reckon with `correlation`, `decibel` and `sample`.
 
 pub mod bounded;
+pub mod call_progress;
 pub mod caller_id;
 pub mod concealment;
 pub mod correlation;
@@ -34,6 +34,7 @@ pub mod tone_plan;
 pub mod voice_activity;
 
 use crate::frame::Linear;
+use call_progress::{CallProgress, ToneEvents};
 use dtmf_detector::{DtmfDetector, DtmfEvent, DtmfEvents};
 use dtmf_limits::DtmfLimits;
 use echo::EchoControl;
@@ -59,6 +60,8 @@ pub struct Listened {
     pub speaking: bool,
     /// Of the noise on the line.
     pub noise: TenthDbm0,
+    /// Tones of exchanges and machines.
+    pub tones: ToneEvents,
     /// Digits that began or ended.
     pub digits: DtmfEvents,
 }
@@ -71,6 +74,8 @@ pub struct Listener {
     voice_wanted: bool,
     bands: SubBands,
     voice: VoiceActivity,
+    country: [u8; 2],
+    progress: CallProgress,
     echo: EchoControl,
     /// A digit of our own whose end is still to come.
     own_digit: Option<u8>,
@@ -91,6 +96,8 @@ impl Listener {
             voice_wanted: true,
             bands: SubBands::new(),
             voice: VoiceActivity::new(LineSettings::of_country(*b"us").voice),
+            country: *b"us",
+            progress: CallProgress::new(&tone_plan::PLANS[0]),
             echo: EchoControl::new(),
             own_digit: None,
         }
@@ -111,6 +118,13 @@ impl Listener {
         self.echo.set(settings.echo_canceller);
         self.digits.set_limits(DtmfLimits::of(settings.dtmf));
         self.voice.set(settings.voice);
+        let plan = std::str::from_utf8(&settings.country).ok().and_then(tone_plan::of_country);
+        if let Some(plan) = plan
+            && self.country != settings.country
+        {
+            self.country = settings.country;
+            self.progress = CallProgress::new(plan);
+        }
     }
 
     /// Whether voice is listened for; without it a person who spoke goes on speaking.
@@ -125,6 +139,7 @@ impl Listener {
         self.digits.reset();
         self.bands = SubBands::new();
         self.voice.reset();
+        self.progress.reset();
     }
 
     /// The last frame had tones in it that no time-scaling may touch.
@@ -141,10 +156,18 @@ impl Listener {
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
         let digits = self.without_our_own(digits);
         let no_voice = self.digits.hears_tones() || self.echo.only_echo();
+        let mut tones = ToneEvents::new();
         let voice = if self.voice_wanted {
             let bands = self.bands.hear(rx);
             let sines =
                 if level.dbm0 < SOFTEST_TONE { Sines::None } else { sine_fit::fit(&bands.rough) };
+            // A tone that the phone is given to hear comes back through the hybrid.
+            let own = sines != Sines::None && sines.is_near(sine_fit::fit(&given.map(f32::from)));
+            tones = if own {
+                self.progress.hear(Sines::None, TenthDbm0::SILENCE)
+            } else {
+                self.progress.hear(sines, level.dbm0)
+            };
             self.voice.hear(&bands, sines, no_voice)
         } else {
             VoiceEvents::new()
@@ -156,6 +179,7 @@ impl Listener {
             voice,
             speaking: self.voice.is_speaking(),
             noise: self.voice.noise(),
+            tones,
             digits,
         }
     }

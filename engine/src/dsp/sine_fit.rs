@@ -28,6 +28,8 @@ const NOISE: f32 = 0.03;
 const CLEAN: f32 = 0.001;
 /// Two sines leave so much less than one.
 const BETTER: f32 = 4.0;
+/// Two frames have the same frequencies: relative difference.
+const SAME: f32 = 0.01;
 /// Sums are kept in so many lanes, which are added at once.
 const LANES: usize = 8;
 /// Highest frequency that is not mirrored.
@@ -42,6 +44,18 @@ pub enum Sines {
     One(f32),
     /// Two, lower one first.
     Two([f32; 2]),
+}
+
+impl Sines {
+    /// Both are tones, and the same.
+    pub fn is_near(self, other: Self) -> bool {
+        let near = |a: f32, b: f32| (a - b).abs() <= SAME * a.max(b);
+        match (self, other) {
+            (Self::One(one), Self::One(other)) => near(one, other),
+            (Self::Two(two), Self::Two(other)) => near(two[0], other[0]) && near(two[1], other[1]),
+            _ => false,
+        }
+    }
 }
 
 /// Measures one frame; silence is [`Sines::None`]. Does not allocate, wait or fail.

@@ -34,8 +34,6 @@ const GO_ON_LESS: f32 = 2.0;
 const FLUCTUATION: f32 = 2.5;
 /// And what it can add, lest one band decide alone by being loud, dB.
 const MOST: f32 = 12.0;
-/// Two frames have the same frequencies: relative difference.
-const SAME: f32 = 0.01;
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,7 +148,7 @@ impl VoiceActivity {
     /// Listens to a frame; `digits` vetoes. Does not allocate, wait or fail.
     pub fn hear(&mut self, bands: &Bands, sines: Sines, digits: bool) -> VoiceEvents {
         let mut events = VoiceEvents::new();
-        let tone = digits || is_same(sines, self.last_sines);
+        let tone = digits || sines.is_near(self.last_sines);
         let undecided = sines != Sines::None;
         self.last_sines = sines;
         if tone {
@@ -253,16 +251,6 @@ impl VoiceActivity {
             self.provisional = Ending::Told;
             events.push(VoiceEvent::FinalEnd { ago_ms });
         }
-    }
-}
-
-/// Both are tones, and the same.
-fn is_same(now: Sines, before: Sines) -> bool {
-    let near = |a: f32, b: f32| (a - b).abs() <= SAME * a.max(b);
-    match (now, before) {
-        (Sines::One(now), Sines::One(before)) => near(now, before),
-        (Sines::Two(now), Sines::Two(before)) => near(now[0], before[0]) && near(now[1], before[1]),
-        _ => false,
     }
 }
 

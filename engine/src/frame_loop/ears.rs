@@ -3,6 +3,7 @@
 //! without is left out here.
 
 use super::playout::{Playout, PlayoutCounts};
+use crate::dsp::call_progress::ToneEvent;
 use crate::dsp::gain::{AutomaticGain, Gain};
 use crate::dsp::limiter::Limiter;
 use crate::dsp::voice_activity::VoiceEvent;
@@ -116,6 +117,12 @@ impl Ears {
             self.automatic = AutomaticGain::new();
         }
     }
+}
+
+/// A tone that was heard in the frame that ended now.
+pub(super) fn tone_signal(heard: ToneEvent, now: Nanos) -> Signal {
+    let ToneEvent { tone, active, level, began_ago_ms, duration_ms } = heard;
+    Signal::Tone { tone, active, level, began: now.before_ms(began_ago_ms), duration_ms }
 }
 
 /// What was heard in the frame that ended now.

@@ -7,7 +7,7 @@ mod bridge;
 mod card;
 mod rtp;
 
-use super::ears::{Ears, voice_signal};
+use super::ears::{Ears, tone_signal, voice_signal};
 use super::outside::Outside;
 use super::playout::MOST_READS;
 use super::sources::PlayRings;
@@ -245,6 +245,9 @@ impl Slot {
                 }
             };
             self.signal(signal, now, outside);
+        }
+        for heard in listened.tones {
+            self.signal(tone_signal(heard, now), now, outside);
         }
         for heard in listened.voice {
             self.signal(voice_signal(heard, listened.noise, now), now, outside);

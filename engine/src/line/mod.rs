@@ -203,6 +203,11 @@ impl Line {
                     actions.say(LineEvent::SpeechEnd { certainty, last_sound });
                 }
             }
+            Signal::Tone { tone, active, level, began, duration_ms } => {
+                if self.state() == LineState::OffHook {
+                    actions.say(LineEvent::Tone { tone, active, level, began, duration_ms });
+                }
+            }
             Signal::RtpSilent { silent_ms } => actions.say(LineEvent::RtpSilent { silent_ms }),
             Signal::RtpHeard { remote } => actions.say(LineEvent::RtpHeard { remote }),
             Signal::Media(fault) => actions.say(LineEvent::Media { fault }),

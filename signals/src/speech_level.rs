@@ -13,29 +13,30 @@ pub const MARGIN_DB: f64 = 15.9;
 pub fn active_level(samples: &[i16]) -> Option<f64> {
     let envelope = envelope(samples);
     let energy: f64 = samples.iter().map(|&s| f64::from(s).powi(2)).sum();
-    // Thresholds from 1 to 2^14, each with the share of time above it.
-    let mut before: Option<(f64, f64)> = None;
-    for bit in (0..15).rev() {
+    // The louder the threshold, the less lies the level above it, until so few samples are above
+    // it that this turns round.
+    let mut below: Option<(f64, f64)> = None;
+    for bit in 0..15 {
         let threshold = f64::from(1 << bit);
         let active = active(&envelope, threshold, HANGOVER).filter(|active| *active).count();
         if active == 0 {
-            continue;
+            break;
         }
         let level = dbm0_of_mean_square(energy / active as f64);
         let margin = level - dbm0_of_mean_square(threshold * threshold);
-        if margin >= MARGIN_DB {
-            // Between this threshold and the one above, by the margins.
-            return Some(match before {
-                Some((level_above, margin_above)) => {
-                    let share = (MARGIN_DB - margin_above) / (margin - margin_above);
-                    level_above + (level - level_above) * share
+        if margin < MARGIN_DB {
+            // Between this threshold and the one below, by the margins.
+            return Some(match below {
+                Some((level_below, margin_below)) => {
+                    let share = (margin_below - MARGIN_DB) / (margin_below - margin);
+                    level_below + (level - level_below) * share
                 }
                 None => level,
             });
         }
-        before = Some((level, margin));
+        below = Some((level, margin));
     }
-    None
+    below.map(|(level, _)| level)
 }
 
 /// For every 10 ms: whether there is speech, without hangover.
@@ -88,6 +89,15 @@ mod tests {
         // The hangover of 200 ms beside 500 ms of sound, and what the envelope needs to fall.
         assert!((-22.5..-20.5).contains(&level), "{level}");
         assert_eq!(active_level(&[0; 8000]), None);
+    }
+
+    /// A click at full scale is no speech.
+    #[test]
+    fn a_loud_moment_does_not_count() {
+        let signal =
+            Signal::new(1).sines(&[(400.0, -12.0)], 200_000.0).sines(&[(400.0, 3.0)], 100.0);
+        let level = active_level(&signal.companded(Law::A)).unwrap();
+        assert!((-12.5..-11.0).contains(&level), "{level}");
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn right_answers(step: &Step, heard: &[String]) -> usize {
     Step::digits().zip(heard).filter(|(digit, heard)| step.is_right(*digit, heard)).count()
 }
 
-/// What is heard in each slot.
+/// What is heard in each slot that counts.
 fn heard(profile: DtmfProfile, samples: &[i16]) -> Vec<String> {
     let mut detector = DtmfDetector::new(DtmfLimits::of(DtmfSettings { profile, weakest: None }));
     let slots = samples.chunks_exact(SLOT).map(|slot| {
@@ -119,14 +119,14 @@ fn heard(profile: DtmfProfile, samples: &[i16]) -> Vec<String> {
         });
         digits.collect()
     });
-    slots.collect()
+    slots.skip(1).collect()
 }
 
-/// What another receiver hears: a line for each slot.
+/// What another receiver hears: a line for each slot that counts.
 fn read_by(reader: &str, path: &PathBuf) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let output = Command::new("python3").arg(reader).arg(path).arg(SLOT.to_string()).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
-    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    Ok(String::from_utf8(output.stdout)?.lines().skip(1).map(str::to_owned).collect())
 }

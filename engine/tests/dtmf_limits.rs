@@ -14,6 +14,9 @@ use tipring_signals::signal::Signal;
 
 const PROFILES: [DtmfProfile; 3] = [Att, Ntt, Etsi];
 
+/// In which a dial tone becomes known: 320 ms.
+const LEAD: usize = 2560;
+
 /// Begins with this much silence, in samples, so that every alignment occurs.
 fn after(samples: usize) -> Signal {
     Signal::new(1 + samples as u64).silence_up_to(400 + samples)
@@ -79,7 +82,8 @@ fn share_in(
     let mut right = 0;
     for &digit in KEYPAD {
         for alignment in 0..alignments {
-            let signal = after(alignment * 160 / alignments).digit(sent(Digit::nominal(digit)));
+            let signal = after(LEAD + alignment * 160 / alignments);
+            let signal = signal.digit(sent(Digit::nominal(digit)));
             let heard = heard(profile, &change(signal));
             right += usize::from(heard == char::from(digit).to_string());
         }

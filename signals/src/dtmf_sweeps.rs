@@ -43,10 +43,11 @@ impl Step {
         KEYPAD.iter().flat_map(|&digit| std::iter::repeat_n(digit, ALIGNMENTS))
     }
 
-    /// All slots, one after the other.
+    /// All slots, one after the other; before them one that does not count, in which a receiver
+    /// gets to know the line.
     pub fn signal(&self) -> Vec<f64> {
         let mut all = Vec::new();
-        for (slot, digit) in Self::digits().enumerate() {
+        for (slot, digit) in Self::digits().take(1).chain(Self::digits()).enumerate() {
             let lead = 60.0 + 20.0 * (slot % ALIGNMENTS) as f64 / ALIGNMENTS as f64;
             let seed = self.seed ^ ((slot as u64) << 32);
             let signal = Signal::new(seed).silence(lead);
@@ -201,7 +202,7 @@ pub fn sweeps() -> Vec<Sweep> {
             &dial_tone,
             |signal, digit, db| {
                 let signal = signal.digit(nominal(digit).at(-15.0));
-                signal.silence(250.0).over_sines(&[350.0, 440.0], -15.0 + db)
+                signal.silence_up_to(SLOT).over_sines(&[350.0, 440.0], -15.0 + db)
             },
         ),
     ]

@@ -27,6 +27,6 @@ fn spandsp_hears_the_digits_that_are_sent() {
         let heard = String::from_utf8(output.stdout).expect("digits");
         let sent: Vec<String> = Step::digits().map(|digit| char::from(digit).to_string()).collect();
         let wanted = if step.wanted == Some(true) { sent } else { vec![String::new(); sent.len()] };
-        assert_eq!(heard.lines().collect::<Vec<_>>(), wanted, "{name} {value}");
+        assert_eq!(heard.lines().skip(1).collect::<Vec<_>>(), wanted, "{name} {value}");
     }
 }

@@ -7,33 +7,22 @@
 //! *How it works.* Every 2.5 ms a [`ToneCorrelator`] measures the eight frequencies over
 //! 12.5 ms. A *hit* is a hop in which the strongest low and the strongest high tone stand out of
 //! their groups, are loud enough, near enough to each other, and hold most of the energy. Twelve
-//! hits of one key, with no gap of more than 15 ms among them, make a digit if both frequencies
-//! lie within 2.4 %, their phases turned evenly all the while, they hold 86 % of the energy, and
-//! nothing else began below 600 Hz together with them: that is what speech does not do. A digit
-//! ends when it has not been hit for 30 ms (`ntt`: 25 ms). The frequency is the mean turn of the phase, and
-//! a hit's power is corrected for it, for the window weakens a tone that is off its bin.
+//! hits of one key, with no more than one gap among them and none of more than 15 ms, make a digit if
+//! both frequencies lie within the profile's limit, their phases turned evenly all the while, they
+//! hold 90 % of the energy, and below 600 Hz there is nothing but the dial tone that was there before
+//! (`dial_tone`): that is what speech does not do. A digit ends when it has not been hit for 30 ms
+//! (`ntt`: 25 ms). The frequency is the mean turn of the phase, and a hit's power is corrected for
+//! it, for the window weakens a tone that is off its bin.
 //!
-//! *Limits* of profile `att`, of all 16 digits through an A-law round trip, beside ITU-T Q.24
-//! (AT&T). What is promised is in `tests/dtmf_limits.rs`; these figures are where it gives way, and
-//! docs/dsp.md has them for every profile, step by step.
-//!
-//! | | accepts all | refuses all | Q.24 |
-//! |---|---|---|---|
-//! | length | from 34 ms | to 26 ms | 40, 23 ms |
-//! | frequency, either or both | to ±2.2 % | from ±2.6 % | ±1.5, ±3.5 % |
-//! | level of a tone | −39 to +3 dBm0 | from −41 dBm0 | −25 to 0, −55 |
-//! | twist, high over low | −9.5 to +5.5 dB | beyond −11, +6 dB | −8 to +4 dB |
-//! | pause that separates | from 32 ms | to 24 ms | 40, 10 ms |
-//! | noise below both tones | 8 dB | 3 dB | |
-//! | dial tone that was there before, over a tone | +12 dB | +20 dB | |
-//!
-//! Talk-off: none in 9.7 hours of synthetic speech (eight languages, several pitches), nor in 26
-//! minutes of noise and of noise shaped like speech. A sung vowel, steady to 2 %, two of whose harmonics lie on both
-//! tones of a key with 86 % of the energy above 600 Hz, is a digit. A dial tone that begins within
-//! 15 ms of a digit, louder than −7 dB below it, hides it. Real recordings: not yet measured.
+//! *Limits.* What is promised of profile `att` is in `tests/dtmf_limits.rs`; docs/dsp.md says for every
+//! profile, step by step, where it gives way, and what talks it off. A sung vowel, steady to 2 %, two
+//! of whose harmonics lie on both tones of a key with 90 % of the energy above 600 Hz and next to
+//! nothing below, is a digit. A dial tone that has not been there for 0.3 s, louder than −7 dB below a
+//! digit, hides it.
 
 use crate::dsp::bounded::Bounded;
 use crate::dsp::decibel::decibels;
+use crate::dsp::dial_tone::DialTone;
 use crate::dsp::dtmf_limits::DtmfLimits;
 use crate::dsp::dtmf_sender::{HIGH_HZ, KEYS, LOW_HZ};
 use crate::dsp::level;
@@ -78,6 +67,9 @@ pub type DtmfEvents = Bounded<DtmfEvent, 4>;
 /// Hits that make a digit. A tone of T samples gives (T − 20)/20 of them, ±1: 15 for 40 ms, 8 for
 /// 23 ms.
 const HITS: u32 = 12;
+/// Of which so many follow upon three others, with one gap among all of them at most.
+const SETTLED: u32 = 3;
+const BREAKS: u32 = 1;
 /// Hits that make a suspicion.
 const EARLY_HITS: u32 = 4;
 /// Hops without a hit that a digit which is not yet certain survives: 10 ms of silence give 5.
@@ -87,27 +79,23 @@ const HIT_TWIST: [f32; 2] = [0.063, 10.0];
 /// Share of the energy that both tones have: in a hit, whose window the tones need not fill, and
 /// in the mean of a digit.
 const HIT_SHARE: f32 = 0.55;
-const SHARE: f32 = 0.86;
+const SHARE: f32 = 0.90;
 /// How far the strongest of a group stands above the next, in power: 3 dB.
 const STANDS_OUT: f32 = 2.0;
-/// Mean turn against mean power: how evenly the phase turned.
-const EVENNESS: f32 = 0.95;
+/// Mean turn against mean power: how evenly the phase turned, and the power stayed.
+const EVENNESS: std::ops::RangeInclusive<f32> = 0.95..=1.15;
 
-/// Power below 600 Hz that may come along with a digit: a share of the tones' own, or so much more
-/// than was there before it began (dial tone, of which a beat may be at its crest).
+/// Power below 600 Hz that may come along with a digit: a share of the tones' own, or between so much
+/// less and so much more than the dial tone that was there before.
 const BELOW: f32 = 0.2;
-const BELOW_AGAIN: f32 = 2.0;
-/// Hops over which what was before is measured, and hops that lie between that and the first hit.
-const BEFORE: usize = 20;
-const MARGIN: usize = 6;
+const DIAL_TONE: [f32; 2] = [0.7, 2.0];
 
 /// The detector of one line.
 #[derive(Clone, Debug)]
 pub struct DtmfDetector {
     limits: DtmfLimits,
     correlator: ToneCorrelator,
-    /// Power below 600 Hz of the last hops, oldest first.
-    below: [f32; BEFORE + MARGIN],
+    dial_tone: DialTone,
     /// What may become a digit.
     candidate: Option<Run>,
     /// The digit that has begun.
@@ -125,6 +113,8 @@ struct Run {
     gap: u32,
     /// Hits in a row.
     streak: u32,
+    /// Gaps among them.
+    breaks: u32,
     /// Sums over the hits: power, and what was turned (only from a hit right after a hit).
     power: [f32; 2],
     turned: [Complex; 2],
@@ -133,8 +123,8 @@ struct Run {
     below: f32,
     /// Hops that the four sums above have.
     settled: u32,
-    /// Power below 600 Hz before the first hit.
-    below_before: f32,
+    /// Power of the dial tone that was there before the first hit.
+    dial_tone: f32,
 }
 
 /// One hop, seen as a key.
@@ -159,7 +149,7 @@ impl DtmfDetector {
         Self {
             limits,
             correlator: ToneCorrelator::new(),
-            below: [0.0; BEFORE + MARGIN],
+            dial_tone: DialTone::new(),
             candidate: None,
             digit: None,
         }
@@ -179,8 +169,7 @@ impl DtmfDetector {
     pub fn hear(&mut self, frame: &Linear) -> DtmfEvents {
         let mut events = DtmfEvents::new();
         for spectrum in &self.correlator.hear(frame) {
-            self.below.copy_within(1.., 0);
-            self.below[BEFORE + MARGIN - 1] = spectrum.below;
+            self.dial_tone.hear(spectrum.below, self.hears_tones());
             self.hop(Hit::of(spectrum, self.limits.weakest), &mut events);
         }
         events
@@ -214,6 +203,9 @@ impl DtmfDetector {
         match (&mut self.candidate, hit) {
             (Some(candidate), Some(hit)) if candidate.is_of(&hit) => {
                 candidate.add(&hit);
+                if candidate.breaks > BREAKS {
+                    *candidate = Run::begin(&hit, self.dial_tone.power());
+                }
                 if candidate.hits == EARLY_HITS {
                     events.push(DtmfEvent::Early { digit: candidate.key() });
                 }
@@ -221,10 +213,10 @@ impl DtmfDetector {
             (Some(candidate), hit) => {
                 candidate.miss();
                 if candidate.gap > CANDIDATE_GAP {
-                    self.candidate = hit.map(|hit| Run::begin(&hit, &self.below));
+                    self.candidate = hit.map(|hit| Run::begin(&hit, self.dial_tone.power()));
                 }
             }
-            (none, Some(hit)) => *none = Some(Run::begin(&hit, &self.below)),
+            (none, Some(hit)) => *none = Some(Run::begin(&hit, self.dial_tone.power())),
             (None, None) => {}
         }
         if let Some(candidate) = self.candidate.filter(|run| run.is_digit(&self.limits)) {
@@ -277,7 +269,7 @@ fn deviation_hz(turn: Complex) -> f32 {
 }
 
 impl Run {
-    fn begin(hit: &Hit, below: &[f32; BEFORE + MARGIN]) -> Self {
+    fn begin(hit: &Hit, dial_tone: f32) -> Self {
         Self {
             row: hit.row,
             column: hit.column,
@@ -285,13 +277,14 @@ impl Run {
             age: 0,
             gap: 0,
             streak: 1,
+            breaks: 0,
             power: hit.power,
             turned: [Complex::default(); 2],
             turning: [0.0; 2],
             total: 0.0,
             below: 0.0,
             settled: 0,
-            below_before: below[..BEFORE].iter().sum::<f32>() / BEFORE as f32,
+            dial_tone,
         }
     }
 
@@ -302,6 +295,7 @@ impl Run {
     fn add(&mut self, hit: &Hit) {
         self.hits += 1;
         self.age += 1;
+        self.breaks += u32::from(self.gap > 0);
         self.streak = if self.gap == 0 { self.streak + 1 } else { 1 };
         // Four hits in a row: the tones fill this window, and the one that the turn spans.
         let settled = self.streak > 3;
@@ -331,23 +325,28 @@ impl Run {
     }
 
     fn is_digit(&self, limits: &DtmfLimits) -> bool {
-        if self.hits < HITS || self.gap > 0 {
+        if self.hits < HITS || self.settled < SETTLED || self.gap > 0 {
             return false;
         }
         let twist = limits.twist[0]..=limits.twist[1];
         let hz = [LOW_HZ[self.row], HIGH_HZ[self.column]].map(f32::from);
         twist.contains(&(self.power[1] / self.power[0]))
             && self.turning[0] + self.turning[1] >= self.total * SHARE
-            && self.below
-                <= (self.turning[0] + self.turning[1]) * BELOW
-                    + self.below_before * BELOW_AGAIN * self.settled as f32
+            && self.has_little_below()
             && (0..2).all(|group| {
                 let turned = self.turned[group];
                 let off_hz = deviation_hz(turned);
                 // The power of the turn is weakened by the window as the hits' power was.
                 let even = turned.power().sqrt() * window_loss(off_hz) / self.turning[group];
-                off_hz.abs() <= hz[group] * limits.deviation && even >= EVENNESS
+                off_hz.abs() <= hz[group] * limits.deviation && EVENNESS.contains(&even)
             })
+    }
+
+    /// Below 600 Hz there is next to nothing, or the dial tone that was there before.
+    fn has_little_below(&self) -> bool {
+        let tones = self.turning[0] + self.turning[1];
+        let [least, most] = DIAL_TONE.map(|share| share * self.dial_tone * self.settled as f32);
+        self.below <= tones * BELOW || (least..=most + tones * BELOW).contains(&self.below)
     }
 
     fn end(&self) -> DtmfEvent {

@@ -2,7 +2,8 @@
 //!
 //! A frame of the phone meets, in this order: `concealment` (if it did not come), `time_scale` and
 //! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of
-//! `echo`, `level`, `dtmf_detector` (on `tone_correlator`, with `dtmf_limits`), `sub_bands` and
+//! `echo`, `level`, `dtmf_detector` (on `tone_correlator` and
+//! `dial_tone`, with `dtmf_limits`), `sub_bands` and
 //! `sine_fit`, which `voice_activity` (on `noise_floor`) and `call_progress` judge, the suppressor of
 //! `echo`; then `gain` and `limiter`. What the phone is to hear comes from `tone_generator`, which
 //! plays a `tone_plan`, and `dtmf_sender`. Several reckon with `correlation`, `decibel` and `sample`.
@@ -13,6 +14,7 @@ pub mod caller_id;
 pub mod concealment;
 pub mod correlation;
 pub mod decibel;
+mod dial_tone;
 pub mod dtmf_detector;
 pub mod dtmf_limits;
 pub mod dtmf_sender;

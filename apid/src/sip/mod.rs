@@ -12,6 +12,7 @@ mod exchange;
 mod service;
 mod stack;
 mod store;
+mod porch;
 mod streams;
 mod trace;
 

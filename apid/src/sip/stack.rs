@@ -8,6 +8,7 @@
 use super::address::Uri;
 use super::call::TxId;
 use super::message::{Peer, Request, Response, Transport};
+use super::porch::Porch;
 use super::screen::{Screened, screen, with_length};
 use super::settings::SipSettings;
 use super::streams::{Handshakes, Link};
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -33,8 +34,6 @@ use tracing::{debug, warn};
 const MAX_SERVER_TRANSACTIONS: usize = 2000;
 /// Connections at once.
 const MAX_STREAMS: usize = 512;
-/// Connections at once that have not shaken hands yet.
-const MAX_HANDSHAKES: usize = 64;
 /// A connection that is silent for longer is closed; a phone behind a translator sends
 /// keep-alives, another one is dialled where it listens.
 const STREAM_IDLE: Duration = Duration::from_mins(5);
@@ -97,8 +96,8 @@ struct Inner {
     /// Where we listen, UDP first.
     ports: Vec<(Transport, SocketAddr)>,
     handshakes: Handshakes,
-    /// A permit for each handshake that is not over.
-    shaking: Arc<Semaphore>,
+    /// Connections whose handshake is not over.
+    porch: Porch,
     advertise: Option<IpAddr>,
     stop: CancellationToken,
 }
@@ -166,7 +165,7 @@ impl Stack {
             banned,
             ports,
             handshakes: Handshakes::new(settings.certificate.as_ref(), settings.origins.clone()),
-            shaking: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            porch: Porch::default(),
             advertise,
             stop,
         });
@@ -337,7 +336,7 @@ impl Stack {
                 self.take_tcp(stream, door.address);
                 continue;
             }
-            let Ok(permit) = Arc::clone(&self.0.shaking).try_acquire_owned() else {
+            let Some(guest) = self.0.porch.enter(from.ip()) else {
                 self.0.overload.fetch_add(1, Ordering::Relaxed);
                 debug!(%from, "too many handshakes");
                 continue;
@@ -347,7 +346,7 @@ impl Stack {
                 let Some(opened) = stack.0.handshakes.open(stream, from).await else { return };
                 let gone = stack.0.stop.child_token();
                 let Some(link) = Link::new(sip_addr(from), gone).await else { return };
-                drop(permit);
+                drop(guest);
                 stack.0.endpoint.transport_layer.add_connection(link.connection());
                 link.carry(opened, STREAM_IDLE).await;
             });

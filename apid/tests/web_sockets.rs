@@ -265,6 +265,8 @@ async fn there_are_no_more_websockets_than_configured_and_no_rest_on_their_port(
 
 #[test]
 fn the_second_port_may_be_left_out() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _within = runtime.enter();
     let lines = LineDirectory::new(&Config::demonstration(), &mut BTreeMap::new());
     let control = Control::without_engine(lines);
     let settings = HttpSettings {
@@ -273,6 +275,5 @@ fn the_second_port_may_be_left_out() {
         ..HttpSettings::default()
     };
     let bound = bind(settings).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(bound.serve(control, async {})).unwrap();
 }

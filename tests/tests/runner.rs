@@ -38,7 +38,8 @@ fn runs_restarts_and_stops() {
     let rest = Rest::new(&format!("127.0.0.1:{http}"), None);
     // It builds first.
     let limit = GENEROUS + Duration::from_mins(5);
-    until_true("the greeting", limit, || runner.log().contains("Ctrl-C stops it"));
+    // Its last line.
+    until_true("the greeting", limit, || runner.log().contains(r#"-d '{"off":false}'"#));
     let log = runner.log();
     assert!(log.contains(&format!("http://127.0.0.1:{http}/docs")), "{log}");
 

@@ -457,10 +457,10 @@ static ssize_t ctl_read(struct file *f, char __user *ubuf, size_t len, loff_t *o
 
 		if (card)
 			fake_stats(card, &port[i], &s);
-		n += scnprintf(buf + n, STATE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d messages %d\n",
+		n += scnprintf(buf + n, STATE_SIZE - n, "port %d line %s loop %s tip %d ring %d bat %d polarity %d messages %d bouncing %d\n",
 			       i + 1, card ? sig[port[i].txsig & 3] : "dead",
 			       offhook(&port[i]) ? "offhook" : "onhook", s.tipvolt, s.ringvolt,
-			       s.batvolt, port[i].polarity, port[i].messages);
+			       s.batvolt, port[i].polarity, port[i].messages, port[i].bounce_left);
 	}
 	mutex_unlock(&plug_mutex);
 	ret = simple_read_from_buffer(ubuf, len, off, buf, n);

@@ -163,7 +163,8 @@ impl Listener {
             let bands = self.bands.hear(rx);
             let sines =
                 if level.dbm0 < SOFTEST_TONE { Sines::None } else { sine_fit::fit(&bands.rough) };
-            // A tone that the phone is given to hear comes back through the hybrid.
+            // A tone that the phone is given to hear comes back through the hybrid; behind RTP too,
+            // where nobody here takes it out.
             let own = sines != Sines::None && sines.is_near(sine_fit::fit(&given.map(f32::from)));
             tones = if own {
                 self.progress.hear(Sines::None, TenthDbm0::SILENCE)
@@ -204,5 +205,28 @@ impl Listener {
             }
         }
         others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::SILENCE;
+    use tipring_signals::companding::Law;
+    use tipring_signals::signal::Signal;
+
+    /// How many tones are told of dial tone that is heard while `given` sounds in the phone.
+    fn told(given: impl Fn(&Linear) -> Linear) -> usize {
+        let mut listener = Listener::new();
+        let heard = Signal::new(1).sines(&[(350.0, -20.0), (440.0, -20.0)], 3000.0);
+        let frames = heard.companded(Law::Mu);
+        let frames = frames.as_chunks().0.iter();
+        frames.map(|frame| listener.listen(&mut frame.clone(), &given(frame), 0).tones.len()).sum()
+    }
+
+    #[test]
+    fn our_own_tone_that_comes_back_is_nobodys() {
+        assert_eq!(told(|_| SILENCE), 1);
+        assert_eq!(told(|heard| heard.map(|sample| sample.saturating_mul(2))), 0);
     }
 }

@@ -58,7 +58,7 @@ pub struct Slot {
     echo: bool,
     /// Law of what is written to the device.
     law: Law,
-    /// What the phone was given to hear last, where its echo matters.
+    /// What the phone was given to hear last: some of it comes back.
     given: Linear,
     /// What a mixer noticed, until it is told.
     notes: Notes,
@@ -173,9 +173,7 @@ impl Slot {
         }
         self.speak(&tx, now);
         self.publish(heard, listened, [&rx, &tx], now, outside);
-        if self.row.settings.echo_canceller || self.voices.has_microphone() {
-            self.given = tx;
-        }
+        self.given = tx;
     }
 
     fn speak_into_microphone(
@@ -449,9 +447,6 @@ impl Slot {
         let tones = tone_plan::of_country(country).ok_or(Refusal::Malformed)?;
         self.voices.set_plan(tones);
         self.ears.set(&settings);
-        if settings.echo_canceller && !self.row.settings.echo_canceller {
-            self.given = SILENCE;
-        }
         self.row.settings = settings;
         Ok(())
     }

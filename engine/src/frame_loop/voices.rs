@@ -52,11 +52,6 @@ impl Voices {
         self.ear.set_plan(tones);
     }
 
-    /// It has a microphone to speak into.
-    pub(super) fn has_microphone(&self) -> bool {
-        self.microphone.is_some()
-    }
-
     /// What the phone hears comes back, weakened by `loss`; or does not.
     pub(super) fn set_hybrid(&mut self, loss: Option<TenthDb>) {
         self.hybrid = loss.map(Hybrid::new);

@@ -48,9 +48,17 @@ fn main() {
     memory(&system);
     throughput(&system, "");
     digits(&system, "");
-    let deaf: Vec<Client> = (0..CONNECTIONS).map(|_| Client::login(&system, "on")).collect();
+    // In a flood they are cut; at the pace of digits what waits for them is held.
+    let deaf = deaf_clients(&system);
     throughput(&system, ", 50 clients read nothing");
+    drop(deaf);
+    until_true("that all have gone", GENEROUS, || connections(&system) == 0);
+    let deaf = deaf_clients(&system);
     digits(&system, ", 50 clients read nothing");
+    println!(
+        "of 50 clients that read nothing, still there: {}",
+        connections(&system).min(CONNECTIONS)
+    );
     drop(deaf);
     originate(&system);
 }
@@ -99,6 +107,10 @@ impl Client {
         }
         sends.join().expect("it writes");
     }
+}
+
+fn deaf_clients(system: &System) -> Vec<Client> {
+    (0..CONNECTIONS).map(|_| Client::login(system, "on")).collect()
 }
 
 fn resident_kb(system: &System) -> u64 {

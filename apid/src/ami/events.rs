@@ -5,7 +5,7 @@ use super::causes;
 use super::classes::Classes;
 use super::settings::Dialect;
 use super::wire::{Message, encoded};
-use crate::channel::{CallDetail, Channel, ChannelNews, NewsBody, Start};
+use crate::channel::{CallDetail, Channel, ChannelNews, NewsBody, Start, Told};
 use crate::view::{CallerIdView, Timestamp};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -36,6 +36,13 @@ pub(super) fn fully_booted(dialect: Dialect, uptime_s: u64) -> Message {
 /// `Shutdown`, the last event of a session.
 pub(super) fn shutdown() -> Message {
     start("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False")
+}
+
+/// The texts of all events of one piece of news, in their order; made for the first of a dialect
+/// who is told.
+pub(super) fn texts(told: &Told, dialect: Dialect) -> &[String] {
+    let make = |news: &ChannelNews| of(news, dialect).into_iter().map(Message::into_text).collect();
+    told.texts(dialect as usize, make)
 }
 
 /// All events of one piece of news, in their order.

@@ -3,11 +3,13 @@
 //!
 //! In the order of an action: `wire` takes octets apart, `session` asks who it is and whether that
 //! one may, `actions` do it through [`crate::control`] and [`crate::channel`], `events` put what
-//! happens to channels into words, `server` has the sockets.
+//! happens to channels into words, `client` holds what one is told until it is sent, `server` has
+//! the sockets.
 
 mod actions;
 mod causes;
 mod classes;
+mod client;
 mod defence;
 mod events;
 mod filter;

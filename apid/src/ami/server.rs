@@ -2,15 +2,15 @@
 //! Nobody waits for a client that does not read: what waits for it is bounded, then it is cut.
 
 use super::actions::{self, Context, Reply};
-use super::classes::Classes;
+use super::client::{Client, Wait};
 use super::defence::Defence;
 use super::events;
 use super::session::{Session, Step};
 use super::settings::{AmiSettings, Dialect};
 use super::wire::{Decoder, Message, Packet};
 use crate::auth::Caller;
-use crate::channel::{ChannelNews, Channels, NewsBody};
-use crate::control::{ClientNote, Control};
+use crate::channel::{Channels, HELD_NEWS, Told};
+use crate::control::Control;
 use crate::view::PortDiagnostics;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,15 +19,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Octets that wait for a client before it is cut.
-const MAX_WAITING: usize = 2 * 1024 * 1024;
-/// Octets that wait for a client before no more is read from it.
-const ENOUGH_WAITING: usize = 256 * 1024;
 /// Octets read at once.
 const READ: usize = 16 * 1024;
 /// How long a TLS handshake may take.
@@ -36,8 +32,8 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// How long a wrong secret waits for its answer.
 const WRONG_SECRET_DELAY: Duration = Duration::from_secs(1);
-/// How long the last words may take to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Pieces of news that are taken at once, before anything is sent of them.
+const NEWS_AT_ONCE: usize = 64;
 /// Answers of long actions that wait for their session.
 const LATER: usize = 64;
 
@@ -161,24 +157,17 @@ impl Server {
     ) -> String {
         let (later, mut answers) = mpsc::channel::<Vec<Message>>(LATER);
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let mut client = Client {
-            session: Session::new(self.settings.clone(), address),
-            number,
-            out: Vec::new(),
-            sent: 0,
-            unflushed: false,
-            note: self.control.note_client("ami", "", &remote.to_string()),
-            waits: None,
-        };
-        client.out.extend_from_slice(banner(&self.settings).as_bytes());
+        let session = Session::new(self.settings.clone(), address);
+        let note = self.control.note_client("ami", "", &remote.to_string());
+        let mut client = Client::new(session, number, note, &banner(&self.settings));
         // News are taken from the login on; until then there are none to wait for.
-        let mut news: Option<Receiver<Arc<ChannelNews>>> = None;
+        let mut news: Option<Receiver<Arc<Told>>> = None;
         let mut decoder = Decoder::default();
         let mut octets = vec![0; READ];
         let began = tokio::time::Instant::now();
         loop {
             client.note.queues(client.waiting());
-            if client.waiting() > MAX_WAITING {
+            if client.is_too_slow() {
                 let reason = "too slow: more events wait than this client reads";
                 return client.part(&mut writer, reason).await;
             }
@@ -196,16 +185,14 @@ impl Server {
                     }
                 }
                 Some(messages) = answers.recv() => client.answer(&messages),
-                one = next(&mut news), if news.is_some() => match one {
-                    Ok(one) => client.tell(&one),
-                    Err(RecvError::Lagged(missed)) => {
-                        tracing::warn!(%remote, missed, "AMI client lost events");
-                        let reason = "events were lost: this server was too busy";
-                        return client.part(&mut writer, reason).await;
+                one = next(&mut news), if news.is_some() => {
+                    let told = one.map(|one| client.tell(&one));
+                    let told = told.and_then(|()| tell_ready(&mut client, &mut news, NEWS_AT_ONCE));
+                    if let Err(why) = told {
+                        return without_news(&mut client, &mut writer, &why).await;
                     }
-                    Err(RecvError::Closed) => return "shutdown".to_owned(),
-                },
-                read = reader.read(&mut octets), if client.waiting() < ENOUGH_WAITING => {
+                }
+                read = reader.read(&mut octets), if !client.has_enough() => {
                     match read {
                         Ok(0) => return "closed by client".to_owned(),
                         Err(error) => return error.to_string(),
@@ -227,8 +214,8 @@ impl Server {
                             return client.flush(&mut writer, reason).await;
                         }
                         // What was caused is told behind its answer, and before the next one.
-                        while let Some(Ok(one)) = news.as_mut().map(Receiver::try_recv) {
-                            client.tell(&one);
+                        if let Err(why) = tell_ready(&mut client, &mut news, HELD_NEWS) {
+                            return without_news(&mut client, &mut writer, &why).await;
                         }
                     }
                 }
@@ -248,7 +235,7 @@ impl Server {
         client: &mut Client,
         step: Step,
         packet: &Packet,
-        news: &mut Option<Receiver<Arc<ChannelNews>>>,
+        news: &mut Option<Receiver<Arc<Told>>>,
         later: &mpsc::Sender<Vec<Message>>,
         address: IpAddr,
     ) -> Option<&'static str> {
@@ -319,132 +306,38 @@ async fn send_some(
     }
 }
 
-async fn next(
-    news: &mut Option<Receiver<Arc<ChannelNews>>>,
-) -> Result<Arc<ChannelNews>, RecvError> {
+/// Tells what is there, up to so many pieces.
+fn tell_ready(
+    client: &mut Client,
+    news: &mut Option<Receiver<Arc<Told>>>,
+    most: usize,
+) -> Result<(), RecvError> {
+    for _ in 0..most {
+        match news.as_mut().map(Receiver::try_recv) {
+            Some(Ok(one)) => client.tell(&one),
+            Some(Err(TryRecvError::Lagged(missed))) => return Err(RecvError::Lagged(missed)),
+            Some(Err(TryRecvError::Closed)) => return Err(RecvError::Closed),
+            Some(Err(TryRecvError::Empty)) | None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Ends a connection that has no news any more.
+async fn without_news(
+    client: &mut Client,
+    writer: &mut (impl AsyncWrite + Unpin),
+    why: &RecvError,
+) -> String {
+    let RecvError::Lagged(missed) = why else { return "shutdown".to_owned() };
+    tracing::warn!(missed, "AMI client lost events");
+    client.part(writer, "events were lost: this server was too busy").await
+}
+
+async fn next(news: &mut Option<Receiver<Arc<Told>>>) -> Result<Arc<Told>, RecvError> {
     match news {
         Some(news) => news.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A `WaitEvent` without its event yet.
-struct Wait {
-    action_id: String,
-    until: Option<tokio::time::Instant>,
-}
-
-struct Client {
-    session: Session,
-    number: u64,
-    out: Vec<u8>,
-    /// Of `out`, what is sent already.
-    sent: usize,
-    /// What was sent may not be on its way yet.
-    unflushed: bool,
-    note: Arc<ClientNote>,
-    waits: Option<Wait>,
-}
-
-impl Client {
-    fn waiting(&self) -> usize {
-        self.out.len() - self.sent
-    }
-
-    fn unsent(&self) -> &[u8] {
-        &self.out[self.sent..]
-    }
-
-    fn must_send(&self) -> bool {
-        self.unflushed || self.waiting() > 0
-    }
-
-    /// As [`send_some`] says.
-    fn was_sent(&mut self, octets: usize) {
-        self.unflushed = octets > 0;
-        self.sent += octets;
-        if self.sent == self.out.len() {
-            self.out.clear();
-            self.sent = 0;
-        } else if self.sent > ENOUGH_WAITING {
-            self.out.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    fn answer(&mut self, messages: &[Message]) {
-        for message in messages {
-            message.write_to(&mut self.out);
-        }
-    }
-
-    fn tell(&mut self, news: &ChannelNews) {
-        if let NewsBody::OriginateResponse { session, .. } = &news.body
-            && *session != self.number
-        {
-            return;
-        }
-        if !self.session.hears(events::classes(&news.body)) {
-            return;
-        }
-        for message in events::of(news, self.session.dialect()) {
-            self.event(&message);
-        }
-    }
-
-    fn system_event(&mut self, message: &Message) {
-        if self.session.hears(Classes::SYSTEM) {
-            self.event(message);
-        }
-    }
-
-    fn event(&mut self, message: &Message) {
-        if !self.session.wants(message) {
-            return;
-        }
-        let wait = self.waits.take();
-        if let Some(wait) = &wait {
-            self.begin_wait_answer(wait);
-        }
-        message.write_to(&mut self.out);
-        if let Some(wait) = wait {
-            self.complete_wait(&wait);
-        }
-    }
-
-    fn begin_wait_answer(&mut self, wait: &Wait) {
-        let begin = Message::success().with("Message", "Waiting for Event completed.");
-        begin.for_action(&wait.action_id).write_to(&mut self.out);
-    }
-
-    fn complete_wait(&mut self, wait: &Wait) {
-        let end = Message::event("WaitEventComplete").for_action(&wait.action_id);
-        end.write_to(&mut self.out);
-    }
-
-    fn end_wait(&mut self) {
-        if let Some(wait) = self.waits.take() {
-            self.begin_wait_answer(&wait);
-            self.complete_wait(&wait);
-        }
-    }
-
-    /// Says why, and ends.
-    async fn part(&mut self, writer: &mut (impl AsyncWrite + Unpin), reason: &str) -> String {
-        Message::error(reason).write_to(&mut self.out);
-        self.flush(writer, reason).await
-    }
-
-    /// Sends what there is, not for long.
-    async fn flush(&mut self, writer: &mut (impl AsyncWrite + Unpin), reason: &str) -> String {
-        let send = async {
-            writer.write_all(self.unsent()).await?;
-            writer.flush().await?;
-            writer.shutdown().await
-        };
-        // One who does not read it does not want it.
-        let _ = tokio::time::timeout(LAST_WORDS, send).await;
-        reason.to_owned()
     }
 }
 

@@ -60,9 +60,9 @@ impl Session {
     }
 
     /// Whether an event passes the filters.
-    pub(super) fn wants(&self, event: &Message) -> bool {
+    pub(super) fn wants(&self, event: &str) -> bool {
         let Some(user) = &self.user else { return false };
-        user.filter.wants(event.text()) && self.filter.wants(event.text())
+        user.filter.wants(event) && self.filter.wants(event)
     }
 
     /// A packet. `random` is for a challenge.

@@ -187,11 +187,21 @@ impl Message {
         &self.0
     }
 
+    /// The same, for all who are told it.
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
     /// Appends it to what is to be sent.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        write_message(&self.0, out);
     }
+}
+
+/// Appends a message by its text, and the empty line that ends it.
+pub(super) fn write_message(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes text whose control characters are blanks.

@@ -18,7 +18,7 @@ mod variables;
 
 pub use follow::follow;
 pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
-pub use news::{CallDetail, ChannelNews, NewsBody, Outcome};
+pub use news::{CallDetail, ChannelNews, NewsBody, Outcome, Told};
 pub use numbers::Numbers;
 pub use program::{AgiCommand, Memory, NoProgram, Program, ProgramError, Start};
 pub use registry::{Expected, Lookup, Registry};

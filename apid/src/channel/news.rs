@@ -2,7 +2,8 @@
 
 use super::model::Channel;
 use crate::view::Timestamp;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// Something happened to a channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,34 @@ pub struct ChannelNews {
     pub channel: Option<Arc<Channel>>,
     /// What.
     pub body: NewsBody,
+}
+
+/// Forms that news are put into.
+const FORMS: usize = 3;
+
+/// News on their way to many at once: what those make of them in the same form is made once.
+#[derive(Debug)]
+pub struct Told {
+    news: ChannelNews,
+    texts: [OnceLock<Vec<String>>; FORMS],
+}
+
+impl Told {
+    pub(super) fn new(news: ChannelNews) -> Arc<Self> {
+        Arc::new(Self { news, texts: Default::default() })
+    }
+
+    /// The texts of a form, 0 to 2: `make` is asked for them where nobody was before.
+    pub fn texts(&self, form: usize, make: impl FnOnce(&ChannelNews) -> Vec<String>) -> &[String] {
+        self.texts[form].get_or_init(|| make(&self.news))
+    }
+}
+
+impl Deref for Told {
+    type Target = ChannelNews;
+    fn deref(&self) -> &ChannelNews {
+        &self.news
+    }
 }
 
 /// What became of dialling another channel.

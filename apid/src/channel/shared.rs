@@ -1,7 +1,7 @@
 //! The registry, shared by everybody who reads it and writes to it.
 
 use super::model::{Channel, Position};
-use super::news::{ChannelNews, NewsBody};
+use super::news::{ChannelNews, NewsBody, Told};
 use super::program::{NoProgram, Program};
 use super::registry::{Expected, Lookup, Registry};
 use super::variables::{VariableError, Variables};
@@ -15,7 +15,7 @@ pub const HELD_NEWS: usize = 8192;
 
 struct Shared {
     registry: Mutex<Registry>,
-    news: broadcast::Sender<Arc<ChannelNews>>,
+    news: broadcast::Sender<Arc<Told>>,
     program: OnceLock<Arc<dyn Program>>,
 }
 
@@ -46,7 +46,7 @@ impl Channels {
     fn send(&self, news: Vec<ChannelNews>) {
         for news in news {
             // Nobody may be listening.
-            let _ = self.0.news.send(Arc::new(news));
+            let _ = self.0.news.send(Told::new(news));
         }
     }
 
@@ -61,12 +61,12 @@ impl Channels {
     }
 
     /// Everything that happens from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<ChannelNews>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Told>> {
         self.0.news.subscribe()
     }
 
     /// All channels as they are now, and everything that happens after that.
-    pub fn all_and_subscribe(&self) -> (Vec<Arc<Channel>>, broadcast::Receiver<Arc<ChannelNews>>) {
+    pub fn all_and_subscribe(&self) -> (Vec<Arc<Channel>>, broadcast::Receiver<Arc<Told>>) {
         let registry = self.lock();
         (registry.all(), self.0.news.subscribe())
     }

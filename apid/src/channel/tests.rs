@@ -308,3 +308,21 @@ fn variables_are_bounded() {
     assert_eq!(words(&news), ["- VarSet GLOBAL=g"]);
     assert_eq!(world.registry.globals().get("GLOBAL"), Some("g"));
 }
+
+#[test]
+fn a_form_of_news_is_made_once_for_all_who_are_told() {
+    let made = std::cell::Cell::new(0);
+    let told =
+        Told::new(ChannelNews { at: Timestamp::now(), channel: None, body: NewsBody::AsyncAgiEnd });
+    let text = |form| {
+        told.texts(form, |_| {
+            made.set(made.get() + 1);
+            vec![format!("form {form}")]
+        })
+    };
+    assert_eq!(
+        (text(0), text(2), text(0)),
+        (&["form 0".to_owned()][..], &["form 2".to_owned()][..], &["form 0".to_owned()][..])
+    );
+    assert_eq!(made.get(), 2);
+}

@@ -1,7 +1,7 @@
 //! `Originate`: rings a phone and lets it go on in a dial plan or an application when it is lifted.
 
 use super::{Context, Message, Packet, Reply, is_true};
-use crate::channel::{ChannelNews, ChannelState, Expected, NewsBody, Start, Variables};
+use crate::channel::{ChannelState, Expected, NewsBody, Start, Told, Variables};
 use crate::control::Refused;
 use crate::view::{CallerIdView, RingRequest};
 use std::sync::Arc;
@@ -197,7 +197,7 @@ async fn ring(
 
 async fn outcome(
     context: &Context,
-    news: &mut Receiver<Arc<ChannelNews>>,
+    news: &mut Receiver<Arc<Told>>,
     line: &str,
     serial: u64,
 ) -> Result<String, u8> {

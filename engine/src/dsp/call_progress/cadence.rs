@@ -148,6 +148,8 @@ struct Heard {
 pub(super) struct Cadences {
     followers: [Follower; FOLLOWED],
     heard: Option<Heard>,
+    /// Nobody is meant before another segment begins.
+    at_rest: bool,
 }
 
 impl Cadences {
@@ -176,12 +178,13 @@ impl Cadences {
             let least = if index < OF_COUNTRY { STEADY_MS } else { ANSWER_MS };
             followers[index].steady_ms = Some(beyond.max(least));
         }
-        Self { followers, heard: None }
+        Self { followers, heard: None, at_rest: false }
     }
 
     pub(super) fn reset(&mut self) {
         self.followers.iter_mut().for_each(Follower::begin_again);
         self.heard = None;
+        self.at_rest = false;
     }
 
     /// This may be a burst of one of the tones.
@@ -201,6 +204,10 @@ impl Cadences {
     ) {
         if let Some(ended) = ended {
             self.followers.iter_mut().for_each(|follower| follower.take(ended));
+            self.at_rest = false;
+        }
+        if self.at_rest {
+            return;
         }
         let now = segments.now();
         if let Some(heard) = &mut self.heard {
@@ -228,6 +235,14 @@ impl Cadences {
             self.heard = Some(heard);
             events.push(self.event(&heard, true, segments));
         }
+        self.at_rest = self.heard.is_none() && self.can_rest(now);
+    }
+
+    /// What is heard now leads to nothing, however long it lasts: it is neither a tone, which may be
+    /// a steady one, nor a pause that fits.
+    fn can_rest(&self, now: &Segment) -> bool {
+        let fits = |follower: &Follower| follower.progress(now, false).is_some();
+        !now.sound.is_tone() && !self.followers.iter().any(fits)
     }
 
     fn event(&self, heard: &Heard, active: bool, segments: &Segments) -> ToneEvent {

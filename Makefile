@@ -1,7 +1,7 @@
 # The only entry point; CI calls the same targets. The work is in tools/.
 export DESTDIR PREFIX KEEP
 .DEFAULT_GOAL := help
-.PHONY: help run test test-dahdi soak fuzz bench bench-sip bench-ami dsp-report coverage format install uninstall
+.PHONY: help run test test-dahdi soak fuzz bench bench-sip bench-ami bench-dsp dsp-report coverage format install uninstall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench-sip: ## measure what SIP calls cost, and how many a second there can be
 
 bench-ami: ## measure what the manager interface costs its clients
 	@tools/bench ami
+
+bench-dsp: ## measure what each block of signal processing costs a frame, write docs/dsp.md
+	@tools/bench-dsp
 
 dsp-report: ## measure the receivers step by step beside spandsp's, write docs/dsp.md
 	@tools/dsp-report

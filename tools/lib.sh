@@ -59,3 +59,26 @@ need_linker() {
     say "    sudo apt-get install -y --no-install-recommends gcc libc6-dev" >&2
     exit 1
 }
+
+# need_packages NAME...: installs those of Debian's packages that are missing.
+need_packages() {
+    local name missing=()
+    for name in "$@"; do
+        dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -yq --no-install-recommends "${missing[@]}" || exit 1
+}
+
+# write_section NAME FILE: puts FILE between the marks of NAME in docs/dsp.md.
+write_section() {
+    awk -v name="$1" -v table="$2" '
+        $0 == "<!-- end: " name " -->" { inside = 0 }
+        !inside { print }
+        $0 == "<!-- begin: " name " -->" {
+            inside = 1
+            while ((getline line < table) > 0) print line
+        }
+    ' docs/dsp.md >"$2.docs" && cp "$2.docs" docs/dsp.md
+}

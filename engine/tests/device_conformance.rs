@@ -373,6 +373,25 @@ fn a_flood_of_strangers_does_not_silence_the_phone() {
     assert!(heard >= 90, "{heard}");
 }
 
+/// A tick that looks for more than the frame it needs pays a system call for it.
+#[test]
+fn after_a_tick_in_vain_only_what_is_needed_is_taken_again() {
+    let mut rig = rtp_rig();
+    rig.say(1);
+    rig.read();
+    rig.pass();
+    rig.read();
+    rig.pass();
+    rig.say(2);
+    rig.say(3);
+    rig.read();
+    let now = rig.now;
+    let sockets = rig.rtp().0.close(now).unwrap();
+    let mut octets = [0; 512];
+    assert!(sockets.rtp.recv(&mut octets).is_ok(), "the second packet waits for its own tick");
+    assert!(sockets.rtp.recv(&mut octets).is_err(), "the first one was taken");
+}
+
 #[test]
 fn a_phone_that_has_gone_harms_nothing_and_may_come_back() {
     let mut rig = rtp_rig();

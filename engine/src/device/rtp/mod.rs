@@ -229,6 +229,7 @@ impl Device for Rtp {
             // Any error ends it: mostly there is nothing yet, and what else there may be
             // (ENOMEM, an interrupt) is over by the next tick.
             let Some(arrival) = arrival::take(&call.sockets.rtp, &clock, &mut self.octets) else {
+                call.is_behind = false;
                 break;
             };
             let octets = &self.octets[..arrival.len];

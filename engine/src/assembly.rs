@@ -12,7 +12,7 @@ use crate::device::simulated::Simulated;
 use crate::dsp::tone_plan;
 use crate::frame_loop::orders::{self, Order, Report};
 use crate::frame_loop::slot::Slot;
-use crate::frame_loop::{FrameLoop, Pacing};
+use crate::frame_loop::{Conferences, FrameLoop, Pacing};
 use crate::line::LineConfig;
 use crate::supervisor::LoopEnd;
 use rtrb::RingBuffer;
@@ -20,6 +20,9 @@ use std::time::SystemTime;
 use tipring_shm_proto::command::{Law, LineKind};
 use tipring_shm_proto::units::{Generation, LineId, LoopId, Text32};
 use tipring_shm_proto::{Dimensions, Uplink};
+
+/// The loop that mixes conferences, whatever loops their lines are in: one of a timer.
+pub const CONFERENCE_LOOP: usize = 0;
 
 /// An engine that does not tick yet.
 #[derive(Debug)]
@@ -72,7 +75,12 @@ pub fn assemble(config: &Config) -> std::io::Result<Assembly> {
         let lines = own.iter().map(|p| p.id).collect();
         let end = LoopEnd { orders: orders_in, reports: reports_out, lines };
         let pacing = if index < timed_loops { Pacing::Timer } else { Pacing::Card };
-        (end, FrameLoop::new(id, pacing, slots, &uplink, orders_out, reports_in))
+        let conferences = if index == CONFERENCE_LOOP {
+            Conferences::new(config.conferences, config.conference_members)
+        } else {
+            Conferences::default()
+        };
+        (end, FrameLoop::new(id, pacing, slots, conferences, &uplink, orders_out, reports_in))
     });
     let (ends, frame_loops) = ends_and_loops.unzip();
     let first = plan.len() - on_cards.len();

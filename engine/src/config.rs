@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tipring_logging::Logging;
 use tipring_shm_proto::command::Law;
+use tipring_shm_proto::layout::MAX_LINES;
 use tipring_shm_proto::socket_path::{Side, default_socket};
 
 /// `engine.yml`. Every key may be left out.
@@ -16,14 +17,18 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// User ids besides root and the engine's own that may attach.
     pub attach_uids: Vec<u32>,
-    /// Simulated telephones, 0 to 64. Two without a file, to begin with; none where a file does not
-    /// ask for them.
+    /// Simulated telephones, 0 to 128; with those for SIP no more than 1024. Two without a file, to
+    /// begin with; none where a file does not ask for them.
     #[serde(default)]
     pub simulated_lines: u16,
     /// Lines for SIP phones, 0 to 960.
     pub rtp_lines: u16,
     /// Frame loops that share the RTP lines, 1 to 8.
     pub rtp_loops: u8,
+    /// Conferences that can take place at once, 0 to 64.
+    pub conferences: u16,
+    /// Lines that one of them takes, 2 to 128.
+    pub conference_members: u16,
     /// UDP ports for RTP; the even ones are used (RFC 3550 §11).
     pub rtp_ports: PortRange,
     /// Tone plan and ring cadence, ISO 3166 two-letter code.
@@ -279,6 +284,8 @@ impl Default for Config {
             simulated_lines: 2,
             rtp_lines: 64,
             rtp_loops: 1,
+            conferences: 16,
+            conference_members: 32,
             rtp_ports: PortRange { min: 10_000, max: 20_000 },
             country: "us".into(),
             companding: Companding::Mu,
@@ -371,11 +378,14 @@ impl Config {
             let line = line.map(|index| format!(" line {}:", index + 1)).unwrap_or_default();
             Err(ConfigError(format!("{origin}:{line} {key}: {allowed} is allowed")))
         };
-        if self.simulated_lines > 64 {
-            return refuse("simulated_lines", "0 to 64");
+        if self.simulated_lines > 128 {
+            return refuse("simulated_lines", "0 to 128");
         }
         if self.rtp_lines > 960 {
             return refuse("rtp_lines", "0 to 960");
+        }
+        if self.simulated_lines + self.rtp_lines > MAX_LINES {
+            return refuse("simulated_lines + rtp_lines", "1024 or less");
         }
         if self.simulated_lines + self.rtp_lines == 0 && !self.dahdi.is_used() {
             return refuse("simulated_lines + rtp_lines", "1 or more, or lines of dahdi,");
@@ -385,6 +395,12 @@ impl Config {
         }
         if !(1..=8).contains(&self.rtp_loops) {
             return refuse("rtp_loops", "1 to 8");
+        }
+        if self.conferences > 64 {
+            return refuse("conferences", "0 to 64");
+        }
+        if !(2..=128).contains(&self.conference_members) {
+            return refuse("conference_members", "2 to 128");
         }
         let PortRange { min, max } = self.rtp_ports;
         if min < 1024 || max < min {
@@ -471,7 +487,7 @@ mod tests {
 
     #[test]
     fn a_value_out_of_range_is_refused_with_what_is_allowed() {
-        assert!(from_text("simulated_lines: 65\n").unwrap_err().0.contains("0 to 64"));
+        assert!(from_text("simulated_lines: 129\n").unwrap_err().0.contains("0 to 128"));
         assert!(from_text("country: xx\n").unwrap_err().0.contains("us"));
         assert!(from_text("companding: b\n").unwrap_err().0.contains("mu"));
         let forgotten = |text: &str| from_text(&format!("left_off_hook: {{{text}}}\n"));

@@ -4,10 +4,12 @@
 //! It looks at the loops' reports every few milliseconds: a frame loop makes no system call to wake
 //! it.
 
+use crate::assembly::CONFERENCE_LOOP;
 use crate::cards::{Cards, Work};
 use crate::crossing::{CrossingEnd, pair};
 use crate::frame_loop::orders::{ApidRings, Discard, Order, Pending, Report};
 use crate::journal::Journal;
+use crate::line::Company;
 use crate::realtime::now;
 use crate::rtp_ports::RtpPorts;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,10 +22,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 use tipring_logging::Level;
-use tipring_shm_proto::command::Refusal;
+use tipring_shm_proto::command::{HeardBy, Refusal};
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::handshake::{self, Hello, Peer, Refused};
-use tipring_shm_proto::units::{LineId, LoopId, Nanos};
+use tipring_shm_proto::units::{ConferenceId, LineId, LoopId, Nanos};
 use tipring_shm_proto::{Attachment, Downlink, LAYOUT_VERSION, Uplink};
 
 /// How long a report may wait, ms.
@@ -76,11 +78,11 @@ pub struct Supervisor {
     next_ticket: u64,
 }
 
-/// A bridge whose far side has been asked, and whose near side will be.
+/// A bridge, or seat, whose far side has been asked, and whose near side will be.
 #[derive(Debug)]
 struct HalfBridge {
     line: LineId,
-    peer: LineId,
+    company: Company,
     pending: Pending,
     end: CrossingEnd,
 }
@@ -310,6 +312,9 @@ impl Supervisor {
                 self.order(from, Order::Socket { line, pending, media, opened });
             }
             Report::Bridge { line, peer, pending } => self.begin_bridge(line, peer, pending),
+            Report::Confer { line, conference, heard_by, pending } => {
+                self.find_seat(line, conference, heard_by, pending);
+            }
             Report::Joined { ticket, refused } => self.finish_bridge(ticket, refused),
             Report::Discard(Discard::Channel(line, channel)) => self.cards.close(line, channel),
             Report::PeerFault { attachment } if attachment == self.attachment => {
@@ -322,33 +327,54 @@ impl Supervisor {
 
     /// The far side is asked first: when the near side has its end, audio can flow.
     fn begin_bridge(&mut self, line: LineId, peer: LineId, pending: Pending) {
+        let company = Company::Line(peer);
         let Some(&far_loop) = self.owner.get(&peer) else {
-            return self.join_near(line, peer, pending, Err(Refusal::UnknownLine));
+            return self.join_near(line, company, pending, Err(Refusal::UnknownLine));
         };
         let (near, far) = pair();
+        let ticket = self.keep(HalfBridge { line, company, pending, end: near });
+        let company = Company::Line(line);
+        let order = Order::Join { line: peer, company, ticket, pending: None, end: Ok(far) };
+        self.order(far_loop, order);
+    }
+
+    /// The conference is asked first, as the far side of a bridge is.
+    fn find_seat(
+        &mut self,
+        line: LineId,
+        conference: ConferenceId,
+        heard_by: HeardBy,
+        pending: Pending,
+    ) {
+        let (near, end) = pair();
+        let company = Company::Conference(conference);
+        let ticket = self.keep(HalfBridge { line, company, pending, end: near });
+        self.order(CONFERENCE_LOOP, Order::Seat { conference, line, heard_by, ticket, end });
+    }
+
+    fn keep(&mut self, half: HalfBridge) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.bridges.insert(ticket, HalfBridge { line, peer, pending, end: near });
-        let order = Order::Join { line: peer, peer: line, ticket, pending: None, end: Ok(far) };
-        self.order(far_loop, order);
+        self.bridges.insert(ticket, half);
+        ticket
     }
 
     fn finish_bridge(&mut self, ticket: u64, refused: Option<Refusal>) {
         if let Some(half) = self.bridges.remove(&ticket) {
             let end = refused.map_or(Ok(half.end), Err);
-            self.join_near(half.line, half.peer, half.pending, end);
+            self.join_near(half.line, half.company, half.pending, end);
         }
     }
 
     fn join_near(
         &mut self,
         line: LineId,
-        peer: LineId,
+        company: Company,
         pending: Pending,
         end: Result<CrossingEnd, Refusal>,
     ) {
         let near_loop = self.owner[&line];
-        let order = Order::Join { line, peer, ticket: u64::MAX, pending: Some(pending), end };
+        let order = Order::Join { line, company, ticket: u64::MAX, pending: Some(pending), end };
         self.order(near_loop, order);
     }
 }

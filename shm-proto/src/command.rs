@@ -5,7 +5,8 @@
 
 use crate::settings::LineSettings;
 use crate::units::{
-    CommandId, Endpoint, Generation, LineId, Nanos, PlaybackId, TenthDb, TenthDbm0, Text32,
+    CommandId, ConferenceId, Endpoint, Generation, LineId, Nanos, PlaybackId, TenthDb, TenthDbm0,
+    Text32,
 };
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,8 @@ pub enum Command {
         /// The other line.
         peer: LineId,
     },
-    /// Ends the bridge, if any, on both sides. `Done`; the peer's side gets `BridgeEnded`.
+    /// Ends the bridge, if any, on both sides, or leaves the conference. `Done`; the peer's side
+    /// gets `BridgeEnded`.
     Unbridge,
     /// Needs `off_hook`. The phone hears itself, one frame later. `Done`.
     Echo(bool),
@@ -147,6 +149,28 @@ pub enum Command {
         /// What it hears.
         heard: bool,
     },
+    /// Needs `off_hook` and no bridge. The line sits down in a conference, and hears the sum of
+    /// the others until `Unbridge`, which frees its seat, or on-hook. As with `Bridge` its tone
+    /// stops and its phase becomes `talking`; `Hold` and `Mute` do what they do there.
+    /// `Malformed` where there is no such conference, `Full` where it has no free seat. `Done` when
+    /// audio can flow.
+    Confer {
+        /// Which, from 0.
+        conference: ConferenceId,
+        /// Who hears the line there.
+        heard_by: HeardBy,
+    },
+}
+
+/// Who hears a line in a conference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeardBy {
+    /// Everybody else.
+    Everybody,
+    /// Nobody: it listens in.
+    Nobody,
+    /// This one line, if it sits there: somebody whispers to it.
+    Only(LineId),
 }
 
 /// Ring times in ms: on, off, on, off, …
@@ -470,9 +494,10 @@ pub enum Refusal {
     State(LineState),
     /// This kind of line cannot.
     Kind,
-    /// The line or its peer is bridged already.
+    /// The line or its peer is bridged, or in a conference, already.
     Bridged,
-    /// The playback slot is taken, or more is pending than is bounded.
+    /// The playback slot is taken, the conference has no free seat, or more is pending than is
+    /// bounded.
     Full,
     /// No such playback.
     UnknownPlayback,

@@ -3,7 +3,7 @@
 
 use crate::command::{Hook, HookSource, Law, LineKind, LineState, Phase, Since};
 use crate::settings::LineSettings;
-use crate::units::{Endpoint, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
+use crate::units::{ConferenceId, Endpoint, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use serde::{Deserialize, Serialize};
 
 /// Playback slots, and play rings, of a line.
@@ -30,6 +30,8 @@ pub struct LineRow {
     pub tag: u64,
     /// The line it is bridged with.
     pub peer: Option<LineId>,
+    /// The conference in which it sits.
+    pub conference: Option<ConferenceId>,
     /// The phone hears itself.
     pub echo: bool,
     /// Last digit, ASCII; 0 is none since off hook.
@@ -71,6 +73,7 @@ impl LineRow {
             hook_source: HookSource::None,
             tag: 0,
             peer: None,
+            conference: None,
             echo: false,
             last_digit: 0,
             voice: false,

@@ -41,7 +41,7 @@ fn sections_lie_where_they_lay() {
     let most = Dimensions { loops: MAX_LOOPS, lines: MAX_LINES };
     assert_eq!(UplinkLayout::of(most).size, 53_161_984);
     assert_eq!(DownlinkLayout::of(most).size, 202_448_896);
-    assert_eq!(LAYOUT_VERSION, 4);
+    assert_eq!(LAYOUT_VERSION, 5);
 }
 
 /// The segments as files, so that what is compared is what lies in them.
@@ -80,7 +80,7 @@ fn headers_read_as_they_read() {
         words_at(&segments.up, 0),
         [
             u64::from_le_bytes(*b"TIPRUPLK"),
-            4,
+            5,
             0x0123_4567_89ab,
             dimensions,
             3_571_712,
@@ -94,7 +94,7 @@ fn headers_read_as_they_read() {
     assert_eq!(words_at(&segments.up, 128), [1]);
     assert_eq!(
         words_at(&segments.down, 0),
-        [u64::from_le_bytes(*b"TIPRDNLK"), 4, 9, dimensions, 13_123_584, 0, 0, 0, 0]
+        [u64::from_le_bytes(*b"TIPRDNLK"), 5, 9, dimensions, 13_123_584, 0, 0, 0, 0]
     );
 }
 
@@ -153,7 +153,7 @@ fn values_encode_as_they_did() {
     let expected = [
         "067274702f313700000000000000000000000000000000000000000000000000000200000001",
         "0300000001000000000000000102000000010000000200000000000000020000000300000000",
-        "000000010400013501fafff9ff01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f010000",
+        "000000010400011c00013501fafff9ff01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f010000",
         "00016509000000000000000a000000000000000b000000000000000c000000000000000d0000",
         "000e001200130000001400000000000000150000001600000001e9ff01180000000119e6ffff",
         "ff1b00000001b6019c01010f0000000000000010000000000000000f00000000000000100000",
@@ -209,8 +209,10 @@ fn variants_keep_their_numbers() {
         bytes[18]
     };
     let tags: Vec<u8> = commands().into_iter().map(tag).collect();
-    let expected =
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 18, 19, 20, 21, 22];
+    let expected = [
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 18, 19, 20, 21, 22,
+        23,
+    ];
     assert_eq!(tags, expected);
     let tag = |event: Event| wire::encode::<_, EVENT_WORDS>(&Stamped { at: Nanos(0), event });
     let tags: Vec<u32> = events().into_iter().map(|e| tag(e).unwrap()[2] as u32).collect();
@@ -335,6 +337,7 @@ fn row() -> LineRow {
         hook_source: HookSource::Signalling,
         tag: 3,
         peer: Some(LineId(4)),
+        conference: Some(ConferenceId(28)),
         echo: true,
         last_digit: b'5',
         voice: true,
@@ -456,6 +459,7 @@ fn commands() -> Vec<Command> {
         Command::MessageWaiting { messages: 3 },
         Command::LineSettings(settings()),
         Command::Mute { spoken: true, heard: true },
+        Command::Confer { conference: ConferenceId(1), heard_by: HeardBy::Only(LineId(2)) },
     ]
 }
 

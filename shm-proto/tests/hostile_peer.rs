@@ -58,6 +58,7 @@ fn row(tick: u64) -> LineRow {
         hook_source: HookSource::Loop,
         tag: tick,
         peer: None,
+        conference: None,
         echo: false,
         last_digit: 0,
         voice: false,

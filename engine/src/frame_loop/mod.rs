@@ -11,6 +11,7 @@
 //! prepared for the network leaves at the beginning of the next phase, so that its departure
 //! depends on the wake-up alone and not on the work before it.
 
+mod conferences;
 mod ears;
 mod load;
 pub mod orders;
@@ -23,6 +24,7 @@ pub mod slot;
 
 use crate::realtime;
 use crate::trace::Trace;
+pub use conferences::Conferences;
 use load::Load;
 use orders::{ApidRings, Discard, Order, Pending, Report};
 use outside::Outside;
@@ -77,6 +79,7 @@ pub struct FrameLoop {
     /// Apid wrote what cannot be; nothing of it is read until the supervisor takes it away.
     faulted: bool,
     outside: Outside,
+    conferences: Conferences,
     load: Load,
     /// The card gives no blocks since then.
     stalled_at: Option<Nanos>,
@@ -94,11 +97,12 @@ pub enum Going {
 }
 
 impl FrameLoop {
-    /// Over lines that it owns for life. Allocates.
+    /// Over lines that it owns for life; `conferences` has none but in one loop of a timer. Allocates.
     pub fn new(
         id: LoopId,
         pacing: Pacing,
         slots: Vec<Slot>,
+        conferences: Conferences,
         uplink: &Uplink,
         orders: Consumer<Order>,
         reports: Producer<Report>,
@@ -118,6 +122,7 @@ impl FrameLoop {
             apid: None,
             faulted: false,
             outside: Outside::new(id, uplink, reports),
+            conferences,
             load: Load::new(pacing),
             stalled_at: None,
         }
@@ -228,6 +233,7 @@ impl FrameLoop {
         }
         self.take_commands(now);
         self.serve_lines(now);
+        self.conferences.mix(self.phase, &mut self.outside);
         if self.outside.finish().is_err() {
             self.report_peer_fault();
         }
@@ -298,6 +304,10 @@ impl FrameLoop {
             (Ok(Carried::ToSupervisor), Command::Bridge { peer }) => {
                 return self.outside.report(Report::Bridge { line, peer, pending });
             }
+            (Ok(Carried::ToSupervisor), Command::Confer { conference, heard_by }) => {
+                let report = Report::Confer { line, conference, heard_by, pending };
+                return self.outside.report(report);
+            }
             (Ok(Carried::ToSupervisor), _) => Outcome::Refused(Refusal::Kind),
             (Err(refusal), _) => Outcome::Refused(refusal),
         };
@@ -351,9 +361,17 @@ impl FrameLoop {
                         self.slots[position].describe(row, now, &mut self.outside);
                     }
                 }
-                Ok(Order::Join { line, peer, ticket, pending, end }) => {
+                Ok(Order::Seat { conference, line, heard_by, ticket, end }) => {
+                    let sat = self.conferences.sit(conference, line, heard_by, end);
+                    let refused = sat.err().map(|(refusal, end)| {
+                        self.outside.discard(Discard::Crossing(end));
+                        refusal
+                    });
+                    self.outside.report(Report::Joined { ticket, refused });
+                }
+                Ok(Order::Join { line, company, ticket, pending, end }) => {
                     let Some(position) = self.position(line) else { continue };
-                    let joined = self.slots[position].join(peer, end, now, &mut self.outside);
+                    let joined = self.slots[position].join(company, end, now, &mut self.outside);
                     match pending {
                         Some(pending) => {
                             let outcome = joined.map_or_else(Outcome::Refused, |()| Outcome::Done);

@@ -7,10 +7,11 @@ use crate::crossing::CrossingEnd;
 use crate::device::dahdi::Opened;
 use crate::device::dahdi::ioctl::Channel;
 use crate::device::rtp::{CallSockets, StreamStart};
+use crate::line::Company;
 use crate::trace::Trace;
-use tipring_shm_proto::command::{Refusal, RtpMedia};
+use tipring_shm_proto::command::{HeardBy, Refusal, RtpMedia};
 use tipring_shm_proto::line_table::{DahdiRow, PLAYBACK_SLOTS};
-use tipring_shm_proto::units::{CommandId, LineId};
+use tipring_shm_proto::units::{CommandId, ConferenceId, LineId};
 use tipring_shm_proto::{Attachment, CommandReader, EventCursor, PlayReader, Reservation};
 
 /// Messages that may wait each way.
@@ -59,18 +60,31 @@ pub enum Order {
         /// For its row.
         row: DahdiRow,
     },
-    /// One end of a bridge.
+    /// One end of a bridge, or the line's end of a seat.
     Join {
         /// The line it is for.
         line: LineId,
-        /// The line at its other end.
-        peer: LineId,
-        /// Names the bridge in [`Report::Joined`].
+        /// Who is at its other end.
+        company: Company,
+        /// Names it in [`Report::Joined`].
         ticket: u64,
         /// Set on the side whose command it was, which is asked last.
         pending: Option<Pending>,
         /// The end, or why there is none.
         end: Result<CrossingEnd, Refusal>,
+    },
+    /// The conference's end of a seat; to the loop that mixes conferences.
+    Seat {
+        /// Where.
+        conference: ConferenceId,
+        /// Whose it is.
+        line: LineId,
+        /// Who hears that line.
+        heard_by: HeardBy,
+        /// Names it in [`Report::Joined`].
+        ticket: u64,
+        /// The end.
+        end: CrossingEnd,
     },
     /// Return from the loop.
     Stop,
@@ -125,7 +139,18 @@ pub enum Report {
         /// Who asked.
         pending: Pending,
     },
-    /// How the asked line took its end.
+    /// Find the line a seat.
+    Confer {
+        /// The line whose command it was.
+        line: LineId,
+        /// Where.
+        conference: ConferenceId,
+        /// Who hears it there.
+        heard_by: HeardBy,
+        /// Who asked.
+        pending: Pending,
+    },
+    /// How the asked line, or conference, took its end.
     Joined {
         /// Of the [`Order::Join`].
         ticket: u64,

@@ -417,7 +417,9 @@ impl Slot {
             Command::StopPlayback { playback } => {
                 return self.stop_playback(playback, now, rings, outside).map(Carried::Out);
             }
-            Command::OpenRtp { .. } | Command::Bridge { .. } => return Ok(Carried::ToSupervisor),
+            Command::OpenRtp { .. } | Command::Bridge { .. } | Command::Confer { .. } => {
+                return Ok(Carried::ToSupervisor);
+            }
             Command::UpdateRtp { media } => {
                 let AnyDevice::Rtp(rtp) = &mut self.device else { return Err(Refusal::Kind) };
                 if !rtp.update(now, media) {

@@ -164,7 +164,7 @@ impl Line {
     pub(super) fn end_use(&mut self, by: EndedBy, cause: PlaybackEnd, actions: &mut Actions) {
         actions.push(Action::StopPlaybacks(cause));
         let State::OffHook(off) = &mut self.state else { return };
-        let peer = off.peer.take();
+        let company = off.company.take();
         let echoed = std::mem::take(&mut off.echo);
         let dropped = std::mem::replace(&mut off.supply, Supply::Fed) != Supply::Fed;
         *off = OffHook::new(off.talk);
@@ -172,9 +172,11 @@ impl Line {
         if echoed {
             actions.push(Action::Echo(false));
         }
-        if let Some(peer) = peer {
+        if let Some(company) = company {
             actions.push(Action::EndBridge);
-            if by != EndedBy::Command {
+            if let Some(peer) = company.line()
+                && by != EndedBy::Command
+            {
                 actions.say(LineEvent::BridgeEnded { peer });
             }
         }
@@ -187,7 +189,7 @@ impl Line {
     /// which found out, tells it.
     pub(super) fn unbridge(&mut self, actions: &mut Actions) {
         if let State::OffHook(off) = &mut self.state
-            && off.peer.take().is_some()
+            && off.company.take().is_some()
         {
             actions.push(Action::EndBridge);
         }

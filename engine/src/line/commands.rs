@@ -3,7 +3,7 @@
 use super::actions::{Action, Actions};
 use super::changes::EndedBy;
 use super::ringing::{self, Ringing};
-use super::state::{Muted, OffHook, State, Supply, Talk};
+use super::state::{Company, Muted, OffHook, State, Supply, Talk};
 use super::{Line, Media};
 use crate::signal::Drive;
 use tipring_shm_proto::command::{
@@ -20,7 +20,7 @@ const GAIN: std::ops::RangeInclusive<i16> = -400..=120;
 impl Line {
     /// Carries out a command, or says why not. Those about audio plumbing
     /// ([`Command::StartPlayback`], `StopPlayback`, `OpenRtp`, `UpdateRtp`, `CloseRtp`, `Bridge`,
-    /// `Sim`) are only judged: the frame loop carries them out, and then calls
+    /// `Confer`, `Sim`) are only judged: the frame loop carries them out, and then calls
     /// [`Line::carried_out`].
     ///
     /// # Errors
@@ -100,6 +100,7 @@ impl Line {
                 self.orders.give(Drive::MessageWaiting(messages), actions);
             }
             Command::Bridge { .. }
+            | Command::Confer { .. }
             | Command::StartPlayback { .. }
             | Command::StopPlayback { .. }
             | Command::OpenRtp { .. }
@@ -140,10 +141,7 @@ impl Line {
                     Err(Refusal::Kind)
                 }
             }
-            Command::Bridge { .. } => match &self.state {
-                State::OffHook(OffHook { peer: Some(_), .. }) => Err(Refusal::Bridged),
-                _ => self.need_off_hook(),
-            },
+            Command::Bridge { .. } | Command::Confer { .. } => self.may_join(),
             Command::StartPlayback { slot, playback, path, source, gain, .. } => {
                 let in_slots = usize::from(*slot) < PLAYBACK_SLOTS;
                 if !in_slots || playback.0 == 0 || !gain_is_sane(*gain) || !source_is_sane(source) {
@@ -186,16 +184,14 @@ impl Line {
         }
     }
 
-    /// The frame loop has carried out a command about audio plumbing. A bridge makes the line
-    /// talk; a playback takes the place of a tone that the engine began by itself, and ends the
+    /// The frame loop has carried out a command about audio plumbing. A bridge or conference makes the
+    /// line talk; a playback takes the place of a tone that the engine began by itself, and ends the
     /// wait for a digit; how RTP sends digits is remembered.
     pub fn carried_out(&mut self, command: &Command, actions: &mut Actions) {
         match command {
-            Command::Bridge { peer } => {
-                let State::OffHook(off) = &mut self.state else { return };
-                off.peer = Some(*peer);
-                actions.push(Action::Tone(None));
-                self.take_phase(Talk::Talking, actions);
+            Command::Bridge { peer } => self.joined(Company::Line(*peer), actions),
+            Command::Confer { conference, .. } => {
+                self.joined(Company::Conference(*conference), actions);
             }
             Command::StartPlayback { path: PlayPath::Line, .. } => self.yield_to_talk(actions),
             Command::OpenRtp { media, .. } | Command::UpdateRtp { media } => {
@@ -210,6 +206,25 @@ impl Line {
             }
             _ => {}
         }
+    }
+
+    /// Whether the line is free to talk with somebody.
+    ///
+    /// # Errors
+    /// The refusal to answer.
+    pub fn may_join(&self) -> Result<(), Refusal> {
+        match &self.state {
+            State::OffHook(OffHook { company: Some(_), .. }) => Err(Refusal::Bridged),
+            _ => self.need_off_hook(),
+        }
+    }
+
+    /// The frame loop has joined it with `company`.
+    pub fn joined(&mut self, company: Company, actions: &mut Actions) {
+        let State::OffHook(off) = &mut self.state else { return };
+        off.company = Some(company);
+        actions.push(Action::Tone(None));
+        self.take_phase(Talk::Talking, actions);
     }
 
     /// What signalling knows of the handset of an RTP line.

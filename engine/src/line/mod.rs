@@ -28,7 +28,7 @@ pub use actions::{Action, Actions, outcome};
 pub use digit_queue::{DIGIT_MS, MAX_RUNS};
 pub use hook::{HookTiming, MIN_JUDGED_CHANGE_MS, TimingFault};
 pub use orders::{CHANGES_PER_SECOND, MAX_TRIES};
-pub use state::{Muted, PhaseTiming};
+pub use state::{Company, Muted, PhaseTiming};
 
 use crate::signal::{Drive, Driven, Signal};
 use announcing::Announcing;
@@ -317,10 +317,13 @@ impl Line {
         row.millivolts = self.voltage.last;
         row.tenths_celsius = self.temperature.last;
         row.alarm = self.alarm;
-        (row.peer, row.echo, row.voice) = match &self.state {
-            State::OffHook(off) => (off.peer, off.echo, off.voice),
+        let company;
+        (company, row.echo, row.voice) = match &self.state {
+            State::OffHook(off) => (off.company, off.echo, off.voice),
             _ => (None, false, false),
         };
+        row.peer = company.and_then(Company::line);
+        row.conference = company.and_then(Company::conference);
     }
 
     /// Everything the hook switch has to say up to `now`, as far as there is room.

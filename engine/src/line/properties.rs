@@ -1,15 +1,18 @@
 //! What holds for a line whatever is done to it: any signals, any commands with any values, any
 //! passing of time, a device that takes orders or not.
 
+use super::state::Company;
 use super::{Action, Actions, LARGEST_REACTION, Line, LineConfig};
 use crate::signal::{Drive, Driven, Signal};
 use proptest::prelude::*;
 use tipring_shm_proto::command::{
-    Cadence, CallerId, Command, Digits, Hook, HookSource, Law, LineKind, LineState, PlayPath,
-    PlaySource, ProgressTone, RtpMedia, StopOn,
+    Cadence, CallerId, Command, Digits, HeardBy, Hook, HookSource, Law, LineKind, LineState,
+    PlayPath, PlaySource, ProgressTone, RtpMedia, StopOn,
 };
 use tipring_shm_proto::event::{DigitSource, LineEvent};
-use tipring_shm_proto::units::{Endpoint, LineId, Nanos, PlaybackId, TenthDb, TenthDbm0, Text32};
+use tipring_shm_proto::units::{
+    ConferenceId, Endpoint, LineId, Nanos, PlaybackId, TenthDb, TenthDbm0, Text32,
+};
 
 #[derive(Clone, Debug)]
 enum Input {
@@ -88,6 +91,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::Flash),
         1 => any::<bool>().prop_map(Command::Hold),
         2 => Just(Command::Bridge { peer: LineId(3) }),
+        1 => Just(Command::Confer {
+            conference: ConferenceId(1),
+            heard_by: HeardBy::Everybody,
+        }),
         1 => Just(Command::Unbridge),
         2 => any::<bool>().prop_map(Command::Echo),
         1 => (any::<bool>(), any::<bool>())
@@ -127,7 +134,7 @@ struct Witness {
     battery: bool,
     tone: Option<ProgressTone>,
     echo: bool,
-    bridge: Option<LineId>,
+    company: Option<Company>,
 }
 
 impl Witness {
@@ -154,7 +161,7 @@ impl Witness {
             Action::Tone(tone) => self.tone = tone,
             Action::Echo(on) => self.echo = on,
             Action::EndBridge => {
-                assert!(self.bridge.take().is_some(), "no bridge to end");
+                assert!(self.company.take().is_some(), "nothing to end");
             }
             _ => {}
         }
@@ -200,7 +207,7 @@ impl Witness {
         assert_eq!(line.handset.hook.value, self.hook);
         if state.0 != LineState::OffHook {
             assert!(self.battery, "left without current");
-            assert!(self.tone.is_none() && !self.echo && self.bridge.is_none(), "still in use");
+            assert!(self.tone.is_none() && !self.echo && self.company.is_none(), "still in use");
         }
     }
 }
@@ -216,7 +223,7 @@ fn survive(kind: LineKind, steps: &[Step]) {
         battery: true,
         tone: None,
         echo: false,
-        bridge: None,
+        company: None,
     };
     let mut actions = Actions::new();
     let mut more = Actions::new();
@@ -232,8 +239,12 @@ fn survive(kind: LineKind, steps: &[Step]) {
                 let before = line.clone();
                 if line.handle_command(command, now, &mut actions).is_ok() {
                     line.carried_out(command, &mut actions);
-                    if let Command::Bridge { peer } = command {
-                        witness.bridge = Some(*peer);
+                    match *command {
+                        Command::Bridge { peer } => witness.company = Some(Company::Line(peer)),
+                        Command::Confer { conference, .. } => {
+                            witness.company = Some(Company::Conference(conference));
+                        }
+                        _ => {}
                     }
                 } else {
                     assert!(actions.is_empty(), "refused, and yet {:?}", &actions[..]);

@@ -3,7 +3,7 @@
 use super::digit_queue::DigitQueue;
 use super::ringing::Ringing;
 use tipring_shm_proto::command::{LineState, Phase, ProgressTone};
-use tipring_shm_proto::units::{LineId, Nanos};
+use tipring_shm_proto::units::{ConferenceId, LineId, Nanos};
 
 /// Times of a line that is off hook, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +76,39 @@ pub struct Muted {
     pub heard: bool,
 }
 
+/// With whom a lifted line talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Another line.
+    Line(LineId),
+    /// Whoever sits there.
+    Conference(ConferenceId),
+}
+
+impl Company {
+    /// The other line, where there is just one.
+    pub const fn line(self) -> Option<LineId> {
+        match self {
+            Self::Line(line) => Some(line),
+            Self::Conference(_) => None,
+        }
+    }
+
+    /// Where it sits.
+    pub const fn conference(self) -> Option<ConferenceId> {
+        match self {
+            Self::Line(_) => None,
+            Self::Conference(conference) => Some(conference),
+        }
+    }
+}
+
 /// Of a lifted line.
 #[derive(Clone, Debug)]
 pub(super) struct OffHook {
     pub(super) talk: Talk,
     pub(super) supply: Supply,
-    pub(super) peer: Option<LineId>,
+    pub(super) company: Option<Company>,
     pub(super) echo: bool,
     pub(super) muted: Muted,
     pub(super) voice: bool,
@@ -93,7 +120,7 @@ impl OffHook {
         Self {
             talk,
             supply: Supply::Fed,
-            peer: None,
+            company: None,
             echo: false,
             muted: Muted::default(),
             voice: false,

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::event::LineEvent;
-use tipring_shm_proto::units::{Endpoint, PlaybackId, TenthDb, TenthDbm0, Text32};
+use tipring_shm_proto::units::{ConferenceId, Endpoint, PlaybackId, TenthDb, TenthDbm0, Text32};
 
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;
@@ -91,6 +91,16 @@ fn everything(rig: &mut Rig) {
         rig.do_it(line, Command::Flash);
         rig.do_it(line, Command::Tag(7));
     }
+    for line in 0..4 {
+        rig.do_it(line, confer(0));
+    }
+    for _ in 0..20 {
+        rig.period();
+    }
+    for line in 0..4 {
+        rig.ask(line, confer(1));
+        rig.do_it(line, Command::Unbridge);
+    }
     rig.do_it(0, Command::Bridge { peer: tipring_shm_proto::units::LineId(2) });
     rig.do_it(1, Command::Bridge { peer: tipring_shm_proto::units::LineId(3) });
     for _ in 0..20 {
@@ -138,11 +148,18 @@ fn everything(rig: &mut Rig) {
             Command::Mute { spoken: true, heard: true },
             Command::Hold(true),
             Command::Bridge { peer: tipring_shm_proto::units::LineId(999) },
+            confer(0),
+            confer(999),
             Command::StopPlayback { playback: PlaybackId(77) },
         ] {
             rig.ask(line, command);
         }
     }
+}
+
+fn confer(conference: u16) -> Command {
+    let conference = ConferenceId(conference);
+    Command::Confer { conference, heard_by: HeardBy::Everybody }
 }
 
 fn tone_of(line: u16) -> ToneSpec {

@@ -2,9 +2,10 @@
 
 use crate::rig::Rig;
 use std::net::{Ipv4Addr, UdpSocket};
+use tipring_engine::config::Config;
 use tipring_shm_proto::command::*;
 use tipring_shm_proto::event::{DigitSource, LineEvent, PlaybackEnd, RingStop};
-use tipring_shm_proto::units::{LineId, MarkId, PlaybackId, TenthDb, TenthDbm0};
+use tipring_shm_proto::units::{ConferenceId, LineId, MarkId, PlaybackId, TenthDb, TenthDbm0};
 use tipring_shm_proto::{AudioReader, Direction, Next};
 
 fn plain(tick: &mut dyn FnMut()) {
@@ -111,6 +112,81 @@ fn two_phones_hear_each_other_and_not_themselves() {
     assert!(peer0 > 4000.0 && peer1 > 4000.0 && own0 < 50.0 && own1 < 50.0, "{strengths:?}");
     rig.do_it(0, Command::Sim(SimAction::Hook { off: false, bounce_ms: 0 }));
     rig.wait_for(1, |e| matches!(e, LineEvent::BridgeEnded { peer: LineId(0) }));
+}
+
+fn confer(rig: &mut Rig, line: u16, heard_by: HeardBy) {
+    rig.do_it(line, Command::Confer { conference: ConferenceId(1), heard_by });
+}
+
+/// Whether each of these lines hears each of these frequencies, once what was before is over.
+fn who_hears(rig: &mut Rig, lines: [u16; 3], hz: [u16; 3]) -> [[bool; 3]; 3] {
+    for _ in 0..15 {
+        rig.period();
+    }
+    let mut ears = lines.map(|line| reader(rig, line, Direction::Tx));
+    let heard = ears.each_mut().map(|ear| record(rig, ear, 25));
+    heard.map(|heard| {
+        hz.map(|hz| {
+            let strength = strength(&heard, f64::from(hz));
+            assert!(!(50.0..4000.0).contains(&strength), "{hz} Hz is neither there nor not");
+            strength > 4000.0
+        })
+    })
+}
+
+#[test]
+fn a_conference_hears_everybody_but_himself_and_outlives_apid() {
+    let config = Config { simulated_lines: 4, rtp_lines: 0, ..Config::default() };
+    let mut rig = Rig::of(Config { conference_members: 3, ..config }, plain);
+    let hz = [700, 1100, 1900];
+    for line in 0..3 {
+        lift(&mut rig, line);
+        microphone_tone(&mut rig, line, hz[usize::from(line)], 1);
+        confer(&mut rig, line, HeardBy::Everybody);
+    }
+    lift(&mut rig, 3);
+    let full = Command::Confer { conference: ConferenceId(1), heard_by: HeardBy::Nobody };
+    assert_eq!(rig.ask(3, full), Outcome::Refused(Refusal::Full));
+    assert_eq!(rig.ask(0, full), Outcome::Refused(Refusal::Bridged));
+    let (bridge, nowhere) = (
+        Command::Bridge { peer: LineId(1) },
+        Command::Confer { conference: ConferenceId(999), heard_by: HeardBy::Nobody },
+    );
+    assert_eq!(rig.ask(3, bridge), Outcome::Refused(Refusal::Bridged));
+    assert_eq!(rig.ask(3, nowhere), Outcome::Refused(Refusal::Malformed));
+    let (yes, no) = (true, false);
+    let others = [[no, yes, yes], [yes, no, yes], [yes, yes, no]];
+    assert_eq!(who_hears(&mut rig, [0, 1, 2], hz), others);
+    // Muted, one is not heard; on hold, one does not hear either.
+    rig.do_it(0, Command::Mute { spoken: true, heard: false });
+    rig.do_it(1, Command::Hold(true));
+    let some = [[no, no, yes], [no, no, no], [no, no, no]];
+    assert_eq!(who_hears(&mut rig, [0, 1, 2], hz), some);
+    rig.do_it(0, Command::Mute { spoken: false, heard: false });
+    rig.do_it(1, Command::Hold(false));
+    // Nobody minds that apid is gone, and the next one finds them there.
+    rig.apid = None;
+    for _ in 0..30 {
+        rig.period();
+    }
+    rig.attach();
+    assert_eq!(who_hears(&mut rig, [0, 1, 2], hz), others);
+    let sits = |rig: &Rig, line| rig.apid.as_ref().unwrap().map.line(LineId(line)).unwrap();
+    assert_eq!(sits(&rig, 2).conference, Some(ConferenceId(1)));
+    // Who whispers is heard by one; a seat is free when its line has left, or is on hook.
+    rig.do_it(2, Command::Unbridge);
+    confer(&mut rig, 2, HeardBy::Only(LineId(0)));
+    let whispered = [[no, yes, yes], [yes, no, no], [yes, yes, no]];
+    assert_eq!(who_hears(&mut rig, [0, 1, 2], hz), whispered);
+    rig.seen.clear();
+    rig.do_it(1, Command::Sim(SimAction::Hook { off: false, bounce_ms: 0 }));
+    rig.wait_for(1, |e| matches!(e, LineEvent::HookChanged { hook: Hook::On, .. }));
+    assert_eq!(sits(&rig, 1).conference, None);
+    for _ in 0..10 {
+        rig.period();
+    }
+    confer(&mut rig, 3, HeardBy::Nobody);
+    assert_eq!(who_hears(&mut rig, [0, 2, 3], hz)[2], [yes, no, no]);
 }
 
 #[test]

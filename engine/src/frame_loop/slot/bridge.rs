@@ -1,4 +1,4 @@
-//! The bridge of a line: its end is taken, frames cross it, it ends.
+//! The bridge of a line, or its seat in a conference: its end is taken, frames cross it, it ends.
 //!
 //! # Real-time contract
 //! As [`super`].
@@ -8,19 +8,20 @@ use crate::crossing::{Crossed, CrossingEnd};
 use crate::frame::{Linear, SILENCE};
 use crate::frame_loop::orders::Discard;
 use crate::frame_loop::outside::Outside;
+use crate::line::Company;
 use tipring_shm_proto::command::{Command, Refusal};
 use tipring_shm_proto::counters::Counter;
 use tipring_shm_proto::event::LineEvent;
-use tipring_shm_proto::units::{LineId, Nanos};
+use tipring_shm_proto::units::Nanos;
 
-/// A bridge, from this side.
+/// A bridge or a seat, from this side.
 pub(super) struct Crossing {
-    peer: LineId,
+    company: Company,
     end: CrossingEnd,
 }
 
 impl Slot {
-    /// Hands this frame to the bridge and takes the peer's.
+    /// Hands this frame to the company and takes what it says.
     pub(super) fn cross(
         &mut self,
         rx: &Linear,
@@ -41,40 +42,38 @@ impl Slot {
             }
             Crossed::Empty => None,
             Crossed::Gone => {
-                let peer = crossing.peer;
+                let peer = crossing.company.line();
                 self.unbridge(now, outside);
-                outside.line_event(now, self.id, LineEvent::BridgeEnded { peer });
+                if let Some(peer) = peer {
+                    outside.line_event(now, self.id, LineEvent::BridgeEnded { peer });
+                }
                 None
             }
         }
     }
 
-    /// Takes one end of a bridge.
+    /// Takes one end of a bridge, or the line's of a seat.
     ///
     /// # Errors
     /// The supervisor had none, or this line is not free for it; the other end notices that
     /// this one is gone.
     pub fn join(
         &mut self,
-        peer: LineId,
+        company: Company,
         end: Result<CrossingEnd, Refusal>,
         now: Nanos,
         outside: &mut Outside,
     ) -> Result<(), Refusal> {
         let end = end?;
-        let command = Command::Bridge { peer };
-        let allowed = self
-            .line
-            .allows(&command)
-            .and_then(|()| if self.crossing.is_some() { Err(Refusal::Bridged) } else { Ok(()) });
-        if let Err(refusal) = allowed {
+        let free = || if self.crossing.is_some() { Err(Refusal::Bridged) } else { Ok(()) };
+        if let Err(refusal) = self.line.may_join().and_then(|()| free()) {
             outside.discard(Discard::Crossing(end));
             return Err(refusal);
         }
-        self.crossing = Some(Crossing { peer, end });
+        self.crossing = Some(Crossing { company, end });
         self.row_changed = true;
         self.actions.clear();
-        self.line.carried_out(&command, &mut self.actions);
+        self.line.joined(company, &mut self.actions);
         let _ = self.apply(now, outside);
         self.write_row(now);
         Ok(())

@@ -44,7 +44,7 @@ impl Agents {
     /// The next one who dials: what was asked for, and the connection.
     ///
     /// # Panics
-    /// If nobody dials within 20 s.
+    /// If nobody dials within a minute.
     #[track_caller]
     pub fn accept(&self) -> (String, Socket) {
         let (path, socket) = self.accept_unread();
@@ -79,7 +79,7 @@ impl Agents {
     /// The next one who connects, before any handshake.
     ///
     /// # Panics
-    /// If nobody connects within 20 s.
+    /// If nobody connects within a minute.
     #[track_caller]
     pub fn stream(&self) -> TcpStream {
         let accept = || self.listener.accept().ok();

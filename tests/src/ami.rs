@@ -44,7 +44,7 @@ impl Ami {
     /// Connects, and waits for the banner.
     ///
     /// # Panics
-    /// If nobody answers within 20 s.
+    /// If nobody answers within a minute.
     #[track_caller]
     pub fn connect(system: &System) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", system.ports.ami)).expect("AMI listens");

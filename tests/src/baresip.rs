@@ -75,7 +75,7 @@ impl Baresip {
     /// Starts it and, where it has a password, waits until it is registered.
     ///
     /// # Panics
-    /// If it does not start or register within 20 s.
+    /// If it does not start or register within a minute.
     #[track_caller]
     pub fn start(telephone: &Telephone) -> Self {
         let phone = Self::start_unregistered(telephone);
@@ -91,7 +91,7 @@ impl Baresip {
     /// Starts it and does not wait for its registration.
     ///
     /// # Panics
-    /// If it does not start within 20 s.
+    /// If it does not start within a minute.
     #[track_caller]
     pub fn start_unregistered(telephone: &Telephone) -> Self {
         let folder = Folder::new(&telephone.user);
@@ -193,7 +193,7 @@ impl Baresip {
     /// Waits for a message of the control port, among those after the one found last.
     ///
     /// # Panics
-    /// If it does not come within 20 s.
+    /// If it does not come within a minute.
     #[track_caller]
     pub fn expect(&self, what: &str, fits: impl Fn(&Value) -> bool) -> (Instant, Value) {
         let begin = Instant::now();
@@ -235,7 +235,7 @@ impl Baresip {
     /// Waits until its recording is so long.
     ///
     /// # Panics
-    /// If it does not grow to that in 20 s beyond its own duration.
+    /// If it does not grow to that in a minute beyond its own duration.
     #[track_caller]
     pub fn heard_of(&self, ms: usize) -> Vec<i16> {
         let limit = GENEROUS + std::time::Duration::from_millis(ms as u64);

@@ -84,7 +84,7 @@ impl Ear {
     /// Waits until the middle of some speech has been heard, nothing of it missing.
     ///
     /// # Panics
-    /// If it is not within 20 s; says how near it came.
+    /// If it is not within a minute; says how near it came.
     #[track_caller]
     pub fn hears(&self, speech: &[i16]) {
         let (middle, half) = (speech.len() / 2, samples(300).min(speech.len() / 2));

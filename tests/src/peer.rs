@@ -33,7 +33,7 @@ impl Peer {
     /// Attaches, waiting until the engine is there and free.
     ///
     /// # Panics
-    /// If it is not within 20 s.
+    /// If it is not within a minute.
     #[track_caller]
     pub fn attach(socket: &Path) -> Self {
         crate::wait::until("an attachment", GENEROUS, || Self::try_attach(socket).ok())
@@ -64,7 +64,7 @@ impl Peer {
     /// Asks for everything in `commands`, in order, and gives each answer.
     ///
     /// # Panics
-    /// If one is not answered within 20 s. May be called once an attachment: the rings' ends are
+    /// If one is not answered within a minute. May be called once an attachment: the rings' ends are
     /// handed out once.
     #[track_caller]
     pub fn ask(&mut self, commands: &[(LineId, Command)]) -> Vec<Outcome> {

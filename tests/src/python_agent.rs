@@ -19,7 +19,7 @@ impl PythonAgent {
     /// Starts `tests/agents/{script}` and waits until it listens.
     ///
     /// # Panics
-    /// If it does not listen within 20 s.
+    /// If it does not listen within a minute.
     pub fn start(script: &str, arguments: &[&str]) -> Self {
         let folder = Folder::new("agent");
         let mut command = Command::new(agents_python());
@@ -33,7 +33,7 @@ impl PythonAgent {
     /// What follows `what` in a line of its output, once it is there.
     ///
     /// # Panics
-    /// If it is not within 20 s.
+    /// If it is not within a minute.
     #[track_caller]
     pub fn says(&self, what: &str) -> String {
         wait::until(what, wait::GENEROUS, || {

@@ -237,7 +237,7 @@ impl Rest {
     /// Waits until there are so many calls that are not over, and returns them.
     ///
     /// # Panics
-    /// If that does not come to pass within 20 s.
+    /// If that does not come to pass within a minute.
     #[track_caller]
     pub fn calls_become(&self, count: usize) -> Vec<Value> {
         let mut last = Vec::new();

@@ -78,7 +78,7 @@ impl Socket {
     /// sequence of calls checks an order.
     ///
     /// # Panics
-    /// If none comes within 20 s; shows what came instead.
+    /// If none comes within a minute; shows what came instead.
     #[track_caller]
     pub fn expect(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         self.expect_timed(what, fits).1
@@ -144,7 +144,7 @@ impl Socket {
     /// Waits until so much 16-bit audio has come.
     ///
     /// # Panics
-    /// If it does not within 20 s beyond its own duration.
+    /// If it does not within [`GENEROUS`] beyond its own duration.
     #[track_caller]
     pub fn audio_of(&self, ms: usize) -> Vec<i16> {
         let limit = crate::wait::GENEROUS + Duration::from_millis(ms as u64);
@@ -157,7 +157,7 @@ impl Socket {
     /// Waits until the other side has closed it; gives what it said.
     ///
     /// # Panics
-    /// If it does not within 20 s.
+    /// If it does not within a minute.
     #[track_caller]
     pub fn expect_closed(&self) -> String {
         crate::wait::until("the end of a WebSocket", crate::wait::GENEROUS, || self.closed())

@@ -116,7 +116,7 @@ impl System {
     /// Both processes, ready.
     ///
     /// # Panics
-    /// If they do not become ready within 20 s.
+    /// If they do not become ready within a minute.
     #[track_caller]
     pub fn start(setup: Setup) -> Self {
         let mut system = Self::prepare(setup);
@@ -219,7 +219,7 @@ impl System {
     /// Waits until `/readyz` says so.
     ///
     /// # Panics
-    /// If a process ends or 20 s pass before.
+    /// If a process ends or a minute passes before.
     #[track_caller]
     pub fn ready(&mut self) {
         let rest = self.rest();

@@ -248,6 +248,52 @@ impl Hearing {
     }
 }
 
+/// The longest part of `heard` in which `said` goes on in one piece, ms; for a machine that may stand
+/// still, where what is heard jumps, or stops, each time. Of each ten stretches of 100 ms nine are
+/// recognised, each within 20 ms of where the one before it puts it, which one end of a jitter buffer
+/// may move it. A stretch that only resembles another one elsewhere begins no such piece.
+pub fn longest_piece_ms(said: &[i16], heard: &[i16]) -> usize {
+    let (mut longest, mut stretches, mut missed) = (0, 0, 0);
+    let mut offset: Option<f64> = None;
+    for point in follow(said, heard, 100, 100) {
+        let here = (point.score > 0.7).then(|| point.offset_ms());
+        let goes_on = here.zip(offset).is_some_and(|(here, before)| (here - before).abs() < 20.0);
+        if goes_on {
+            stretches += 1;
+            offset = here;
+        } else if offset.is_some() && missed < stretches / 9 {
+            stretches += 1;
+            missed += 1;
+        } else {
+            (stretches, missed, offset) = (usize::from(here.is_some()), 0, here);
+        }
+        longest = longest.max(stretches - missed);
+    }
+    longest * 100
+}
+
+/// Listens until a second of what is `said`, over and over, was heard in one piece; `heard_of` waits until
+/// the recording is so many ms long, and returns it. Begins at `from_ms`.
+///
+/// # Panics
+/// If there was no such second in `limit_ms`; tells how much there was at best.
+#[track_caller]
+pub fn hear_a_second(
+    who: &str,
+    said: &[i16],
+    (from_ms, limit_ms): (usize, usize),
+    mut heard_of: impl FnMut(usize) -> Vec<i16>,
+) {
+    let (mut best, mut at) = (0, from_ms);
+    while best < 1000 {
+        assert!(at < from_ms + limit_ms, "{who} heard {best} ms in one piece at best");
+        // Twice as much as is looked for, of which the next look sees the second half again.
+        let heard = heard_of(at + 2000);
+        best = best.max(longest_piece_ms(said, &heard[samples(at)..samples(at + 2000)]));
+        at += 1000;
+    }
+}
+
 /// Writes 16-bit mono at 8 kHz.
 ///
 /// # Panics
@@ -323,4 +369,44 @@ pub fn level_dbm0(audio: &[i16]) -> f64 {
     let power: f64 = audio.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>();
     let rms = (power / audio.len().max(1) as f64).sqrt().max(1e-3);
     20.0 * (rms / (32_767.0 / 2f64.sqrt())).log10() + 3.17
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{chirps, longest_piece_ms, samples};
+
+    #[test]
+    fn a_piece_goes_on_until_the_machine_stands_still() {
+        let said = chirps(1, 6000);
+        assert_eq!(longest_piece_ms(&said, &said), 6000);
+        // 700 ms lost and a pause of 300 ms, after 1.5 s and after 3.5 s.
+        let parts = [(0, 1500), (2200, 4200), (4900, 6000)];
+        let heard: Vec<i16> = parts
+            .iter()
+            .flat_map(|&(from, to)| {
+                let pause = vec![0; samples(300)];
+                [said[samples(from)..samples(to)].to_vec(), pause].concat()
+            })
+            .collect();
+        let longest = longest_piece_ms(&said, &heard);
+        assert!((1800..=2000).contains(&longest), "{longest}");
+        // A block of 20 ms that was concealed is no break.
+        let mut concealed = said.clone();
+        concealed[samples(3000)..samples(3020)].fill(0);
+        assert!(longest_piece_ms(&said, &concealed) >= 5900);
+    }
+
+    #[test]
+    fn what_somebody_else_says_is_no_piece() {
+        for seed in 0..4 {
+            let longest = longest_piece_ms(&chirps(100 + seed, 6000), &chirps(seed, 6000));
+            assert!(longest < 500, "{longest} ms of seed {seed}");
+        }
+        // In shreds of 200 ms, each in its place: nothing goes on.
+        let said = chirps(1, 6000);
+        let shreds: Vec<i16> =
+            said.chunks(samples(400)).flat_map(|chunk| chunk[..samples(200)].to_vec()).collect();
+        assert!(longest_piece_ms(&said, &shreds) < 500);
+        assert_eq!(longest_piece_ms(&said, &vec![0; samples(2000)]), 0);
+    }
 }

@@ -5,10 +5,10 @@ use crate::{Card, Installed, Machine};
 use serde_json::Value;
 use tipring_tests::wait::{GENEROUS, until_true};
 
-/// Emulated time is uneven: a card holds eight blocks instead of two.
-/// And nobody waits half a minute for the howler.
-pub const ENGINE_YML: &str =
-    "dahdi: {auto: true, buffers: 8}\nleft_off_hook: {congestion_ms: 4000}\n";
+/// Emulated time is uneven: a card holds eight blocks instead of two. An emulated processor has better to
+/// do than to look after lines that nobody uses, and nobody waits half a minute for the howler.
+pub const ENGINE_YML: &str = "rtp_lines: 4\ndahdi: {auto: true, buffers: 8}\n\
+    left_off_hook: {congestion_ms: 4000}\n";
 
 /// See the module. Port `n` is line `pN`, extension `10N`.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl<'a> System<'a> {
     #[track_caller]
     pub fn all_become(&self, state: &str) {
         let ports = usize::from(self.card.ports);
-        until_true(&format!("lines {state}"), 3 * GENEROUS, || {
+        until_true(&format!("lines {state}"), GENEROUS, || {
             let Some(answer) = self.api.rest.try_get("/v1/lines") else { return false };
             let ours = |line: &Value| line["id"].as_str().is_some_and(is_port);
             answer.status == 200

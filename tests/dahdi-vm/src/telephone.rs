@@ -19,7 +19,11 @@ pub const PORT: u16 = 2400;
 #[track_caller]
 pub(crate) fn serve(machine: &Machine) {
     machine.lend(&program("telephone"), "telephone");
-    machine.run("systemctl is-active -q telephone || systemd-run -q --unit telephone --collect /host/telephone serve");
+    // A telephone is made of wires: it is not late because others are busy.
+    machine.run(
+        "systemctl is-active -q telephone || systemd-run -q --unit telephone --collect \
+         -p CPUSchedulingPolicy=fifo -p CPUSchedulingPriority=40 /host/telephone serve",
+    );
     machine.wait_for("the telephones", GENEROUS, &format!("ss -ltn | grep -q :{PORT}"));
 }
 
@@ -145,11 +149,17 @@ impl Telephone {
         self.command(&format!("say {}", octets.len()), &octets);
     }
 
+    /// Stops speaking.
+    #[track_caller]
+    pub fn hush(&mut self) {
+        self.command("hush", &[]);
+    }
+
     /// Waits until something is noticed that was not waited for before, and that fits; the guest's
     /// time of it.
     ///
     /// # Panics
-    /// If it does not come within 20 s; shows what came instead.
+    /// If it does not come within [`GENEROUS`]; shows what came instead.
     #[track_caller]
     pub fn expect(&mut self, wanted: Noticed) -> Duration {
         let (mutex, changed) = &*self.life;
@@ -190,15 +200,35 @@ impl Telephone {
     /// Waits until so much more has been heard, and returns it.
     ///
     /// # Panics
-    /// If it does not come within 20 s beyond its own duration.
+    /// If it does not come within [`GENEROUS`] beyond its own duration.
     #[track_caller]
     pub fn listen(&self, ms: usize) -> Vec<i16> {
         let from = self.heard().len();
+        self.heard_of((from * 1000).div_ceil(signal::RATE) + ms).split_off(from)
+    }
+
+    /// Waits until so much has been heard since the beginning, and returns all of it.
+    ///
+    /// # Panics
+    /// If it does not come within [`GENEROUS`] beyond its own duration.
+    #[track_caller]
+    pub fn heard_of(&self, ms: usize) -> Vec<i16> {
         let limit = GENEROUS + Duration::from_millis(ms as u64);
         tipring_tests::wait::until("what the telephone hears", limit, || {
             let heard = self.heard();
-            (heard.len() >= from + signal::samples(ms)).then(|| heard[from..].to_vec())
+            (heard.len() >= signal::samples(ms)).then_some(heard)
         })
+    }
+
+    /// Listens until a second of what is said over and over was heard in one piece: the machine may stand
+    /// still in the middle of anything.
+    ///
+    /// # Panics
+    /// If there was none in half a minute.
+    #[track_caller]
+    pub fn hears(&self, said: &[i16]) {
+        let from_ms = self.heard().len() * 1000 / signal::RATE;
+        signal::hear_a_second("the telephone", said, (from_ms, 30_000), |ms| self.heard_of(ms));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `telephone serve` listens on port 2400; a connection is one telephone. The host sends lines
 //! (`channel N` first; then `offhook`, `onhook`, `flash`, `dial STRING`, `say OCTETS` with that many
-//! octets of 16-bit audio after it); each is answered with an errno. What the telephone hears and
+//! octets of 16-bit audio after it, `hush`); each is answered with an errno. What the telephone hears and
 //! notices is sent all the time. `../src/telephone.rs` is the other end.
 //!
 //! `telephone contact PORT MS…` works the hook contact of a port of the fake card.
@@ -146,6 +146,10 @@ fn carry_out(
                 read_more(stream, wishes)?;
             }
             wishes.to_say.extend(wishes.octets.drain(..octets));
+            Ok(())
+        }
+        ("hush", _) => {
+            wishes.to_say.clear();
             Ok(())
         }
         _ => Err(ErrorKind::InvalidInput.into()),

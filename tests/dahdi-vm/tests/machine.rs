@@ -4,7 +4,7 @@ use std::time::Duration;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{Card, Machine, Telephone, story};
 use tipring_tests::system::program;
-use tipring_tests::wait::GENEROUS;
+use tipring_tests::wait::{GENEROUS, until_true};
 
 #[test]
 fn a_machine_has_a_card_and_telephones() {
@@ -53,11 +53,13 @@ fn battery(machine: &Machine, card: &Card) {
     machine.wait_for("the loop", GENEROUS, "grep -q 'port 1 line .* loop onhook' /dev/fakefxs");
 }
 
-/// The kernel's clock and the emulator's agree: 20 ms of audio take 20 ms.
+/// The kernel's clock and the emulator's agree: 20 ms of audio take 20 ms. What comes at once after the
+/// machine stood still is measured again.
 fn audio_is_paced(machine: &Machine, card: &Card) {
     let phone = Telephone::on(machine, card, 2);
-    let begin = std::time::Instant::now();
-    phone.listen(3000);
-    let took = begin.elapsed();
-    assert!(took > Duration::from_millis(2700), "3 s of audio came within {took:?}");
+    until_true("3 s of audio that take 3 s", GENEROUS, || {
+        let begin = std::time::Instant::now();
+        phone.listen(3000);
+        begin.elapsed() > Duration::from_millis(2700)
+    });
 }

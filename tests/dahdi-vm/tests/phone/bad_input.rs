@@ -62,7 +62,7 @@ pub(crate) fn not_set_up(system: &System<'_>) {
 
 pub(crate) fn missing_and_held(system: &System<'_>) {
     let System { machine, installed, api, .. } = system;
-    let more = "dahdi: {auto: true, buffers: 8, lines: [{channel: 99}]}\n";
+    let more = "rtp_lines: 4\ndahdi: {auto: true, buffers: 8, lines: [{channel: 99}]}\n";
     system.without_engine(|| {
         installed.configure("engine.yml", more);
         machine.run(HOLD);

@@ -1,6 +1,6 @@
 //! What a port of a card does and tells besides calls.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tipring_dahdi_vm::system::ENGINE_YML;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{System, Telephone};
@@ -60,8 +60,12 @@ pub(crate) fn polarity_and_lamp(system: &System<'_>) {
 }
 
 /// The channel of the line that paces the card is opened anew: another one paces it, and the call on
-/// that one does not notice.
+/// that one does not notice. Looked at again if the machine stood still just then.
 pub(crate) fn reset(system: &System<'_>) {
+    until_true("a call that notices nothing", 2 * GENEROUS, || is_reset_unnoticed(system));
+}
+
+fn is_reset_unnoticed(system: &System<'_>) -> bool {
     let System { machine, card, api, .. } = system;
     // After a start that is the first one.
     system.without_engine(|| ());
@@ -69,24 +73,25 @@ pub(crate) fn reset(system: &System<'_>) {
     let mut phone = Telephone::on(machine, card, 2);
     phone.lift();
     api.rest.line_becomes("p2", "off_hook");
-    let wav = signal::wav(&signal::chirps(83, 8000), 8000, 1);
-    api.rest.post_body("/v1/lines/p2/play", "audio/wav", &wav).check(202);
+    let voice = signal::chirps(83, 40_000);
+    api.rest.post_body("/v1/lines/p2/play", "audio/wav", &signal::wav(&voice, 8000, 1)).check(202);
     let count = |name: &str| api.rest.counter(name);
     let opened = |n| system.told(&format!("channel {n} on Fake FXS card"));
     let (before, changes) = ([opened(1), opened(2)], count("card_pacer_changes_total"));
-    until_true("the voice", GENEROUS, || signal::level_dbm0(&phone.listen(100)) > -40.0);
+    phone.hears(&voice);
     let from = phone.heard().len();
     api.rest.post_empty("/reset?line=p1").check(200);
     until_true("another pacer", GENEROUS, || count("card_pacer_changes_total") > changes);
     api.rest.line_becomes("p1", "on_hook");
-    phone.listen(4000);
-    let heard = phone.heard()[from..].to_vec();
-    let found = signal::hearing(&signal::chirps(83, 8000), &heard);
-    assert!(found.as_ref().is_some_and(|h| h.is_convincing(20)), "{found:?}");
+    phone.listen(500);
+    let heard = phone.heard().split_off(from);
     until_true("the channel", GENEROUS, || opened(1) == before[0] + 1);
     assert_eq!(opened(2), before[1], "nobody else's channel is opened anew");
     phone.put_down();
     api.rest.line_becomes("p2", "on_hook");
+    let (piece, all) = (signal::longest_piece_ms(&voice, &heard), heard.len() / 8);
+    println!("{piece} of {all} ms in one piece");
+    piece + 200 > all
 }
 
 /// A line tests itself: the bell while the handset is down; a tone and digits when it is lifted, of
@@ -95,13 +100,22 @@ pub(crate) fn self_tests(system: &System<'_>) {
     let System { machine, card, api, .. } = system;
     let rest = &api.rest;
     let mut phone = Telephone::on(machine, card, 1);
-    let test = || rest.post_empty("/v1/lines/p1/diagnostics").expect_json(200);
-    let report = test();
-    let bell = &report["tests"][0];
-    assert_eq!((&bell["test"], &bell["passed"]), (&json!("ring"), &json!(true)), "{report}");
-    // Fed with 45 V, rung with 48.
-    let volts = |of: &str| bell[of].as_f64().unwrap_or_default().abs();
-    assert!(volts("voltage_ringing") > volts("voltage_before") + 1.0, "{report}");
+    // Again if the machine stood still in the middle of it: it says so itself.
+    let test = |what: &str, is_right: &dyn Fn(&Value) -> bool| {
+        until_true(what, 2 * GENEROUS, || {
+            let report = rest.post_empty("/v1/lines/p1/diagnostics").expect_json(200);
+            println!("{report}");
+            report["passed"] == true && is_right(&report["tests"])
+        });
+    };
+    let is_near = |value: &Value, wanted: f64, by: f64| {
+        value.as_f64().is_some_and(|level| (level - wanted).abs() < by)
+    };
+    test("the bell", &|tests| {
+        // Fed with 45 V, rung with 48.
+        let volts = |of: &str| tests[0][of].as_f64().unwrap_or_default().abs();
+        tests[0]["test"] == "ring" && volts("voltage_ringing") > volts("voltage_before") + 1.0
+    });
     rest.line_becomes("p1", "on_hook");
 
     machine.run("echo 50 >/sys/module/fakefxs/parameters/echo");
@@ -110,15 +124,13 @@ pub(crate) fn self_tests(system: &System<'_>) {
     let settings = json!({"echo_canceller": false}).to_string();
     let kind = [("Content-Type", "application/json")];
     rest.send("PATCH", "/v1/lines/p1/settings", &kind, settings.as_bytes()).check(200);
-    let report = test();
+    test("a tone and digits", &|tests| {
+        is_near(&tests[0]["sent_dbm0"], -10.0, 1.0)
+            && is_near(&tests[0]["returned_dbm0"], -16.0, 1.5)
+            && tests[1]["sent_digits"] == "159D"
+            && tests[1]["returned_digits"] == "159D"
+    });
     machine.run("echo 0 >/sys/module/fakefxs/parameters/echo");
-    assert_eq!(report["passed"], true, "{report}");
-    let tone = &report["tests"][0];
-    let level = |of: &str| tone[of].as_f64().unwrap_or(f64::NEG_INFINITY);
-    assert!((level("sent_dbm0") + 10.0).abs() < 1.0, "{report}");
-    assert!((level("returned_dbm0") + 16.0).abs() < 1.5, "{report}");
-    assert_eq!(report["tests"][1]["sent_digits"], "159D", "{report}");
-    assert_eq!(report["tests"][1]["returned_digits"], "159D", "{report}");
     phone.put_down();
     rest.line_becomes("p1", "on_hook");
 }
@@ -126,7 +138,8 @@ pub(crate) fn self_tests(system: &System<'_>) {
 /// Gains of the configuration are the kernel's: of what is played, and of what the telephone says.
 pub(crate) fn gains(system: &System<'_>) {
     let System { machine, card, api, installed } = system;
-    let louder = "dahdi: {auto: true, buffers: 8, gain_db: {from_phone: 6, to_phone: -6}}\n";
+    let louder =
+        "rtp_lines: 4\ndahdi: {auto: true, buffers: 8, gain_db: {from_phone: 6, to_phone: -6}}\n";
     system.without_engine(|| installed.configure("engine.yml", louder));
     let mut phone = Telephone::on(machine, card, 1);
     phone.lift();
@@ -139,10 +152,12 @@ pub(crate) fn gains(system: &System<'_>) {
     });
     api.rest.delete("/v1/lines/p1/playbacks").check(200);
     let ear = api.socket("/v1/lines/p1/audio?format=pcm_s16le&direction=rx");
-    phone.say(&signal::sine(1500.0, -20.0, 2000));
-    let heard = ear.audio_of(2500);
-    let loudest = heard.chunks(1600).map(signal::level_dbm0).fold(f64::MIN, f64::max);
-    assert!(near(loudest, -14.0), "{loudest}");
+    phone.say(&signal::sine(1500.0, -20.0, 30_000));
+    until_true("a tone at -14 dBm0", GENEROUS, || {
+        let heard = ear.audio();
+        let last = heard.len().checked_sub(1600).map(|from| signal::level_dbm0(&heard[from..]));
+        last.is_some_and(|level| near(level, -14.0))
+    });
     phone.put_down();
     api.rest.line_becomes("p1", "on_hook");
     system.without_engine(|| installed.configure("engine.yml", ENGINE_YML));

@@ -10,6 +10,7 @@ pub mod dtmf_sweeps;
 pub mod impairment;
 pub mod noise;
 pub mod random;
+pub mod resample;
 pub mod signal;
 pub mod speech_level;
 pub mod wav;

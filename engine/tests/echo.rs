@@ -12,6 +12,7 @@ use tipring_engine::frame::{Companded, Linear};
 use tipring_shm_proto::command::Law;
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::TenthDbm0;
+use tipring_signals::hybrid::{hybrid, through};
 
 const KEYPAD: &[u8] = b"123A456B789C*0#D";
 
@@ -95,27 +96,6 @@ fn speech(seconds: usize, mut seed: u64) -> Vec<f64> {
 
 fn white(seconds: usize, mut seed: u64) -> Vec<f64> {
     (0..seconds * 8000).map(|_| gaussian(&mut seed)).collect()
-}
-
-/// An echo path: a delay, then a band-limited, dispersive response within 16 ms; its power gain for
-/// white noise is the return loss.
-fn hybrid(loss_db: f64, delay: usize, mut seed: u64) -> Vec<f64> {
-    let mut path = vec![0.0; 128];
-    let (hz, damping) = (600.0 + 1500.0 * random(&mut seed), 5.0 + 10.0 * random(&mut seed));
-    for (n, tap) in path[delay..].iter_mut().enumerate() {
-        let time = n as f64;
-        let ringing = (std::f64::consts::TAU * hz * time / 8000.0 + 1.0).cos();
-        *tap = (ringing + 0.3 * gaussian(&mut seed)) * (-time / damping).exp();
-    }
-    let power: f64 = path.iter().map(|tap| tap * tap).sum();
-    let scale = 10f64.powf(-loss_db / 20.0) / power.sqrt();
-    path.iter().map(|tap| tap * scale).collect()
-}
-
-fn through(path: &[f64], samples: &[f64]) -> Vec<f64> {
-    (0..samples.len())
-        .map(|n| path.iter().take(n + 1).enumerate().map(|(k, tap)| tap * samples[n - k]).sum())
-        .collect()
 }
 
 fn digit(key: u8, ms: usize, dbm0: f64) -> Vec<f64> {

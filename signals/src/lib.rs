@@ -7,6 +7,7 @@
 pub mod companding;
 pub mod dtmf;
 pub mod dtmf_sweeps;
+pub mod hybrid;
 pub mod impairment;
 pub mod noise;
 pub mod random;

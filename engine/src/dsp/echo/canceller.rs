@@ -10,8 +10,9 @@
 //! vowel and noise are learnt equally well; all of it on signals that a pre-emphasis has made
 //! nearly white, for speech is not. The foreground is what is heard. It takes over the background
 //! only when that has been better for 32 ms, so that double talk, which spoils the background, is
-//! not heard; a background that has been spoilt starts again from the foreground. While keys are
-//! pressed nothing is learnt. Each of the four sums of a block runs over 16 neighbours at once, in
+//! not heard; a background that has been spoilt starts again from the foreground. A block that is
+//! far louder than its echo is thought to be has somebody in it, and is learnt from so much the
+//! less. While keys are pressed nothing is learnt. Each of the four sums of a block runs over 16 neighbours at once, in
 //! fixed arrays, which a compiler turns into the vector instructions that every x86-64 and arm64
 //! has.
 //!
@@ -38,6 +39,10 @@ const LANES: usize = 16;
 const EMPHASIS: f32 = 0.6;
 /// Share of the best step of a block that is taken: less forgets noise sooner, more learns faster.
 const STEP: f32 = 0.6;
+/// A block up to so many times louder, in power, than the echo that is known is learnt from in
+/// full; a louder one so much the less, down to a share that unlearns a path which is far too weak.
+const OWN_ECHO: f32 = 4.0;
+const LEAST_STEP: f32 = 0.02;
 /// Mean square of the whitened reference, below which there is nothing to learn from: about
 /// −48 dBm0 of speech.
 const QUIET: f32 = 200.0;
@@ -180,14 +185,22 @@ impl EchoCanceller {
             let mut white_left = [0.0; BLOCK];
             emphasise(&left, self.last_left, &mut white_left);
             let at = at..at + WINDOW;
-            self.learn(at, &white, energy(&white_left));
+            let own = if self.knows { OWN_ECHO * echo * BLOCK as f32 } else { f32::INFINITY };
+            let step = STEP * share_of(own, energy(&sounds)).max(LEAST_STEP);
+            self.learn(at, &white, energy(&white_left), step);
         }
         (self.last_heard, self.last_left) = (sounds[BLOCK - 1], left[BLOCK - 1]);
         Cancelled { echo, reference }
     }
 
-    /// One step of the background, and the choice between both.
-    fn learn(&mut self, at: std::ops::Range<usize>, heard: &[f32; BLOCK], foreground_error: f32) {
+    /// A share of the best step of the background, and the choice between both.
+    fn learn(
+        &mut self,
+        at: std::ops::Range<usize>,
+        heard: &[f32; BLOCK],
+        foreground_error: f32,
+        share: f32,
+    ) {
         let reference = &self.whitened[at];
         let mut error = [0.0; BLOCK];
         correlate(&self.background, reference, &mut error);
@@ -205,7 +218,7 @@ impl EchoCanceller {
         let slope = energy(&gradient);
         let curvature = energy(&change) + REGULARISATION * slope;
         if curvature > 0.0 {
-            let step = STEP * slope / curvature;
+            let step = share * slope / curvature;
             for (tap, gradient) in self.background.iter_mut().zip(&gradient) {
                 *tap += step * gradient;
             }
@@ -229,6 +242,11 @@ impl EchoCanceller {
             self.worse = 0;
         }
     }
+}
+
+/// What `part` is of `whole`, at most all of it.
+fn share_of(part: f32, whole: f32) -> f32 {
+    if part < whole { part / whole } else { 1.0 }
 }
 
 /// `white(n) = samples(n) − p·samples(n − 1)`; `before` is the sample before the first.

@@ -4,8 +4,8 @@
 //! line's own noise. Somebody who speaks is let through within 10 ms, unweakened.
 //!
 //! *How it works.* The canceller says how loud the echo was that it took away; a slow estimate
-//! follows what share of it stays behind, falling at once and rising by a quarter of a decibel in
-//! 10 ms. Whatever is more than 6 dB louder than that, and than the line's noise, is somebody.
+//! follows what share of it stays behind, falling within half a second, for one vowel is cancelled
+//! sooner than all of speech, and rising by a quarter of a decibel in 10 ms. Whatever is more than 6 dB louder than that, and than the line's noise, is somebody.
 
 use super::matched_noise::{MatchedNoise, PIECE};
 use crate::dsp::sample::rounded;
@@ -18,7 +18,7 @@ const AT_MOST: f32 = 0.25;
 /// Its rise in 10 ms.
 const RISE: f32 = 1.06;
 /// Its fall in 10 ms, towards a smaller one.
-const FALL: f32 = 0.05;
+const FALL: f32 = 0.02;
 /// Somebody is this much louder than what would be left of the echo, and than the noise, in power.
 const SOMEBODY: f32 = 4.0;
 /// What a hybrid returns may sound on for 16 ms: pieces that remember their echo.

@@ -7,11 +7,18 @@ use crate::engine_link::LinkError;
 use crate::hub::NoticeBody;
 use crate::view::CallerIdView;
 use std::net::IpAddr;
+use std::time::Duration;
 use tipring_shm_proto::command::{
     Cadence, CallerId, Command, Hook, HookSource, LineState, Outcome, Refusal, RtpMedia,
 };
 use tipring_shm_proto::units::{LineId, Text32};
 use tokio::sync::mpsc;
+
+/// How often a bell that may not change any more is tried again. The engine allows eight changes a
+/// second, and a ring takes two.
+const BELL_TRIES: usize = 3;
+/// How long after each.
+const BELL_REST: Duration = Duration::from_millis(150);
 
 impl Control {
     /// Puts an order behind those of its call; one that belongs to no call is carried out now.
@@ -155,7 +162,7 @@ impl Control {
         let ring = Command::Ring { cadence, timeout_ms, caller: engine_caller };
         tracing::info!(line, caller = caller.number, "ring");
         if !sip {
-            return self.link_ask(engine, ring).await;
+            return self.ring_bell(engine, ring).await;
         }
         let laws = self.directory().get(line).map(|e| e.laws.clone()).unwrap_or_default();
         let law = *laws.first().ok_or(Failure::of(Cause::BearerCapability))?;
@@ -173,6 +180,17 @@ impl Control {
         self.link_ask(engine, ring).await?;
         let offer = MediaOffer { port, laws, telephone_event };
         Ok(self.signalling().invite(line, offer, caller, cadence_ms).await?)
+    }
+
+    /// A bell that has changed too often within a second rings a moment later.
+    async fn ring_bell(&self, line: LineId, ring: Command) -> Result<(), Failure> {
+        for _ in 0..BELL_TRIES {
+            match self.0.link.ask(line, ring).await {
+                Err(LinkError::Refused(Refusal::Limit)) => tokio::time::sleep(BELL_REST).await,
+                other => return Ok(other.map(|_| ())?),
+            }
+        }
+        self.link_ask(line, ring).await
     }
 
     async fn stop_phone(&self, line: &str, cause: Cause) -> Result<(), Failure> {

@@ -292,6 +292,56 @@ fn an_originate_that_reaches_nobody_says_why() {
     assert_eq!((response.get("Response"), response.get("Reason")), ("Failure", "0"));
 }
 
+/// A pair of Local channels: the second one dials, and the phone that answers takes the place of the
+/// first one. Then a bell that is started and stopped as fast as a program can.
+#[test]
+fn a_pair_of_local_channels_gives_way_to_its_phone() {
+    let system = System::demonstration();
+    let rest = system.rest();
+    let mut ami = Ami::login(&system);
+    let to = [("Context", "default"), ("Exten", "600"), ("Priority", "1"), ("Async", "true")];
+    let mut headers = to.to_vec();
+    headers.extend([("Channel", "Local/101@default"), ("Variable", "AsyncOrigId=abc")]);
+    let id = ami.act("Originate", &headers);
+    rest.line_becomes("1", "ringing");
+    let pair = ami.event("LocalBridge", |told| told.get("Exten") == "101");
+    let (one, two) = (pair.get("Channel1").to_owned(), pair.get("Channel2").to_owned());
+    assert!(one.starts_with("Local/101@default-") && one.ends_with(";1"), "{one}");
+    assert_eq!(two, one.replace(";1", ";2"));
+    ami.event("Dial", |told| told.get("Channel") == two && told.get("Dialstring") == "1");
+    ami.ask("CoreShowChannels", &[]);
+    ami.event("CoreShowChannelsComplete", |told| told.get("ListItems") == "3");
+    rest.hook("1", true);
+    let response = ami.event("OriginateResponse", |told| told.get("ActionID") == id);
+    let phone = response.get("Channel").to_owned();
+    assert!(phone.starts_with("SIM/1-"), "{phone}");
+    assert_eq!(response.get("Uniqueid"), pair.get("Uniqueid1"));
+    let mut order = names(&ami, &one);
+    order.retain(|name| name != "CoreShowChannel");
+    let begins = ["Newchannel", "NewCallerid", "VarSet", "LocalBridge"];
+    assert_eq!(order, [&begins[..], &["Newstate", "Newstate", "Rename"]].concat());
+    let zombie = format!("{one}<ZOMBIE>");
+    for gone in [&zombie, &two] {
+        ami.event("Hangup", |told| told.get("Channel") == gone);
+    }
+    ami.event("Newexten", |told| told.get("Channel") == phone && told.get("Application") == "Echo");
+    let value = ami.ask("Getvar", &[("Channel", &phone), ("Variable", "AsyncOrigId")]);
+    assert_eq!(value.get("Value"), "abc");
+    rest.hook("1", false);
+    rest.calls_become(0);
+
+    let mut headers = to.to_vec();
+    headers.push(("Channel", "SIM/1"));
+    for round in 0..6 {
+        let id = ami.act("Originate", &headers);
+        rest.line_becomes("1", "ringing");
+        ami.ask("Hangup", &[("Channel", "SIM/1")]);
+        let response = ami.event("OriginateResponse", |told| told.get("ActionID") == id);
+        assert_eq!(response.get("Reason"), "1", "round {round}: {response:?}");
+        rest.line_becomes("1", "on_hook");
+    }
+}
+
 /// Two SIP phones talk; an external program sees it whole, sends a digit to one, which hears it,
 /// and hands the other one on.
 #[test]

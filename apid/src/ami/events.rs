@@ -218,6 +218,14 @@ fn legacy(news: &ChannelNews, out: &mut Vec<Message>) {
             .with("Command", command)
             .with("ResultCode", code)
             .with("Result", result),
+        NewsBody::LocalBridge { other, local } => start("LocalBridge", class)
+            .with("Channel1", &channel.name)
+            .with("Channel2", &other.name)
+            .with("Uniqueid1", id)
+            .with("Uniqueid2", &other.unique_id)
+            .with("Context", &local.context)
+            .with("Exten", &local.exten)
+            .with("LocalOptimization", "Yes"),
         NewsBody::Rename { old } => start("Rename", class)
             .with("Channel", old)
             .with("Oldname", old)
@@ -240,7 +248,8 @@ fn legacy(news: &ChannelNews, out: &mut Vec<Message>) {
             .with("AccountCode", &channel.account)
             .with("Cause", cause)
             .with("Cause-txt", causes::text(*cause)),
-        NewsBody::Peer { .. }
+        NewsBody::LocalOptimization { .. }
+        | NewsBody::Peer { .. }
         | NewsBody::Cdr(_)
         | NewsBody::DoNotDisturb { .. }
         | NewsBody::UserEvent { .. }
@@ -274,6 +283,11 @@ fn pair(message: Message, one: &Channel, two: &Channel) -> Message {
 /// The snapshot that every later event begins with.
 fn all_fields(message: Message, channel: &Channel) -> Message {
     fields(message, "", channel)
+}
+
+/// A pair without telephones.
+fn pair_fields(event: &str, one: &Channel, two: &Channel) -> Message {
+    fields(fields(start(event, Classes::CALL), "LocalOne", one), "LocalTwo", two)
 }
 
 fn fields(message: Message, prefix: &str, channel: &Channel) -> Message {
@@ -364,6 +378,20 @@ fn modern(news: &ChannelNews, out: &mut Vec<Message>) {
             .with("CommandId", command_number)
             .with("ResultCode", code)
             .with("Result", result),
+        NewsBody::LocalBridge { other, local } => pair_fields("LocalBridge", channel, other)
+            .with("Context", &local.context)
+            .with("Exten", &local.exten)
+            .with("LocalOptimization", "Yes"),
+        NewsBody::LocalOptimization { other, ends: true, .. } => {
+            pair_fields("LocalOptimizationEnd", channel, other)
+                .with("Success", "True")
+                .with("Id", &channel.unique_id)
+        }
+        NewsBody::LocalOptimization { other, source, ends: false } => {
+            fields(pair_fields("LocalOptimizationBegin", channel, other), "Source", source)
+                .with("DestUniqueId", &channel.unique_id)
+                .with("Id", &channel.unique_id)
+        }
         NewsBody::Rename { old } => start("Rename", class)
             .with("Channel", old)
             .with("Newname", &channel.name)

@@ -1,7 +1,7 @@
 //! Keeps channels up with what happens to calls.
 
+use super::calls::Lookup;
 use super::model::{Endpoint, EndpointKind};
-use super::registry::Lookup;
 use super::shared::Channels;
 use crate::auth::Caller;
 use crate::control::{Control, LineEntry};

@@ -5,7 +5,9 @@
 //! it. [`Channels`] is the same shared: the manager interface renders its news, dial plans and AGI
 //! write to it. What runs dial plans implements [`Program`], and `startup` wires it.
 
+mod calls;
 mod follow;
+mod local;
 mod model;
 mod news;
 mod numbers;
@@ -16,11 +18,13 @@ mod shared;
 mod tests;
 mod variables;
 
+pub use calls::Lookup;
 pub use follow::follow;
+pub use local::Local;
 pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
 pub use news::{CallDetail, ChannelNews, NewsBody, Outcome, Told};
 pub use numbers::Numbers;
 pub use program::{AgiCommand, Memory, NoProgram, Program, ProgramError, Start};
-pub use registry::{Expected, Lookup, Registry};
+pub use registry::{Expected, Registry};
 pub use shared::{Channels, HELD_NEWS, Hold};
 pub use variables::{VariableError, Variables};

@@ -211,6 +211,22 @@ pub enum NewsBody {
         /// `Success`, `Failure` or the result line's words.
         result: String,
     },
+    /// It and another one, without telephones, are a pair.
+    LocalBridge {
+        /// The other one, which dials.
+        other: Arc<Channel>,
+        /// Whom.
+        local: super::Local,
+    },
+    /// A phone takes its place, and its pair is no more; told of in the words of Asterisk 12 only.
+    LocalOptimization {
+        /// The other one of the pair.
+        other: Arc<Channel>,
+        /// The phone's channel as it was before.
+        source: Arc<Channel>,
+        /// That is done.
+        ends: bool,
+    },
     /// Its name changed.
     Rename {
         /// Former name.

@@ -1,9 +1,10 @@
 //! The registry, shared by everybody who reads it and writes to it.
 
+use super::calls::Lookup;
 use super::model::{Channel, Position};
 use super::news::{ChannelNews, NewsBody, Told};
 use super::program::{NoProgram, Program};
-use super::registry::{Expected, Lookup, Registry};
+use super::registry::{Expected, Registry};
 use super::variables::{VariableError, Variables};
 use crate::hub::Notice;
 use crate::view::{Call, CallerIdView, Timestamp};

@@ -90,7 +90,11 @@ impl World {
 /// One word for each, with the channel.
 fn words(news: &[ChannelNews]) -> Vec<String> {
     let word = |news: &ChannelNews| {
-        let name = |c: &Arc<Channel>| c.name.split('-').next().unwrap_or_default().to_owned();
+        let short = |name: &str| {
+            let (device, serial) = name.split_once('-').unwrap_or((name, ""));
+            format!("{device}{}", serial.trim_start_matches(|sign: char| sign.is_ascii_hexdigit()))
+        };
+        let name = |c: &Arc<Channel>| short(&c.name);
         let channel = news.channel.as_ref().map_or_else(|| "-".to_owned(), name);
         let what = match &news.body {
             NewsBody::State => {
@@ -111,6 +115,9 @@ fn words(news: &[ChannelNews]) -> Vec<String> {
             }
             NewsBody::Link { other, .. } => format!("Link {}", name(other)),
             NewsBody::Unlink { other, .. } => format!("Unlink {}", name(other)),
+            NewsBody::LocalBridge { other, .. } => format!("LocalBridge {}", name(other)),
+            NewsBody::LocalOptimization { ends, .. } => format!("LocalOptimization {ends}"),
+            NewsBody::Rename { old } => format!("Rename {}", short(old)),
             NewsBody::Hangup { cause } => format!("Hangup {cause}"),
             NewsBody::Cdr(detail) => format!("Cdr {} {}", detail.destination, detail.cause),
             NewsBody::DtmfBegin { digit, .. } => format!("DtmfBegin {digit}"),
@@ -178,7 +185,7 @@ fn what_an_application_calls_is_given_its_caller_and_variables_before_it_rings()
     let mut world = World::default();
     let caller = CallerIdView { number: "301".to_owned(), name: "Caller".to_owned() };
     let variables = vec![("AsyncOrigId".to_owned(), "x".to_owned())];
-    let expected = Expected { caller, account: String::new(), variables };
+    let expected = Expected { caller, variables, ..Expected::default() };
     let serial = world.registry.expect("phone1", expected);
     let legs = [("app:api", L::Connected), ("line:phone1", L::Ringing)];
     let ringing = call("b", "app:api", "line:phone1", C::Ringing, &legs);
@@ -197,6 +204,79 @@ fn what_an_application_calls_is_given_its_caller_and_variables_before_it_rings()
         words(&world.ended(call("b", "app:api", "line:phone1", C::Ended, &legs), 17)),
         ["- DialEnd SIP/201 BUSY", "SIP/201 Hangup 17", "- Cdr  17"]
     );
+}
+
+#[test]
+fn a_pair_without_telephones_dials_and_gives_way_to_the_phone_that_answers() {
+    let mut world = World::default();
+    let expected = || Expected {
+        caller: CallerIdView { number: "301".to_owned(), name: String::new() },
+        variables: vec![("AsyncOrigId".to_owned(), "x".to_owned())],
+        local: Some(Local { exten: "201".to_owned(), context: "default".to_owned() }),
+        ..Expected::default()
+    };
+    let serial = world.registry.expect("phone1", expected());
+    let rings = call("b", "app:api", "line:phone1", C::Ringing, &[("line:phone1", L::Ringing)]);
+    assert_eq!(
+        words(&world.ringing(rings)),
+        [
+            "Local/201@default;1 New",
+            "Local/201@default;2 New",
+            "Local/201@default;1 CallerId",
+            "Local/201@default;1 VarSet AsyncOrigId=x",
+            "Local/201@default;1 LocalBridge Local/201@default;2",
+            "Local/201@default;2 Exten 201 Dial(SIP/201)",
+            "SIP/201 New",
+            "Local/201@default;2 DialBegin SIP/201",
+            "SIP/201 State Ringing",
+            "Local/201@default;1 State Ringing",
+        ]
+    );
+    assert_eq!(world.registry.all().len(), 3);
+    let id = format!("1700000000.{serial}");
+    let name = format!("Local/201@default-{serial:08x};1");
+    assert_eq!(world.registry.find(&name).unwrap().unique_id, id);
+    let talks = [("app:api", L::Connected), ("line:phone1", L::Connected)];
+    let up = call("b", "app:api", "line:phone1", C::Connected, &talks);
+    assert_eq!(
+        words(&world.connected(up)),
+        [
+            "SIP/201 State Up",
+            "Local/201@default;2 DialEnd SIP/201 ANSWER",
+            "Local/201@default;2 State Up",
+            "Local/201@default;1 State Up",
+            "Local/201@default;1 LocalOptimization false",
+            "SIP/201<MASQ> Rename SIP/201",
+            "SIP/201 Rename Local/201@default;1",
+            "Local/201@default;1<ZOMBIE> Rename SIP/201<MASQ>",
+            "Local/201@default;1 LocalOptimization true",
+            "Local/201@default;1<ZOMBIE> Hangup 16",
+            "Local/201@default;2 Hangup 16",
+        ]
+    );
+    let all = world.registry.all();
+    assert_eq!((all.len(), &*all[0].unique_id, &*all[0].caller.number), (1, &*id, "301"));
+    assert_eq!(world.registry.variables(&id).unwrap().get("AsyncOrigId"), Some("x"));
+    let over = call("b", "app:api", "line:phone1", C::Ended, &[("line:phone1", L::Ended)]);
+    assert_eq!(words(&world.ended(over.clone(), 16)), ["SIP/201 Hangup 16", "- Cdr  16"]);
+
+    // Nobody lifts it, or news were lost meanwhile: nothing of the pair stays.
+    for lost in [false, true] {
+        world.registry.expect("phone1", expected());
+        let rings = [("line:phone1", L::Ringing)];
+        world.ringing(call("b", "app:api", "line:phone1", C::Ringing, &rings));
+        let news = if lost {
+            let now_in = world.now_in.clone();
+            world.registry.resync(&[], at(20), &now_in)
+        } else {
+            world.ended(over.clone(), 19)
+        };
+        let gone = ["SIP/201 Hangup", "Local/201@default;2 Hangup", "Local/201@default;1 Hangup"];
+        let told = words(&news);
+        let hung_up: Vec<_> = told.iter().filter(|word| word.contains("Hangup")).collect();
+        assert!(hung_up.iter().zip(gone).all(|(word, gone)| word.starts_with(gone)), "{told:?}");
+        assert_eq!((hung_up.len(), world.registry.all().len()), (3, 0), "{told:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `Originate`: rings a phone and lets it go on in a dial plan or an application when it is lifted.
 
 use super::{Context, Message, Packet, Reply, is_true};
-use crate::channel::{ChannelState, Expected, NewsBody, Start, Told, Variables};
+use crate::channel::{ChannelState, Expected, Local, NewsBody, Start, Told, Variables};
 use crate::control::Refused;
 use crate::view::{CallerIdView, RingRequest};
 use std::sync::Arc;
@@ -83,6 +83,7 @@ fn read(context: &Context, packet: &Packet) -> Result<Order, Message> {
         caller: caller_id(packet.get("CallerID")),
         account: packet.get("Account").chars().take(80).collect(),
         variables,
+        local: local(dialled),
     };
     let line = context.line(dialled).map(|entry| entry.id).unwrap_or_default();
     let action_id = packet.get("ActionID").to_owned();
@@ -122,6 +123,14 @@ fn variables(packet: &Packet) -> Result<Vec<(String, String)>, Message> {
         all.push((name.to_owned(), value.to_owned()));
     }
     Ok(all)
+}
+
+/// `Local/201@default`, with any options.
+fn local(dialled: &str) -> Option<Local> {
+    let (kind, rest) = dialled.split_once('/')?;
+    let (exten, context) = rest.split_once('@').filter(|_| kind.eq_ignore_ascii_case("Local"))?;
+    let context = context.split('/').next().unwrap_or_default();
+    Some(Local { exten: exten.to_owned(), context: context.to_owned() })
 }
 
 /// `"Name" <301>`, `Name <301>`, `301`.

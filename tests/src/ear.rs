@@ -65,6 +65,22 @@ impl Ear {
         until_true(&format!("{hz} Hz"), GENEROUS, || self.now(hz).is_some_and(|part| part > 0.9));
     }
 
+    /// Waits until a key's two tones (ITU-T Q.23) were heard for 40 ms.
+    #[track_caller]
+    pub fn hears_key(&self, key: char) {
+        const KEYS: &str = "123A456B789C*0#D";
+        let at = KEYS.find(key).expect("a key");
+        let (low, high) =
+            ([697.0, 770.0, 852.0, 941.0][at / 4], [1209.0, 1336.0, 1477.0, 1633.0][at % 4]);
+        let both = |piece: &[i16]| {
+            let has = |hz| share(piece, hz).is_some_and(|part| part > 0.25);
+            has(low) && has(high)
+        };
+        until_true(&format!("key {key}"), GENEROUS, || {
+            self.heard().chunks_exact(samples(40)).any(both)
+        });
+    }
+
     /// Waits until the last 100 ms that were heard are silent.
     #[track_caller]
     pub fn hears_nothing(&self) {

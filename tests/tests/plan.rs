@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tipring_tests::baresip::{Baresip, Telephone};
-use tipring_tests::ear::Ear;
+use tipring_tests::ear::{Ear, share};
 use tipring_tests::rest::Rest;
 use tipring_tests::signal::{chirps, find, hearing, samples, wav};
 use tipring_tests::system::{Setup, System, program};
@@ -188,10 +188,11 @@ exten => s,1,Playback(digit${ARG1:0:1}&digit${ARG1:-1})
 }
 
 /// `#` and a number: whom the plan dialled hands the caller on, the caller whom it dialled. Then a
-/// conversation that has a limit, of which the caller is told before.
+/// conversation that has a limit, of which the caller is told before in the plan's own words.
 #[test]
 fn a_key_hands_the_other_one_on_and_a_limit_is_told() {
-    let plan = "[default]\nexten => 5,1,Dial(SIM/2,20,tT)\nexten => 7,1,Dial(SIM/2,20,L(2500:1500))\n\
+    let plan = "[default]\nexten => 5,1,Dial(SIM/2,20,tT)\nexten => 7,1,Set(LIMIT_WARNING_FILE=digit7)\n \
+                same => n,Dial(SIM/2,20,L(3500:2500))\n\
                 exten => 61,1,Answer()\n same => n,Playback(hello-world)\n same => n,Wait(60)\n";
     let system = system(Some(plan));
     let rest = system.rest();
@@ -223,9 +224,73 @@ fn a_key_hands_the_other_one_on_and_a_limit_is_told() {
     caller.press("7");
     rest.line_becomes("2", "ringing");
     let dialled = Ear::lift(&system, "2");
-    events.expect_event("playback_started", "1");
+    caller.hears(&chirps(507, 500));
     events.expect("its end", |m| m["type"] == "call_ended");
     drop((caller, dialled));
+}
+
+/// What `Dial` lets both hear before they talk: the caller music or ringing, whom it dialled a macro
+/// that asks whether to take the call, each of them digits once they are joined.
+#[test]
+fn whom_the_plan_dials_is_asked_before_the_two_talk() {
+    let plan = "[default]\n\
+                exten => 8,1,Dial(SIM/2,20,m(jazz)M(ask^hello-world)D(12:34))\n \
+                same => n,Playback(digit${DIALSTATUS:0:1})\n\
+                exten => 9,1,Dial(SIM/2,20,rU(ask,s,1^digit9))\n \
+                same => n,Playback(digit5)\n same => n,Wait(60)\n\
+                exten => 61,1,Answer()\n same => n,Playback(digit6)\n same => n,Wait(60)\n\
+                [macro-ask]\n\
+                exten => s,1,Read(REPLY,${ARG1},1)\n\
+                [ask]\n\
+                exten => s,1,Read(REPLY,${ARG1},1)\n \
+                same => n,Set(GOSUB_RESULT=${IF($[\"${REPLY}\" = \"1\"]?CONTINUE:GOTO:default^61^1)})\n \
+                same => n,Return()\n";
+    let system = system(Some(plan));
+    let moh = system.folder.file("state").join("sounds/moh");
+    std::fs::create_dir_all(&moh).expect("a folder");
+    let jazz = chirps(800, 3000);
+    std::fs::write(moh.join("jazz.wav"), wav(&jazz, 8000, 1)).expect("written");
+    let rest = system.rest();
+
+    let caller = Ear::lift(&system, "1");
+    caller.press("8");
+    rest.line_becomes("2", "ringing");
+    caller.hears(&jazz);
+    let dialled = Ear::lift(&system, "2");
+    dialled.hears(&hello());
+    let voice = chirps(801, 2000);
+    caller.say(&voice);
+    dialled.hears_for(2500);
+    assert!(!hears(&voice, &dialled.heard()), "they are not joined yet");
+    assert!(!hears(&hello(), &caller.heard()), "what is asked is nobody else's matter");
+    dialled.press("1");
+    // The keys that each hears, then each other.
+    dialled.hears_key('1');
+    dialled.hears_key('2');
+    caller.hears_key('3');
+    caller.hears_key('4');
+    caller.say(&voice);
+    dialled.hears(&voice);
+    drop((caller, dialled));
+    rest.calls_become(0);
+
+    for (reply, follows) in [("1", 505), ("2", 506)] {
+        let caller = Ear::lift(&system, "1");
+        caller.press("9");
+        rest.line_becomes("2", "ringing");
+        until_true("ringing, 440 and 480 Hz", GENEROUS, || {
+            let both = |piece: &[i16]| {
+                [440.0, 480.0].iter().all(|hz| share(piece, *hz).is_some_and(|part| part > 0.4))
+            };
+            caller.heard().chunks_exact(samples(100)).any(both)
+        });
+        let dialled = Ear::lift(&system, "2");
+        dialled.hears(&chirps(509, 500));
+        dialled.press(reply);
+        caller.hears(&chirps(follows, 500));
+        drop((caller, dialled));
+        rest.calls_become(0);
+    }
 }
 
 #[test]

@@ -46,6 +46,13 @@ impl Switch {
         Ok(out)
     }
 
+    /// Lines that wait while those they talked with ask third ones.
+    pub fn wait_for_consultations(&self) -> Vec<String> {
+        let asking = self.calls.values().filter(|record| !record.is_over());
+        let waits = asking.filter_map(|record| Some(record.consults.as_ref()?.waits));
+        waits.filter_map(|call| self.held_by_application(call).ok()).collect()
+    }
+
     /// What ends the call of `line` is the end of a consultation: `false` where it is none. `order`
     /// is what becomes of the line.
     pub(super) fn consultation_ends(

@@ -1,7 +1,7 @@
-//! Music for whoever waits: for a phone that somebody put on hold here, and for whom a SIP phone put
-//! on hold, which stops its own audio.
+//! Music for whoever waits: for a phone that somebody put on hold here, for whom a SIP phone put on
+//! hold, which stops its own audio, and for whom the one it talked with asks a third one about.
 
-use super::{Control, PlayOptions, PlaySource};
+use super::{Control, PlayOptions, PlaySource, lock};
 use crate::auth::Caller;
 use crate::hub::{Delivery, Filter, NoticeBody};
 use crate::view::{Call, LegState};
@@ -10,6 +10,9 @@ use tipring_shm_proto::command::Phase;
 
 /// What plays: of each call the lines that wait, with their playbacks.
 type Playing = HashMap<String, HashMap<String, String>>;
+
+/// In place of a call: whoever waits while the one it talked with asks a third one.
+const CONSULTATIONS: &str = "";
 
 /// Starts and stops music of `class` as calls are held and taken off hold.
 pub(super) async fn follow_hub(control: Control, class: String) {
@@ -20,14 +23,20 @@ pub(super) async fn follow_hub(control: Control, class: String) {
     loop {
         match listener.next().await {
             Delivery::Notice(notice) => {
-                let (call, waiting) = match &notice.body {
-                    NoticeBody::CallHeld { call } => (call, control.waiting_lines(call)),
+                let held = match &notice.body {
+                    NoticeBody::CallHeld { call } => Some((call, control.waiting_lines(call))),
                     NoticeBody::CallResumed { call }
                     | NoticeBody::CallConnected { call }
-                    | NoticeBody::CallEnded { call, .. } => (call, Vec::new()),
-                    _ => continue,
+                    | NoticeBody::CallEnded { call, .. } => Some((call, Vec::new())),
+                    _ => None,
                 };
-                control.change_music(&caller, &class, &call.id, &waiting, &mut playing).await;
+                if let Some((call, waiting)) = held {
+                    control.change_music(&caller, &class, &call.id, &waiting, &mut playing).await;
+                }
+                // Whatever begins or ends a consultation begins, changes or ends a call.
+                let waiting = lock(&control.0.switch).wait_for_consultations();
+                let key = CONSULTATIONS;
+                control.change_music(&caller, &class, key, &waiting, &mut playing).await;
             }
             // Who was taken off hold meanwhile is not known: nobody is left with music.
             Delivery::Lagged { .. } => {

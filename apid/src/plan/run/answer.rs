@@ -25,6 +25,9 @@ impl Session {
         if let Some(cause) = self.over {
             return Err(Stop::HangUp(cause));
         }
+        if self.is_dialled {
+            return Ok(());
+        }
         match self.services.control.plan_answers(&self.call) {
             Ok(false) => Ok(()),
             Ok(true) => {
@@ -150,7 +153,7 @@ impl Session {
     }
 
     /// Plays tones over and over until they are stopped.
-    async fn start_background(&mut self, tones: &str) -> Result<(), Stop> {
+    pub(super) async fn start_background(&mut self, tones: &str) -> Result<(), Stop> {
         self.stop_background().await;
         let name = match tones.trim() {
             "ring" => "ringback",

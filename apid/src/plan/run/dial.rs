@@ -3,6 +3,7 @@
 use super::super::arguments;
 use super::super::dialplan::Position;
 use super::super::substitute::Scope as _;
+use super::screen::{Routine, Screened};
 use super::session::{Outcome, Ran, Session, Stop};
 use super::transfer::Entering;
 use super::wait::Event;
@@ -32,6 +33,8 @@ struct Options {
     limit: Option<Limit>,
     /// Digits for whom it dialled, and for the caller, once they talk.
     digits: Option<String>,
+    /// What whom it dialled goes through before that.
+    routine: Option<Routine>,
 }
 
 /// What keys do while two talk.
@@ -92,6 +95,14 @@ fn options(text: &str) -> Result<Options, String> {
                 options.limit = Some(Limit { longest, warns: None, every: None });
             }
             'D' => options.digits = argument,
+            'M' => {
+                let routine = argument.and_then(|text| Routine::of_macro(&text));
+                options.routine = Some(routine.ok_or("M is M(name[^argument…])")?);
+            }
+            'U' => {
+                let routine = argument.and_then(|text| Routine::of_gosub(&text));
+                options.routine = Some(routine.ok_or("U is U(context[^argument…])")?);
+            }
             other => return Err(format!("Dial's option `{other}` is not built")),
         }
     }
@@ -193,6 +204,9 @@ impl Session {
             }
             match happened {
                 Some(Event::Connected(Some(line))) => {
+                    if let Some(talked) = self.prepared(options, &line).await? {
+                        return Ok(talked);
+                    }
                     self.stop_background().await;
                     answered = Some(Instant::now());
                     times = Times::of(options.limit);
@@ -227,6 +241,7 @@ impl Session {
                 && let Some(entered) = entering.take()
                 && let Some(position) = self.hand_over(&entered, &callee.line).await
             {
+                self.end_dial().await?;
                 return Ok(Talked::HandedOn(position));
             }
             match times.due() {
@@ -238,6 +253,29 @@ impl Session {
                 None => {}
             }
         }
+    }
+
+    /// Whom it dialled goes through what there is for it; what comes of the dial where the two are
+    /// not to talk then.
+    async fn prepared(&mut self, options: &Options, line: &str) -> Result<Option<Talked>, Stop> {
+        let Some(routine) = &options.routine else { return Ok(None) };
+        Ok(Some(match self.screen(routine, line).await? {
+            Screened::Talks => return Ok(None),
+            Screened::HangsUp => return Err(Stop::HangUp(Cause::NormalClearing)),
+            Screened::Gone(cause) => {
+                self.dialled_in_vain(cause);
+                Talked::InVain
+            }
+            Screened::As(outcome) => {
+                self.set("DIALSTATUS", outcome.text());
+                Talked::InVain
+            }
+            Screened::GoesOn => {
+                self.set("DIALSTATUS", channel::Outcome::Answer.text());
+                Talked::InVain
+            }
+            Screened::GoesTo(position) => Talked::HandedOn(position),
+        }))
     }
 
     /// The caller hears how long there is: `LIMIT_WARNING_FILE`, or so many seconds.
@@ -272,7 +310,7 @@ impl Session {
 /// What came of dialling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Talked {
-    /// Nobody answered.
+    /// Nobody answered, or nobody who wanted to talk.
     InVain,
     /// They talked.
     Over(Cause),
@@ -356,8 +394,9 @@ mod tests {
         assert_eq!(limit.warns, Some(Duration::from_secs(30)));
         assert_eq!(limit.every, Some(Duration::from_secs(10)));
         assert_eq!(found.digits.as_deref(), Some("12:3"));
+        assert!(options("M(screen^1)U(other)").unwrap().routine.is_some());
         assert_eq!(options("m").unwrap().music.as_deref(), Some("default"));
-        for wrong in ["M(x)", "L", "L(60000:70000)", "L(1:x)", "L(", "Q", "S(x)"] {
+        for wrong in ["M", "U()", "L", "L(60000:70000)", "L(1:x)", "L(", "Q", "S(x)"] {
             assert!(options(wrong).is_err(), "{wrong}");
         }
     }

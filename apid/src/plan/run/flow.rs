@@ -12,7 +12,7 @@ const FRAMES_MAX: usize = 64;
 
 impl Session {
     /// `[[context,]extension,]priority` as a position that is there.
-    fn place(&self, text: &str) -> Option<Position> {
+    pub(super) fn place(&self, text: &str) -> Option<Position> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let Position { context, extension, priority } = &self.position;
         let (context, extension, start) = match parts.as_slice() {

@@ -12,6 +12,7 @@ mod devices;
 mod dial;
 mod flow;
 mod functions;
+mod screen;
 mod session;
 mod sound;
 mod speak;

@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub(super) notes: VecDeque<PlanNote>,
     /// The call is over.
     pub(super) over: Option<Cause>,
+    /// It was dialled by another one's plan, which has the call; it is answered.
+    pub(super) is_dialled: bool,
     /// Plays until it is told to stop: tones, music.
     pub(super) background: Option<String>,
     /// What of that is music: its class.
@@ -109,6 +111,7 @@ impl Session {
             inputs,
             notes: VecDeque::new(),
             over: None,
+            is_dialled: false,
             background: None,
             music: None,
             response: Duration::from_secs(10),
@@ -202,7 +205,7 @@ impl Session {
     }
 
     /// The channel is there a moment after its call.
-    async fn await_channel(&mut self) {
+    pub(super) async fn await_channel(&mut self) {
         let mut news = self.services.channels.subscribe();
         let there = async {
             loop {

@@ -59,7 +59,6 @@ impl Session {
             return None;
         };
         if !entered.by_caller {
-            self.services.control.plan_ends_dial(&self.call);
             return Some(position);
         }
         let callee = self.services.channels.of_line(callee)?;

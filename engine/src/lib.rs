@@ -20,6 +20,7 @@ pub mod cards;
 pub mod config;
 pub mod confinement;
 pub mod journal;
+pub mod privileges;
 pub mod realtime;
 pub mod rtp_ports;
 pub mod startup;

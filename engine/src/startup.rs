@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::confinement;
 use crate::frame_loop::{FrameLoop, Schedule};
 use crate::journal::Journal;
+use crate::privileges;
 use crate::realtime;
 use crate::rtp_ports::RtpPorts;
 use crate::supervisor::{End, Supervisor};
@@ -35,9 +36,16 @@ impl std::error::Error for StartError {}
 /// The log file cannot be written, the socket is in use or its folder cannot be made, no memory,
 /// or a frame loop got stuck.
 pub fn run(config: &Config) -> Result<(), StartError> {
+    // First of all: a thread keeps what it had when it was started.
+    let dropped = privileges::drop_capabilities();
     let signals = block_signals()?;
     let (journal, writer) =
         Journal::start(&config.logging).map_err(|error| StartError(error.to_string()))?;
+    match dropped {
+        Ok(false) => {}
+        Ok(true) => journal.write(Level::Info, "started as root: its capabilities are given up"),
+        Err(fault) => journal.write(Level::Warn, fault),
+    }
     let path = config.socket_path();
     let listener = listen(&path)?;
     let result = run_attached(config, &journal, listener, &signals);

@@ -7,6 +7,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use tipring_engine::confinement::{confine_frame_loop, confine_process};
+use tipring_engine::privileges::drop_capabilities;
+use tipring_engine::realtime::{lock_memory, schedule_fifo};
 
 /// How a child ends that runs `deed`; its exit code is what the deed returned.
 fn child(deed: impl FnOnce() -> i32) -> WaitStatus {
@@ -155,6 +157,53 @@ fn a_frame_loop_keeps_devices_sockets_and_time_only() {
         let asked = unsafe { libc::ioctl(0, 0x8004_da08, &raw mut event) };
         let error = std::io::Error::last_os_error().raw_os_error();
         i32::from(deeds().is_err() || (asked == -1 && error == Some(libc::EPERM)))
+    });
+    assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+}
+
+/// A line of `/proc/self/status`, a set of capabilities.
+fn capabilities(set: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("it");
+    let line = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(':'));
+    u64::from_str_radix(line.expect("a set").trim(), 16).expect("a number")
+}
+
+/// Whoever is not root has nothing to give up, and loses nothing.
+#[test]
+fn a_start_as_root_gives_up_what_root_may() {
+    let status = child(|| {
+        let is_root = nix::unistd::geteuid().is_root();
+        let folder = std::env::temp_dir().join(format!("tipring-root-{}", std::process::id()));
+        let secret = folder.join("secret");
+        let prepared = std::fs::create_dir(&folder)
+            .and_then(|()| std::fs::write(&secret, "somebody else's"))
+            .and_then(|()| std::os::unix::fs::chown(&secret, Some(65_534), None).or(Ok(())))
+            .and_then(|()| {
+                let nobody = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                std::fs::set_permissions(&secret, nobody)
+            });
+        let could = schedule_fifo(1).is_ok();
+        if prepared.is_err() || drop_capabilities().is_err() {
+            return 99;
+        }
+        // Where limits cannot be raised, two are kept: CAP_IPC_LOCK (14) and CAP_SYS_NICE (23).
+        let kept = 1 << 14 | 1 << 23;
+        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+            if capabilities(set) & !kept != 0 {
+                return 98;
+            }
+        }
+        if is_root && (capabilities("CapBnd") != 0 || std::fs::read(&secret).is_ok()) {
+            return 97;
+        }
+        // What a frame loop needs is still to be had.
+        if could && schedule_fifo(2).is_err() || is_root && lock_memory().is_err() {
+            return 96;
+        }
+        // Twice does no harm.
+        let again = drop_capabilities().is_err();
+        let _ = std::fs::remove_dir_all(&folder);
+        i32::from(again)
     });
     assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
 }

@@ -11,6 +11,7 @@ fn without_a_card() {
     // A card's driver comes later: what the engine may open is settled when it starts.
     let installed = Installed::on(&machine);
     story("both processes run with nothing they do not need", || confined(&machine, &installed));
+    story("an engine that root starts by hand has no capability", || as_root(&machine));
     story("an engine that dies or stands still is started again", || {
         restarted(&machine, &installed);
     });
@@ -96,6 +97,28 @@ fn confined(machine: &Machine, installed: &Installed) {
     let answer = rest.get("/v1/lines").expect_json(200);
     let lines = answer["lines"].as_array().expect("a list");
     assert!(lines.iter().all(|line| line["kind"] != "sim"), "{answer}");
+}
+
+/// Its frame loops are SCHED_FIFO and its memory is locked all the same, by limits.
+fn as_root(machine: &Machine) {
+    machine.run(
+        "systemd-run -q --unit by-hand /usr/local/bin/tipring-engine --socket /run/by-hand.sock",
+    );
+    machine.wait_for("an engine", UNIT_PATIENCE, "test -S /run/by-hand.sock");
+    let pid = machine.run("systemctl show -P MainPID by-hand").parse().expect("a number");
+    machine.wait_for(
+        "a frame loop",
+        UNIT_PATIENCE,
+        &format!("ps -L -p {pid} -o cls= | grep -q FF"),
+    );
+    let sets = machine.run(&format!("cat /proc/{pid}/task/*/status | grep -E '^Cap' | sort -u"));
+    assert!(sets.lines().all(|set| set.ends_with("0000000000000000")), "{sets}");
+    assert_eq!(status_of(machine, pid, "Uid").split_whitespace().next(), Some("0"));
+    assert_ne!(status_of(machine, pid, "VmLck").trim(), "0 kB");
+    let journal = machine.journal("by-hand");
+    assert!(journal.contains("its capabilities are given up"), "{journal}");
+    assert!(!journal.contains("grant"), "{journal}");
+    machine.run("systemctl stop by-hand");
 }
 
 /// What apid is to do is possible in its confinement, and what it is not to do is not.

@@ -78,6 +78,15 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
         | NoticeBody::CallHeld { call }
         | NoticeBody::CallResumed { call } => json!({ "call": &**call }),
         NoticeBody::CallEnded { call, cause } => json!({ "call": &**call, "cause": cause }),
+        NoticeBody::ConferenceJoined { conference } | NoticeBody::ConferenceLeft { conference } => {
+            json!({ "conference": conference })
+        }
+        NoticeBody::ConferenceMuted { conference, muted } => {
+            json!({ "conference": conference, "muted": muted })
+        }
+        NoticeBody::ConferenceSpeaking { conference, speaking } => {
+            json!({ "conference": conference, "speaking": speaking })
+        }
         NoticeBody::PlaybackStarted { playback_id } => json!({ "playback_id": playback_id }),
         NoticeBody::PlaybackEnded { playback_id, cause, played_ms, underruns } => json!({
             "playback_id": playback_id,

@@ -399,6 +399,8 @@ fn switch_config(config: &Config) -> Result<SwitchConfig, String> {
         ring_timeout_ms: config.calls.ring_timeout_ms.get() as u32,
         media_timeout_ms: config.calls.media_timeout_ms.get() as u32,
         max_calls: config.calls.max_calls.get() as usize,
+        conferences: config.calls.conferences.get() as u16,
+        conference_members: config.calls.conference_members.get() as usize,
         claimable: claimable.map_err(|error| error.to_string())?,
         max_claims: config.applications.max_claims.get() as usize,
         ..SwitchConfig::default()

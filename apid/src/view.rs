@@ -1,6 +1,7 @@
 //! What clients see: the shapes of docs/api.md. Units stand in names, times are ISO-8601 UTC with
 //! milliseconds and `Z`.
 
+mod conferences;
 mod diagnostics;
 mod recordings;
 mod provisioning;
@@ -10,6 +11,7 @@ mod webhooks;
 mod settings;
 mod sip;
 
+pub use conferences::*;
 pub use diagnostics::*;
 pub use provisioning::*;
 pub use recordings::*;

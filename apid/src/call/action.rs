@@ -1,6 +1,6 @@
 //! What calls react to, and what they ask for.
 
-use super::{CallNumber, CallRecord, Cause, RemoteMedia, SocketEnd};
+use super::{CallNumber, CallRecord, Cause, RemoteMedia, Seat, SocketEnd};
 use crate::view::CallerIdView;
 use std::sync::Arc;
 use tipring_shm_proto::command::ProgressTone;
@@ -212,6 +212,18 @@ pub enum Order {
         /// The other.
         peer: String,
     },
+    /// Have it sit down in a conference.
+    Confer {
+        /// Which.
+        line: String,
+        /// Where.
+        seat: Seat,
+    },
+    /// Let it be heard again.
+    Unmute {
+        /// Which.
+        line: String,
+    },
     /// Hang up on it (final response or BYE, close RTP).
     Drop {
         /// Which.
@@ -262,6 +274,12 @@ pub enum News {
     Entered(Arc<CallRecord>),
     /// The plan's dial is over, and why: it has the line again.
     DialOver(Arc<CallRecord>, Cause),
+    /// Its line sits in a conference.
+    JoinedConference(Arc<CallRecord>),
+    /// Nobody hears its line there, or they do again.
+    MutedInConference(Arc<CallRecord>),
+    /// Its line does not sit there any more.
+    LeftConference(Arc<CallRecord>),
     /// Somebody else has the line that a plan had.
     Taken(Arc<CallRecord>),
     /// Over.

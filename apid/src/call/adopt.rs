@@ -22,7 +22,7 @@ pub struct LineNow {
     pub phase: Option<Phase>,
     /// The call it was tagged with; 0 is none.
     pub tag: u64,
-    /// It is bridged.
+    /// It is bridged, or sits in a conference.
     pub bridged: bool,
     /// Signalling has a dialog for it; true for a line that needs none.
     pub dialog: bool,
@@ -101,7 +101,8 @@ impl Switch {
             self.end(number, Cause::NormalClearing, gone, now, out);
             return;
         }
-        let talks = matches!(stage, Stage::Joining | Stage::Talking);
+        let sits = self.calls.get(&number).and_then(|record| record.seat.clone());
+        let talks = sits.is_some() || matches!(stage, Stage::Joining | Stage::Talking);
         let kept = self.calls.get_mut(&number).map(|record| std::mem::take(&mut record.keeper));
         if kept.is_some_and(|keeper| keeper != Keeper::Nobody) && !talks {
             // Where its plan was is nowhere written down.
@@ -133,11 +134,21 @@ impl Switch {
             {
                 self.reach_again(number, out);
             }
+            Stage::Entering if !bridged && sits.is_some() => {
+                if let (Some(seat), Some(line)) = (sits, legs.first().and_then(|l| l.line.clone()))
+                {
+                    do_(out, number, Order::Confer { line, seat });
+                    do_(out, number, Order::Established);
+                }
+            }
             Stage::Joining | Stage::Entering => do_(out, number, Order::Established),
             Stage::Dialling => {
                 if let Some(line) = legs.first().and_then(|leg| leg.line.as_deref()) {
                     self.start_dialling(line);
                 }
+            }
+            Stage::Application if !bridged && sits.is_some() => {
+                self.end(number, Cause::NormalClearing, None, now, out);
             }
             Stage::Talking if !bridged => {
                 self.end(number, Cause::NormalClearing, None, now, out);

@@ -17,6 +17,8 @@ pub enum Target {
     Plan(String),
     /// An application of that name, which is told by events and commands by the API.
     Application(String),
+    /// A conference, by its name.
+    Conference(String),
     /// An application behind a socket, by its URL; it is dialled.
     Socket(String),
 }

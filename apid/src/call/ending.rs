@@ -125,6 +125,10 @@ impl Switch {
         if record.socket.is_some() {
             do_(out, call, Order::EndApplication { cause, by_phone: gone.is_some() });
         }
+        if record.seat.is_some() {
+            let record = std::sync::Arc::new(record.clone());
+            out.push(Action::Tell(News::LeftConference(record)));
+        }
         for leg in &mut record.legs {
             let before = std::mem::replace(&mut leg.state, LegState::Ended);
             let Some(line) = leg.line.clone() else { continue };

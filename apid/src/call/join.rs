@@ -115,6 +115,7 @@ impl Switch {
         line: &str,
         out: &mut Vec<Action>,
     ) {
+        self.stand_up(call, out);
         do_(out, call, Order::EndEcho { line: line.to_owned() });
         if let Some(info) = self.lines.get_mut(line) {
             info.dialled = None;

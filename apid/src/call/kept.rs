@@ -255,7 +255,7 @@ impl Switch {
         }
     }
 
-    fn kept_line(&self, call: CallNumber) -> Result<String, Cause> {
+    pub(super) fn kept_line(&self, call: CallNumber) -> Result<String, Cause> {
         match self.calls.get(&call) {
             Some(record) if record.keeper == Keeper::Plan => self.held_by_application(call),
             _ => Err(Cause::CallRejected),

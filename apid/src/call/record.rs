@@ -1,6 +1,7 @@
 //! What is known of one call, in the form that outlives apid.
 
 use super::Cause;
+use super::conference::{Role, Seat};
 use super::consult::Consults;
 use super::kept::Keeper;
 use crate::view::{Call, CallState, CallerIdView, CauseView, Leg, LegKind, LegState, Timestamp};
@@ -173,6 +174,12 @@ pub struct CallRecord {
     /// Its caller asks a third one, while another one waits.
     #[serde(default)]
     pub consults: Option<Consults>,
+    /// Where its line sits.
+    #[serde(default)]
+    pub seat: Option<Seat>,
+    /// What its line will be where it sits down next.
+    #[serde(default)]
+    pub wants_role: Role,
 }
 
 impl CallRecord {

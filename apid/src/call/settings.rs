@@ -20,6 +20,10 @@ pub struct SwitchConfig {
     pub media_timeout_ms: u32,
     /// Calls at once.
     pub max_calls: usize,
+    /// Conferences at once.
+    pub conferences: u16,
+    /// Lines in one of them.
+    pub conference_members: usize,
     /// Numbers that programs may answer.
     pub claimable: Vec<Pattern>,
     /// Numbers answered by programs at once.
@@ -35,6 +39,8 @@ impl Default for SwitchConfig {
             cadence_ms: vec![2000, 4000],
             media_timeout_ms: 120_000,
             max_calls: 1000,
+            conferences: 16,
+            conference_members: 32,
             claimable: Vec::new(),
             max_claims: 100,
         }

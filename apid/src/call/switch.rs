@@ -321,6 +321,8 @@ impl Switch {
             keeper: Keeper::Nobody,
             socket: None,
             consults: None,
+            seat: None,
+            wants_role: super::Role::default(),
         };
         self.calls.insert(number, record);
         Ok(number)
@@ -358,6 +360,8 @@ impl Switch {
         }
         if record.stage == Stage::RingingFrom && record.socket.is_some() {
             self.reach_socket(call, line, out);
+        } else if let Some(name) = wanted_conference(record) {
+            self.enter_conference(call, line, &name, now, out);
         } else if record.stage == Stage::RingingFrom {
             let to = record.ends.to.strip_prefix("line:").unwrap_or_default().to_owned();
             self.ring_callee(call, &to, out, now);
@@ -395,7 +399,11 @@ impl Switch {
             _ => return,
         };
         record.answered_at.get_or_insert(Timestamp(now.wall));
+        let sat = record.seat.is_some() && record.stage == Stage::Application;
         self.tell(call, News::Connected, out);
+        if sat {
+            self.tell(call, News::JoinedConference, out);
+        }
     }
 
     /// The caller of `call` wants `target`; `None` is a number nobody has.
@@ -422,6 +430,9 @@ impl Switch {
             }
             Some(Target::Application(name)) => self.enter(call, caller, &name, out, now),
             Some(Target::Socket(url)) => self.enter_socket(call, caller, url, out),
+            Some(Target::Conference(name)) => {
+                self.enter_conference(call, caller, &name, now, out);
+            }
             Some(Target::Plan(context)) => self.enter_plan(call, caller, &context, out),
             Some(Target::DialTone) => {
                 self.accept(call, caller, out);
@@ -507,6 +518,12 @@ impl Switch {
             out.push(Action::Tell(news(Arc::new(record.clone()))));
         }
     }
+}
+
+/// Where the one who rings first shall sit down.
+fn wanted_conference(record: &CallRecord) -> Option<String> {
+    let rings = record.stage == Stage::RingingFrom;
+    record.ends.to.strip_prefix("conference:").filter(|_| rings).map(str::to_owned)
 }
 
 pub(super) fn do_(out: &mut Vec<Action>, call: CallNumber, order: Order) {

@@ -50,6 +50,7 @@ impl Switch {
     ) -> Result<(CallNumber, Vec<Action>), Cause> {
         let mut out = Vec::new();
         let call = self.take_line(line, others, now, &mut out)?;
+        self.stand_up(call, &mut out);
         if let Some(record) = self.calls.get_mut(&call) {
             record.keeper = Keeper::Plan;
         }
@@ -113,7 +114,7 @@ impl Switch {
     }
 
     /// The line is alone in its call, which an application holds, from then on.
-    fn take_line(
+    pub(super) fn take_line(
         &mut self,
         line: &str,
         others: Others,

@@ -3,6 +3,7 @@
 mod adoption;
 mod application;
 mod claim;
+mod conference;
 mod consult;
 mod kept;
 mod lifted;

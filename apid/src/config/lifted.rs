@@ -3,7 +3,7 @@
 
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
-use crate::call::{DialPlan, Lifted, LinePlan, SocketEnd, Target};
+use crate::call::{DialPlan, Lifted, LinePlan, SocketEnd, Switch, Target};
 use crate::control::Plans;
 use crate::plan::{self, Dialplan};
 use crate::stream::Address;
@@ -24,8 +24,8 @@ const EVERYBODY: &str = "default";
 pub struct PlanRow {
     /// A number, or a pattern beginning with `_`.
     pub dial: Spanned<String>,
-    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `context:NAME`,
-    /// `echo`, `dial_tone`.
+    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `conference:NAME`,
+    /// `context:NAME`, `echo`, `dial_tone`.
     pub to: Spanned<String>,
 }
 
@@ -156,8 +156,8 @@ impl Config {
     }
 
     fn target(&self, text: &str, dialplan: &Dialplan) -> Result<Target, String> {
-        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, context:NAME, echo, \
-                       dial_tone";
+        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, conference:NAME, \
+                       context:NAME, echo, dial_tone";
         match text.split_once(':') {
             None if text == "echo" => Ok(Target::Echo),
             None if text == "dial_tone" => Ok(Target::DialTone),
@@ -176,6 +176,9 @@ impl Config {
             Some(("app", url)) if SocketEnd::is_url(url) => {
                 url.parse::<Address>().map_err(|reason| format!("`{text}`: {reason}"))?;
                 Ok(Target::Socket(url.to_owned()))
+            }
+            Some(("conference", name)) if Switch::is_conference(name) => {
+                Ok(Target::Conference(name.to_owned()))
             }
             Some(("context", name)) if dialplan.contexts.contains_key(name) => {
                 Ok(Target::Plan(name.to_owned()))
@@ -270,6 +273,12 @@ mod tests {
             (
                 format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"context:x\"}}\n{lines}"),
                 ["apid.yml:3", "no context `x`"],
+            ),
+            (
+                format!(
+                    "dial_plans:\n  house:\n    - {{dial: \"9\", to: \"conference:a b\"}}\n{lines}"
+                ),
+                ["apid.yml:3", "reached by nobody"],
             ),
             (
                 "lines:\n  - {id: \"1\", engine: sim/1, lifted: {events: true, app: x}}\n"

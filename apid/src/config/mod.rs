@@ -369,6 +369,10 @@ pub struct Calls {
     pub media_timeout_ms: Bounded<0, 86_400_000>,
     /// Calls at once.
     pub max_calls: Bounded<1, 10_000>,
+    /// Conferences at once, no more than `conferences` of the engine.
+    pub conferences: Bounded<0, 64>,
+    /// Lines in one of them, no more than `conference_members` of the engine.
+    pub conference_members: Bounded<2, 128>,
     /// Who is on hold hears the prompt `moh/NAME`, or a tune where there is none; silence where no
     /// name is given.
     pub hold_music: Option<Name>,
@@ -380,6 +384,8 @@ impl Default for Calls {
             ring_timeout_ms: Bounded::of(60_000),
             media_timeout_ms: Bounded::of(120_000),
             max_calls: Bounded::of(1000),
+            conferences: Bounded::of(16),
+            conference_members: Bounded::of(32),
             hold_music: Some("default".parse().expect("it is a name")),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{Cause, Control, Refused, lock, moment};
 use crate::call::{
-    Action, CallNumber, CallRecord, Keeper, Moment, News, Others, RingOrder, Switch,
+    Action, CallNumber, CallRecord, Keeper, Moment, News, Others, RingOrder, Role, Switch,
 };
 use crate::view::{CallerIdView, LegState};
 use tipring_shm_proto::command::ProgressTone;
@@ -110,7 +110,13 @@ impl Control {
                 let cause = record.cause.unwrap_or(Cause::NormalClearing);
                 PlanNote::Ended { call: record.number.to_string(), cause }
             }
-            News::Started(_) | News::Ringing(_) | News::Held(_) | News::Resumed(_) => return,
+            News::Started(_)
+            | News::Ringing(_)
+            | News::Held(_)
+            | News::Resumed(_)
+            | News::JoinedConference(_)
+            | News::MutedInConference(_)
+            | News::LeftConference(_) => return,
         };
         runner.note(note);
     }
@@ -176,6 +182,25 @@ impl Control {
         let actions = switch.dial(number, &dial.lines, ring, dial.ringback)?;
         self.apply(&mut switch, actions);
         Ok(())
+    }
+
+    /// Has the line of a plan's call sit down in a conference, answered then: `Connected`; and `DialOver`
+    /// when it is asked to leave by somebody else.
+    ///
+    /// # Errors
+    /// `NoSuchCall`; `CallState` with the reason, as that the conference is full; `Invalid` for no
+    /// name of one.
+    pub fn plan_confers(&self, call: &str, name: &str, role: Role) -> Result<(), Refused> {
+        super::conferences::check_name(name)?;
+        self.plan_changes(call, |switch, call, now| switch.confer_kept(call, name, role, now))
+    }
+
+    /// The line of a plan's call leaves its conference; [`PlanNote::DialOver`] follows.
+    ///
+    /// # Errors
+    /// `NoSuchCall`; `CallState` where it sits in none.
+    pub fn plan_leaves_conference(&self, call: &str) -> Result<(), Refused> {
+        self.plan_changes(call, Switch::kept_leaves_conference)
     }
 
     /// Ends what [`Control::plan_dials`] began, if it lasts.

@@ -90,13 +90,22 @@ impl AudioTap {
             }
             item = self.tap.next() => item,
         };
-        match item {
-            TapItem::Frame { rx, tx, at, seq } => {
-                Tapped::Frame(Box::new(TapFrame { rx, tx, at: wall(at), seq }))
-            }
-            TapItem::Lost(frames) => Tapped::Lost(frames),
-            TapItem::Gone => Tapped::Gone(TapEnd::EngineAway),
+        tapped(&item)
+    }
+
+    /// What is there already.
+    pub(super) fn try_next(&mut self) -> Option<Tapped> {
+        self.tap.try_next().as_ref().map(tapped)
+    }
+}
+
+fn tapped(item: &TapItem) -> Tapped {
+    match *item {
+        TapItem::Frame { rx, tx, at, seq } => {
+            Tapped::Frame(Box::new(TapFrame { rx, tx, at: wall(at), seq }))
         }
+        TapItem::Lost(frames) => Tapped::Lost(frames),
+        TapItem::Gone => Tapped::Gone(TapEnd::EngineAway),
     }
 }
 

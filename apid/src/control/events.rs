@@ -134,7 +134,7 @@ impl Control {
                 state: row.state.value,
                 phase: row.phase,
                 tag: row.tag,
-                bridged: row.peer.is_some(),
+                bridged: row.peer.is_some() || row.conference.is_some(),
                 dialog: !entry.sip || dialogs.contains(&entry.id),
             })
         });
@@ -197,6 +197,11 @@ impl Control {
         let mut switch = lock(&self.0.switch);
         let call = switch.call_of(line).map(|call| call.to_string());
         self.publish_event(line, call.as_deref(), at, event);
+        if let LineEvent::Voice { active, .. } = event
+            && let Some(body) = Self::speaks_in_conference(&switch, line, active)
+        {
+            self.0.hub.publish(Some(line), call.as_deref(), body);
+        }
         let input = Input::Line { line: line.to_owned(), event };
         let actions = switch.handle(input, super::moment(&self.0));
         self.apply(&mut switch, actions);
@@ -324,7 +329,7 @@ impl Control {
         }
     }
 
-    fn row_of(&self, line: &str) -> Option<LineRow> {
+    pub(super) fn row_of(&self, line: &str) -> Option<LineRow> {
         let engine = self.directory().get(line)?.engine?;
         self.0.link.row(engine)
     }

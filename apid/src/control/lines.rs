@@ -303,7 +303,11 @@ impl Control {
     ) -> Result<(), Refused> {
         let at = self.attached(caller, Scope::Control, line)?;
         at.need_off_hook()?;
-        self.ask(at.engine, Command::Mute { spoken, heard }).await.map(|_| ())
+        self.ask(at.engine, Command::Mute { spoken, heard }).await?;
+        let mut switch = lock(&self.0.switch);
+        let actions = switch.note_muted(line, spoken);
+        self.apply(&mut switch, actions);
+        Ok(())
     }
 
     /// Whoever rings the line finds it busy, until this process ends or that is taken back. Needs

@@ -12,6 +12,8 @@ mod calls;
 mod card;
 mod claims;
 mod collect;
+mod conference_tap;
+mod conferences;
 mod connector;
 mod diagnostics;
 mod events;
@@ -41,7 +43,9 @@ mod voltage;
 mod webhooks;
 mod without_engine;
 
-pub use crate::call::{Cause, MediaAnswer, MediaOffer, Moment, Others, RemoteMedia, TransferTo};
+pub use crate::call::{
+    Cause, MediaAnswer, MediaOffer, Moment, Others, RemoteMedia, Role, TransferTo,
+};
 pub use applications::{PlanDial, PlanNote, PlanRunner};
 pub use audio::{AudioTap, Samples, TapEnd, TapFrame, Tapped};
 pub use claims::{CLAIM_CALLS, Claim};
@@ -328,13 +332,22 @@ impl Control {
 
     fn tell(&self, news: &News) {
         self.tell_plans(news);
+        if let Some((record, body)) = conferences::notice_of(news) {
+            let line = record.lines().next();
+            self.0.hub.publish(line, Some(&record.number.to_string()), body);
+            return;
+        }
         let (record, body): (_, fn(Arc<Call>) -> NoticeBody) = match news {
             News::Started(r) => (r, |call| NoticeBody::CallStarted { call }),
             News::Ringing(r) => (r, |call| NoticeBody::CallRinging { call }),
             News::Connected(r) => (r, |call| NoticeBody::CallConnected { call }),
             News::Held(r) => (r, |call| NoticeBody::CallHeld { call }),
             News::Resumed(r) => (r, |call| NoticeBody::CallResumed { call }),
-            News::Entered(_) | News::Taken(_) => return,
+            News::Entered(_)
+            | News::Taken(_)
+            | News::JoinedConference(_)
+            | News::MutedInConference(_)
+            | News::LeftConference(_) => return,
             // Who was dialled has gone, and the call is as it was before.
             News::DialOver(r, _) if r.answered_at.is_some() => {
                 (r, |call| NoticeBody::CallConnected { call })

@@ -2,16 +2,16 @@
 
 use super::media::{LineMedia, TELEPHONE_EVENT, common_law, rtp};
 use super::{Cause, Control, MediaOffer, Refused, RemoteMedia, SignallingError, lock};
-use crate::call::{CallNumber, DigitTruth, Input, Order};
+use crate::call::{CallNumber, DigitTruth, Input, Order, Role, Seat};
 use crate::engine_link::LinkError;
 use crate::hub::NoticeBody;
 use crate::view::CallerIdView;
 use std::net::IpAddr;
 use std::time::Duration;
 use tipring_shm_proto::command::{
-    Cadence, CallerId, Command, Hook, HookSource, LineState, Outcome, Refusal, RtpMedia,
+    Cadence, CallerId, Command, HeardBy, Hook, HookSource, LineState, Outcome, Refusal, RtpMedia,
 };
-use tipring_shm_proto::units::{LineId, Text32};
+use tipring_shm_proto::units::{ConferenceId, LineId, Text32};
 use tokio::sync::mpsc;
 
 /// How often a bell that may not change any more is tried again. The engine allows eight changes a
@@ -64,6 +64,7 @@ impl Control {
                     | Order::Accept { .. }
                     | Order::Echo { .. }
                     | Order::Bridge { .. }
+                    | Order::Confer { .. }
             );
             let result = self.perform(call, order).await;
             if rings && let Some(waiter) = lock(&self.0.ring_waiters).remove(&call) {
@@ -115,6 +116,13 @@ impl Control {
                 let (_, peer) = self.engine_line(&peer)?;
                 self.tell_engine(&line, Command::Bridge { peer }).await
             }
+            Order::Confer { line, seat } => {
+                let confer = self.seat_in_engine(&seat)?;
+                self.tell_engine(&line, confer).await
+            }
+            Order::Unmute { line } => {
+                self.tell_engine(&line, Command::Mute { spoken: false, heard: false }).await
+            }
             Order::Drop { line, cause } => self.drop_phone(&line, cause).await,
             Order::Transferred { line } => {
                 self.signalling().transferred(&line, 200).await;
@@ -145,6 +153,16 @@ impl Control {
                 Ok(())
             }
         }
+    }
+
+    /// What the engine is asked for a line that sits down.
+    fn seat_in_engine(&self, seat: &Seat) -> Result<Command, Failure> {
+        let heard_by = match &seat.role {
+            Role::Speaks => HeardBy::Everybody,
+            Role::Listens => HeardBy::Nobody,
+            Role::Whispers(line) => HeardBy::Only(self.engine_line(line)?.1),
+        };
+        Ok(Command::Confer { conference: ConferenceId(seat.number), heard_by })
     }
 
     async fn ring_phone(

@@ -1,5 +1,6 @@
 //! One recording that runs: a tap's audio into a file, until something ends it.
 
+use super::conference_tap::ConferenceTap;
 use super::{AudioTap, Control, TapFrame, Tapped, lock};
 use crate::hub::{Delivery, Listener, NoticeBody};
 use crate::recording::{StopCause, StopRules, WavWriter};
@@ -19,12 +20,38 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Longest gap that is filled with silence, frames: one second.
 const GAP_MAX: u64 = 50;
 
+/// Whose audio it is.
+pub(super) enum Source {
+    Line { engine: LineId, tap: AudioTap },
+    Conference(ConferenceTap),
+}
+
+impl Source {
+    /// The next 20 ms. May be cancelled without loss.
+    async fn next(&mut self) -> Tapped {
+        match self {
+            Self::Line { tap, .. } => tap.next().await,
+            Self::Conference(tap) => tap.next().await,
+        }
+    }
+
+    /// Nobody is there to be recorded.
+    fn is_over(&self, control: &Control) -> bool {
+        match self {
+            Self::Line { engine, .. } => {
+                let row = control.0.link.row(*engine);
+                row.is_none_or(|row| row.state.value != LineState::OffHook)
+            }
+            Self::Conference(tap) => tap.is_over(),
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct Recorder {
     control: Control,
-    engine: LineId,
+    source: Source,
     recording: Recording,
-    tap: AudioTap,
     events: Listener,
     rules: StopRules,
     /// Away while it writes.
@@ -38,18 +65,16 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(
         control: Control,
-        engine: LineId,
+        source: Source,
         recording: Recording,
-        tap: AudioTap,
         events: Listener,
         rules: StopRules,
         writer: WavWriter,
     ) -> Self {
         Self {
             control,
-            engine,
+            source,
             recording,
-            tap,
             events,
             rules,
             writer: Some(writer),
@@ -67,8 +92,8 @@ impl Recorder {
                 biased;
                 () = stop.cancelled() => Some(StopCause::Stopped),
                 delivery = self.events.next() => self.noted(&delivery),
-                tapped = self.tap.next() => self.heard(tapped),
-                _ = looks.tick() => self.is_over().then_some(StopCause::HungUp),
+                tapped = self.source.next() => self.heard(tapped),
+                _ = looks.tick() => self.source.is_over(&self.control).then_some(StopCause::HungUp),
             };
             if let Some(cause) = ended {
                 break cause;
@@ -113,11 +138,6 @@ impl Recorder {
             }
             Tapped::Gone(_) => Some(StopCause::LineGone),
         }
-    }
-
-    fn is_over(&self) -> bool {
-        let row = self.control.0.link.row(self.engine);
-        row.is_none_or(|row| row.state.value != LineState::OffHook)
     }
 
     fn is_stereo(&self) -> bool {

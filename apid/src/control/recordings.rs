@@ -1,7 +1,8 @@
 //! Recordings: begin, list, fetch, delete. They hear what is said, so all of it needs `audio`.
 
 use super::access::{Attached, need};
-use super::recorder::Recorder;
+use super::conference_tap::ConferenceTap;
+use super::recorder::{Recorder, Source};
 use super::refused::invalid;
 use super::{Control, PlayOptions, PlaySource, Refused, lock};
 use crate::auth::{Caller, Scope};
@@ -141,32 +142,91 @@ impl Control {
         at: Attached,
         request: RecordRequest,
     ) -> Result<Recording, Refused> {
-        let limits = self.0.recording_limits;
-        let max_ms = request.max_ms.unwrap_or(limits.max_ms);
-        if !(20..=limits.max_ms).contains(&max_ms) {
-            let reason = format!("allowed is 20 to {}", limits.max_ms);
-            return Err(Refused::Invalid { field: "max_ms", reason });
-        }
+        let max_ms = self.recording_length(request.max_ms)?;
         if request.silence_ms.is_some_and(|ms| !(100..=600_000).contains(&ms)) {
             return Err(invalid("silence_ms", "allowed is 100 to 600000"));
         }
-        let id = random_id();
-        let stop = CancellationToken::new();
-        {
-            let mut running = lock(&self.0.recordings);
-            if running.0.len() >= limits.max_running {
-                return Err(Refused::Full { what: "recordings at once" });
-            }
-            running.0.insert(id.clone(), stop.clone());
-        }
+        let (id, stop) = self.place_for_recording()?;
         let begun = self.prepare_recording(&at, &request, max_ms, &id).await;
+        self.run_recording(&id, stop, begun)
+    }
+
+    /// Records all that is said in a conference, for as long as somebody sits there. Needs `audio`.
+    ///
+    /// # Errors
+    /// `NoSuchConference`, also where somebody sits there whom the caller may not see; and as
+    /// [`Control::record`].
+    pub async fn record_conference(
+        &self,
+        caller: &Caller,
+        name: &str,
+        max_ms: Option<u64>,
+    ) -> Result<Recording, Refused> {
+        need(caller, Scope::Audio)?;
+        self.check_sees_all(caller, name)?;
+        let tap = ConferenceTap::new(self.clone(), name);
+        if tap.is_over() {
+            return Err(Refused::NoSuchConference);
+        }
+        let max_ms = self.recording_length(max_ms)?;
+        let (id, stop) = self.place_for_recording()?;
+        let begun = self.prepare_conference_recording(name, tap, max_ms, &id).await;
+        self.run_recording(&id, stop, begun)
+    }
+
+    async fn prepare_conference_recording(
+        &self,
+        name: &str,
+        tap: ConferenceTap,
+        max_ms: u64,
+        id: &str,
+    ) -> Result<(Recorder, Recording), Refused> {
+        // No line is called so: whoever may see some lines only never sees it.
+        let line = format!("conference:{name}");
+        let filter = Filter { lines: vec![line.clone()], types: vec!["dtmf".to_owned()] };
+        let ourselves = Caller::everything("recorder");
+        let events = self.0.hub.listen(&ourselves, filter, None, "recorder");
+        let (recording, writer) = self.open_recording(id, &line, RecordDirection::Both, 1).await?;
+        let rules = StopRules::new(max_ms, false, None, false);
+        let source = Source::Conference(tap);
+        let recorder =
+            Recorder::new(self.clone(), source, recording.clone(), events, rules, writer);
+        Ok((recorder, recording))
+    }
+
+    fn recording_length(&self, max_ms: Option<u64>) -> Result<u64, Refused> {
+        let limit = self.0.recording_limits.max_ms;
+        let max_ms = max_ms.unwrap_or(limit);
+        if (20..=limit).contains(&max_ms) {
+            return Ok(max_ms);
+        }
+        Err(Refused::Invalid { field: "max_ms", reason: format!("allowed is 20 to {limit}") })
+    }
+
+    /// A new recording's id, and what stops it.
+    fn place_for_recording(&self) -> Result<(String, CancellationToken), Refused> {
+        let (id, stop) = (random_id(), CancellationToken::new());
+        let mut running = lock(&self.0.recordings);
+        if running.0.len() >= self.0.recording_limits.max_running {
+            return Err(Refused::Full { what: "recordings at once" });
+        }
+        running.0.insert(id.clone(), stop.clone());
+        Ok((id, stop))
+    }
+
+    fn run_recording(
+        &self,
+        id: &str,
+        stop: CancellationToken,
+        begun: Result<(Recorder, Recording), Refused>,
+    ) -> Result<Recording, Refused> {
         match begun {
             Ok((recorder, recording)) => {
                 self.0.runtime.spawn(recorder.run(stop));
                 Ok(recording)
             }
             Err(refused) => {
-                lock(&self.0.recordings).0.remove(&id);
+                lock(&self.0.recordings).0.remove(id);
                 Err(refused)
             }
         }
@@ -196,12 +256,30 @@ impl Control {
             RecordDirection::Stereo => (TapDirection::Both, 2),
         };
         let tap = self.audio_tap(&ourselves, &line, direction, "recorder")?;
+        let (recording, writer) =
+            self.open_recording(id, &line, request.direction, channels).await?;
+        let on_digit = request.stop_on.contains(&RecordStop::Digit);
+        let rules = StopRules::new(max_ms, on_digit, request.silence_ms, at.row.voice);
+        let source = Source::Line { engine: at.engine, tap };
+        let recorder =
+            Recorder::new(self.clone(), source, recording.clone(), events, rules, writer);
+        Ok((recorder, recording))
+    }
+
+    /// A file, and what is known of it.
+    async fn open_recording(
+        &self,
+        id: &str,
+        line: &str,
+        direction: RecordDirection,
+        channels: u16,
+    ) -> Result<(Recording, WavWriter), Refused> {
         let writer = self.create_file(id, channels).await?;
         let recording = Recording {
             id: id.to_owned(),
-            line: line.clone(),
-            call_id: lock(&self.0.switch).call_of(&line).map(|call| call.to_string()),
-            direction: request.direction,
+            line: line.to_owned(),
+            call_id: lock(&self.0.switch).call_of(line).map(|call| call.to_string()),
+            direction,
             state: RecordingState::Recording,
             cause: None,
             digit: None,
@@ -217,12 +295,7 @@ impl Control {
             return Err(unstored(&error));
         }
         self.publish_recording(&recording, |recording| NoticeBody::RecordingStarted { recording });
-        let on_digit = request.stop_on.contains(&RecordStop::Digit);
-        let rules = StopRules::new(max_ms, on_digit, request.silence_ms, at.row.voice);
-        let (control, engine) = (self.clone(), at.engine);
-        let recorder =
-            Recorder::new(control, engine, recording.clone(), tap, events, rules, writer);
-        Ok((recorder, recording))
+        Ok((recording, writer))
     }
 
     /// Plays a beep to its end.

@@ -10,6 +10,8 @@ pub enum Refused {
     NoSuchLine,
     /// There is no such call, or the caller may not know of it.
     NoSuchCall,
+    /// Nobody sits there, or somebody whom the caller may not know of.
+    NoSuchConference,
     /// There is no such playback on that line.
     NoSuchPlayback,
     /// There is no such recording.
@@ -92,6 +94,7 @@ impl std::fmt::Display for Refused {
         match self {
             Self::NoSuchLine => f.write_str("there is no such line"),
             Self::NoSuchCall => f.write_str("there is no such call"),
+            Self::NoSuchConference => f.write_str("nobody sits in a conference of this name"),
             Self::NoSuchPlayback => f.write_str("there is no such playback on this line"),
             Self::NoSuchRecording => f.write_str("there is no such recording"),
             Self::NoSuchStream => f.write_str("there is no such stream"),

@@ -66,7 +66,8 @@ impl Tap {
         }
     }
 
-    fn try_next(&mut self) -> Option<TapItem> {
+    /// The next item, if it is there.
+    pub fn try_next(&mut self) -> Option<TapItem> {
         let mut queue = lock(&self.0.queue);
         let lost = std::mem::take(&mut queue.lost);
         if lost > 0 {

@@ -12,6 +12,7 @@ mod body;
 mod call_records;
 mod calls;
 mod collect;
+mod conferences;
 mod compat;
 mod compat_status;
 mod compat_system;

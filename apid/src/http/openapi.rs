@@ -4,8 +4,8 @@ use super::problem::{DetailBody, ProblemBody};
 use super::routes::{Route, kind_of};
 use super::{
     applications, audio_socket, call_records, calls, collect, compat, compat_status, compat_system,
-    event_socket, lines, playbacks, provisioning, recordings, sim, sip, streams, system, tickets,
-    twilio,
+    conferences, event_socket, lines, playbacks, provisioning, recordings, sim, sip, streams,
+    system, tickets, twilio,
 };
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -37,6 +37,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     provisioning::configure(config);
     recordings::configure(config);
     calls::configure(config);
+    conferences::configure(config);
     call_records::configure(config);
     streams::configure(config);
     sim::configure(config);

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     NoSuchLine,
     /// No such call.
     NoSuchCall,
+    /// Nobody sits in a conference of that name.
+    NoSuchConference,
     /// No such playback.
     NoSuchPlayback,
     /// No such recording.
@@ -99,6 +101,7 @@ impl Kind {
             Self::NoSuchRoute => ("no-such-route", 404, "No such route"),
             Self::NoSuchLine => ("no-such-line", 404, "No such line"),
             Self::NoSuchCall => ("no-such-call", 404, "No such call"),
+            Self::NoSuchConference => ("no-such-conference", 404, "No such conference"),
             Self::NoSuchPlayback => ("no-such-playback", 404, "No such playback"),
             Self::NoSuchRecording => ("no-such-recording", 404, "No such recording"),
             Self::NoSuchBan => ("no-such-ban", 404, "No such ban"),
@@ -287,6 +290,7 @@ impl From<Refused> for Problem {
         let kind = match &refused {
             Refused::NoSuchLine => Kind::NoSuchLine,
             Refused::NoSuchCall => Kind::NoSuchCall,
+            Refused::NoSuchConference => Kind::NoSuchConference,
             Refused::NoSuchPlayback => Kind::NoSuchPlayback,
             Refused::NoSuchRecording => Kind::NoSuchRecording,
             Refused::NoSuchStream => Kind::NoSuchStream,

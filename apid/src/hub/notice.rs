@@ -261,6 +261,30 @@ pub enum NoticeBody {
         /// Why.
         cause: CauseView,
     },
+    /// The line sits in a conference.
+    ConferenceJoined {
+        /// Its name.
+        conference: String,
+    },
+    /// Nobody hears the line there, or they do again.
+    ConferenceMuted {
+        /// Its name.
+        conference: String,
+        /// Whether.
+        muted: bool,
+    },
+    /// The line's person speaks there, or ceased.
+    ConferenceSpeaking {
+        /// Its name.
+        conference: String,
+        /// Whether.
+        speaking: bool,
+    },
+    /// The line sits there no more.
+    ConferenceLeft {
+        /// Its name.
+        conference: String,
+    },
     /// A playback began.
     PlaybackStarted {
         /// Which.
@@ -363,6 +387,10 @@ impl NoticeBody {
             Self::CallHeld { .. } => "call_held",
             Self::CallResumed { .. } => "call_resumed",
             Self::CallEnded { .. } => "call_ended",
+            Self::ConferenceJoined { .. } => "conference_joined",
+            Self::ConferenceMuted { .. } => "conference_muted",
+            Self::ConferenceSpeaking { .. } => "conference_speaking",
+            Self::ConferenceLeft { .. } => "conference_left",
             Self::PlaybackStarted { .. } => "playback_started",
             Self::PlaybackEnded { .. } => "playback_ended",
             Self::Mark { .. } => "mark",
@@ -380,7 +408,7 @@ impl NoticeBody {
     }
 
     /// Every `type` there is.
-    pub const KINDS: [&'static str; 29] = [
+    pub const KINDS: [&'static str; 33] = [
         "off_hook",
         "on_hook",
         "flash",
@@ -397,6 +425,10 @@ impl NoticeBody {
         "call_held",
         "call_resumed",
         "call_ended",
+        "conference_joined",
+        "conference_muted",
+        "conference_speaking",
+        "conference_left",
         "playback_started",
         "playback_ended",
         "mark",

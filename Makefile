@@ -33,7 +33,7 @@ bench-ami: ## measure what the manager interface costs its clients
 bench-dsp: ## measure what each block of signal processing costs a frame, write docs/dsp.md
 	@tools/bench-dsp
 
-dsp-report: ## measure the receivers step by step beside spandsp's, write docs/dsp.md
+dsp-report: ## measure what is heard of digits, speech and echoes beside other programs, write docs/dsp.md
 	@tools/dsp-report
 
 coverage: ## line coverage of all tests, as a table and as HTML in target/coverage

@@ -8,10 +8,10 @@
 //! 12.5 ms. A *hit* is a hop in which the strongest low and the strongest high tone stand out of
 //! their groups, are loud enough, near enough to each other, and hold most of the energy. Twelve
 //! hits of one key, with no more than one gap among them and none of more than 15 ms, make a digit if
-//! both frequencies lie within the profile's limit, their phases turned evenly all the while, they
-//! hold 90 % of the energy, and below 600 Hz there is nothing but the dial tone that was there before
-//! (`dial_tone`): that is what speech does not do. A digit ends when it has not been hit for 30 ms
-//! (`ntt`: 25 ms). The frequency is the mean turn of the phase, and a hit's power is corrected for
+//! both frequencies lie within the profile's limit and did not wander, their phases turned evenly
+//! all the while, they hold 90 % of the energy, and below 600 Hz there is nothing but the dial tone
+//! that was there before (`dial_tone`): that is what speech does not do. A digit ends when it has
+//! not been hit for 30 ms (`ntt`: 25 ms). The frequency is the mean turn of the phase, and a hit's power is corrected for
 //! it, for the window weakens a tone that is off its bin.
 //!
 //! *Limits.* What is promised of profile `att` is in `tests/dtmf_limits.rs`; docs/dsp.md says for every
@@ -85,6 +85,11 @@ const STANDS_OUT: f32 = 2.0;
 /// Mean turn against mean power: how evenly the phase turned, and the power stayed.
 const EVENNESS: std::ops::RangeInclusive<f32> = 0.95..=1.15;
 
+/// Settled hops that later ones are compared with, and how far a frequency may have wandered then, Hz:
+/// that of a voice does, of a key's tone over the noise it has to be heard in 1 or 2 Hz.
+const FIRST: u32 = 4;
+const WANDERED_HZ: f32 = 8.0;
+
 /// Power below 600 Hz that may come along with a digit: a share of the tones' own, or between so much
 /// less and so much more than the dial tone that was there before.
 const BELOW: f32 = 0.2;
@@ -123,6 +128,8 @@ struct Run {
     below: f32,
     /// Hops that the four sums above have.
     settled: u32,
+    /// What the first of them had turned.
+    turned_first: [Complex; 2],
     /// Power of the dial tone that was there before the first hit.
     dial_tone: f32,
 }
@@ -284,6 +291,7 @@ impl Run {
             total: 0.0,
             below: 0.0,
             settled: 0,
+            turned_first: [Complex::default(); 2],
             dial_tone,
         }
     }
@@ -312,6 +320,9 @@ impl Run {
                 self.turning[group] += hit.power[group];
             }
         }
+        if self.settled == FIRST && settled {
+            self.turned_first = self.turned;
+        }
         self.gap = 0;
     }
 
@@ -338,8 +349,20 @@ impl Run {
                 let off_hz = deviation_hz(turned);
                 // The power of the turn is weakened by the window as the hits' power was.
                 let even = turned.power().sqrt() * window_loss(off_hz) / self.turning[group];
-                off_hz.abs() <= hz[group] * limits.deviation && EVENNESS.contains(&even)
+                off_hz.abs() <= hz[group] * limits.deviation
+                    && EVENNESS.contains(&even)
+                    && self.wandered_hz(group) <= WANDERED_HZ
             })
+    }
+
+    /// Between the first settled hops and those after them.
+    fn wandered_hz(&self, group: usize) -> f32 {
+        if self.settled <= FIRST {
+            return 0.0;
+        }
+        let (all, first) = (self.turned[group], self.turned_first[group]);
+        let later = Complex { re: all.re - first.re, im: all.im - first.im };
+        (deviation_hz(later) - deviation_hz(first)).abs()
     }
 
     /// Below 600 Hz there is next to nothing, or the dial tone that was there before.

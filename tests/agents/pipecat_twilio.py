@@ -5,6 +5,7 @@ Usage: pipecat_twilio.py REST_BASE TOKEN. Prints `port N`, then a line for what 
 """
 
 import asyncio
+import contextlib
 import json
 import math
 import struct
@@ -48,7 +49,9 @@ async def call(socket):
     async def say(frame):
         message = await serializer.serialize(frame)
         if message is not None:
-            await socket.send(message)
+            # Whoever hung up meanwhile is read about below.
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await socket.send(message)
 
     async for text in socket:
         event = json.loads(text)

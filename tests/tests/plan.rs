@@ -1,6 +1,7 @@
 //! Dial plans: what `extensions.conf` says is done, heard by content at simulated and real phones.
 
 use serde_json::{Value, json};
+use tipring_tests::ami::{Ami, Told};
 use tipring_tests::baresip::{Baresip, Telephone};
 use tipring_tests::ear::{Ear, share};
 use tipring_tests::rest::Rest;
@@ -19,7 +20,7 @@ fn system(plan: Option<&str>) -> System {
         "sip:\n  accounts:\n    - {user: phone1, password: secret, extension: \"201\", algorithms: [md5]}\n    \
          - {user: phone2, password: secret, extension: \"202\", algorithms: [md5]}\nlines:\n  \
          - {id: \"1\", engine: sim/1, extension: \"101\"}\n  - {id: \"2\", engine: sim/2, extension: \"102\"}\n\
-         extensions: extensions.conf\n"
+         extensions: extensions.conf\nami:\n  users:\n    - {user: manager, secret: secret}\n"
             .to_owned()
     });
     let mut system = System::prepare(Setup { apid_yaml, ..Setup::default() });
@@ -291,6 +292,49 @@ fn whom_the_plan_dials_is_asked_before_the_two_talk() {
         drop((caller, dialled));
         rest.calls_become(0);
     }
+}
+
+/// Two sit in a conference of the plan, a program of the manager interface sees it whole, silences one
+/// and has it leave; the plan goes on with that one.
+#[test]
+fn a_conference_of_the_plan_is_seen_and_changed_by_a_program() {
+    let plan = "[default]\nexten => 70,1,Answer()\n same => n,ConfBridge(club)\n \
+                same => n,Playback(digit7)\n same => n,Wait(60)\n";
+    let system = system(Some(plan));
+    let mut ami = Ami::login(&system);
+    let rest = system.rest();
+    let one = Ear::dial(&system, "1", "70");
+    ami.event("ConfbridgeStart", |told| told.get("Conference") == "club");
+    let two = Ear::dial(&system, "2", "70");
+    let joined = |told: &Told| told.get("Channel").starts_with("SIM/2-");
+    let channel = ami.event("ConfbridgeJoin", joined).get("Channel").to_owned();
+    let voice = chirps(802, 2000);
+    one.say(&voice);
+    two.hears(&voice);
+    let talks = |told: &Told| {
+        told.get("Channel").starts_with("SIM/1-") && told.get("TalkingStatus") == "on"
+    };
+    ami.event("ConfbridgeTalking", talks);
+    ami.ask("ConfbridgeListRooms", &[]);
+    ami.event("ConfbridgeListRooms", |told| told.get("Parties") == "2");
+    let member = [("Conference", "club"), ("Channel", channel.as_str())];
+    assert_eq!(ami.ask("ConfbridgeMute", &member).get("Message"), "User muted");
+    ami.event("ConfbridgeMute", |told| told.get("Channel") == channel);
+    ami.ask("ConfbridgeList", &[("Conference", "club")]);
+    ami.event("ConfbridgeList", |t| t.get("Channel") == channel && t.get("Muted") == "Yes");
+    let unheard = chirps(803, 2000);
+    two.say(&unheard);
+    one.hears_for(2500);
+    assert!(!hears(&unheard, &one.heard()), "it is muted");
+    assert_eq!(ami.ask("ConfbridgeUnmute", &member).get("Message"), "User unmuted");
+    assert_eq!(ami.ask("ConfbridgeKick", &member).get("Message"), "User kicked");
+    two.hears(&chirps(507, 500));
+    ami.event("ConfbridgeLeave", |told| told.get("Channel") == channel);
+    ami.event("VarSet", |t| t.get("Variable") == "CONFBRIDGE_RESULT" && t.get("Value") == "KICKED");
+    drop(one);
+    ami.event("ConfbridgeEnd", |told| told.get("Conference") == "club");
+    drop(two);
+    rest.calls_become(0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::causes;
 use super::classes::Classes;
 use super::settings::Dialect;
 use super::wire::{Message, encoded};
-use crate::channel::{CallDetail, Channel, ChannelNews, NewsBody, Start, Told};
+use crate::channel::{CallDetail, Channel, ChannelNews, InConference, NewsBody, Start, Told};
 use crate::view::{CallerIdView, Timestamp};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -78,6 +78,9 @@ fn common(news: &ChannelNews, dialect: Dialect) -> Option<Message> {
                 if dialect.modern() { message.with("DAHDIChannel", number) } else { message };
             message.with("Status", if *on { "enabled" } else { "disabled" })
         }
+        NewsBody::Conference { name, what, members } => {
+            in_conference(news.channel.as_deref(), name, *what, *members, dialect)
+        }
         NewsBody::UserEvent { event, headers } => {
             let message = start("UserEvent", class).with("UserEvent", event);
             headers.iter().fold(message, |message, (name, value)| message.with(name, value))
@@ -114,6 +117,53 @@ fn common(news: &ChannelNews, dialect: Dialect) -> Option<Message> {
         }
         _ => return None,
     })
+}
+
+fn in_conference(
+    channel: Option<&Channel>,
+    name: &str,
+    what: InConference,
+    members: usize,
+    dialect: Dialect,
+) -> Message {
+    let event = match what {
+        InConference::Starts => "ConfbridgeStart",
+        InConference::Joins => "ConfbridgeJoin",
+        InConference::Mutes(true) => "ConfbridgeMute",
+        InConference::Mutes(false) => "ConfbridgeUnmute",
+        InConference::Talks(_) => "ConfbridgeTalking",
+        InConference::Leaves => "ConfbridgeLeave",
+        InConference::Ends => "ConfbridgeEnd",
+    };
+    let message = start(event, Classes::CALL);
+    let message = match channel {
+        Some(channel) if !dialect.modern() => {
+            message.with("Channel", &channel.name).with("Uniqueid", &channel.unique_id)
+        }
+        _ => message,
+    };
+    let mut message = message.with("Conference", name);
+    if dialect.modern() {
+        message = message
+            .with("BridgeUniqueid", name)
+            .with("BridgeType", "base")
+            .with("BridgeTechnology", "softmix")
+            .with("BridgeCreator", "ConfBridge")
+            .with("BridgeName", name)
+            .with("BridgeNumChannels", members);
+        message = match channel {
+            Some(channel) => all_fields(message, channel).with("Admin", "No"),
+            None => message,
+        };
+    } else if let Some(channel) = channel {
+        message = message
+            .with("CallerIDnum", &channel.caller.number)
+            .with("CallerIDname", &channel.caller.name);
+    }
+    match what {
+        InConference::Talks(on) => message.with("TalkingStatus", if on { "on" } else { "off" }),
+        _ => message,
+    }
 }
 
 fn started_at(message: Message, to: &Start) -> Message {
@@ -249,6 +299,7 @@ fn legacy(news: &ChannelNews, out: &mut Vec<Message>) {
             .with("Cause", cause)
             .with("Cause-txt", causes::text(*cause)),
         NewsBody::LocalOptimization { .. }
+        | NewsBody::Conference { .. }
         | NewsBody::Peer { .. }
         | NewsBody::Cdr(_)
         | NewsBody::DoNotDisturb { .. }
@@ -408,6 +459,7 @@ fn modern(news: &ChannelNews, out: &mut Vec<Message>) {
         }
         NewsBody::DialBegin { .. }
         | NewsBody::DialEnd { .. }
+        | NewsBody::Conference { .. }
         | NewsBody::Peer { .. }
         | NewsBody::Cdr(_)
         | NewsBody::DoNotDisturb { .. }

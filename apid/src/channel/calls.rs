@@ -36,7 +36,9 @@ impl Registry {
                 self.end_call(call, cause.code, at, lookup, &mut out);
             }
             body => {
-                if let Some(line) = &notice.line {
+                if let Some(line) = &notice.line
+                    && !self.conference_news(line, body, at, &mut out)
+                {
                     self.line_news(line, body, at, lookup, &mut out);
                 }
             }

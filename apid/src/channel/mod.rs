@@ -6,6 +6,7 @@
 //! write to it. What runs dial plans implements [`Program`], and `startup` wires it.
 
 mod calls;
+mod conference;
 mod follow;
 mod local;
 mod model;
@@ -19,6 +20,7 @@ mod tests;
 mod variables;
 
 pub use calls::Lookup;
+pub use conference::InConference;
 pub use follow::follow;
 pub use local::Local;
 pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};

@@ -232,6 +232,15 @@ pub enum NewsBody {
         /// Former name.
         old: String,
     },
+    /// Something happened to it in a conference, or without a channel to that as a whole.
+    Conference {
+        /// Its name.
+        name: String,
+        /// What.
+        what: super::InConference,
+        /// How many sit there then.
+        members: usize,
+    },
     /// It hears music, or does not any more.
     MusicOnHold {
         /// From now on.

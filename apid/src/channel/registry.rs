@@ -5,7 +5,7 @@ use super::model::Channel;
 use super::news::{CallDetail, ChannelNews, NewsBody, Outcome};
 use super::variables::{VariableError, Variables};
 use crate::view::{CallerIdView, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What the next channel of a line is given that an application calls.
@@ -47,6 +47,8 @@ pub struct Registry {
     globals: Variables,
     /// By the line whose phone is dialled.
     pub(super) pairs: HashMap<String, Pair>,
+    /// Lines that sit in each.
+    pub(super) conferences: HashMap<String, BTreeSet<String>>,
     pub(super) expected: HashMap<String, (u64, Expected)>,
     serial: u64,
 }

@@ -115,6 +115,7 @@ fn words(news: &[ChannelNews]) -> Vec<String> {
             }
             NewsBody::Link { other, .. } => format!("Link {}", name(other)),
             NewsBody::Unlink { other, .. } => format!("Unlink {}", name(other)),
+            NewsBody::Conference { what, members, .. } => format!("Conference {what:?} {members}"),
             NewsBody::LocalBridge { other, .. } => format!("LocalBridge {}", name(other)),
             NewsBody::LocalOptimization { ends, .. } => format!("LocalOptimization {ends}"),
             NewsBody::Rename { old } => format!("Rename {}", short(old)),
@@ -405,4 +406,37 @@ fn a_form_of_news_is_made_once_for_all_who_are_told() {
         (&["form 0".to_owned()][..], &["form 2".to_owned()][..], &["form 0".to_owned()][..])
     );
     assert_eq!(made.get(), 2);
+}
+
+#[test]
+fn a_conference_begins_with_the_first_who_sits_there_and_ends_with_the_last() {
+    let mut world = World::default();
+    let conference = || "club".to_owned();
+    let mut told = Vec::new();
+    for (id, line) in [("a", "phone1"), ("b", "card")] {
+        let address = format!("line:{line}");
+        let legs = [(address.as_str(), L::Connected), ("conference:club", L::Connected)];
+        world.connected(call(id, &address, "conference:club", C::Connected, &legs));
+        let joined = NoticeBody::ConferenceJoined { conference: conference() };
+        told.extend(world.notice(Some(line), joined));
+    }
+    let talks = NoticeBody::ConferenceSpeaking { conference: conference(), speaking: true };
+    told.extend(world.notice(Some("card"), talks));
+    for line in ["phone1", "card"] {
+        told.extend(
+            world.notice(Some(line), NoticeBody::ConferenceLeft { conference: conference() }),
+        );
+    }
+    assert_eq!(
+        words(&told),
+        [
+            "- Conference Starts 0",
+            "SIP/201 Conference Joins 1",
+            "DAHDI/1 Conference Joins 2",
+            "DAHDI/1 Conference Talks(true) 2",
+            "SIP/201 Conference Leaves 1",
+            "DAHDI/1 Conference Leaves 0",
+            "- Conference Ends 0",
+        ]
+    );
 }

@@ -6,6 +6,7 @@ pub const APPLICATIONS: &[&str] = &[
     "Answer",
     "Background",
     "Busy",
+    "ConfBridge",
     "Congestion",
     "Dial",
     "Echo",
@@ -41,8 +42,7 @@ pub const APPLICATIONS: &[&str] = &[
 pub const REFUSED: &[(&str, &str)] = &[
     ("System", "programs of this machine are not run from a dial plan"),
     ("TrySystem", "programs of this machine are not run from a dial plan"),
-    ("ConfBridge", "conferences are not built yet"),
-    ("MeetMe", "conferences are not built yet"),
+    ("MeetMe", "use ConfBridge, which took its place"),
     ("Voicemail", "voicemail is not built yet"),
     ("VoiceMailMain", "voicemail is not built yet"),
     ("Queue", "queues are not built yet"),

@@ -4,6 +4,7 @@
 mod agi;
 mod calls;
 mod commands;
+mod conferences;
 mod core;
 mod database;
 mod devices;
@@ -97,6 +98,11 @@ actions! {
     Bridge [CALL] "Bridge two channels already in the PBX.",
     Challenge "Generate Challenge for MD5 Auth.",
     Command [COMMAND] "Execute Asterisk CLI Command.",
+    ConfbridgeKick [CALL] "Kick a Confbridge user.",
+    ConfbridgeList [REPORTING] "List participants in a conference.",
+    ConfbridgeListRooms [REPORTING] "List active conferences.",
+    ConfbridgeMute [CALL] "Mute a Confbridge user.",
+    ConfbridgeUnmute [CALL] "Unmute a Confbridge user.",
     CoreSettings [SYSTEM REPORTING] "Show PBX core settings (version etc).",
     CoreShowChannels [SYSTEM REPORTING] "List currently active channels.",
     CoreStatus [SYSTEM REPORTING] "Show PBX core status variables.",
@@ -144,6 +150,11 @@ pub(super) async fn run(context: &Context, action: Action, packet: &Packet) -> R
         Action::BlindTransfer => calls::blind_transfer(context, packet).await.into(),
         Action::Bridge => calls::bridge(context, packet).await.into(),
         Action::Command => commands::run(context, packet).await.into(),
+        Action::ConfbridgeKick => conferences::kick(context, packet).into(),
+        Action::ConfbridgeList => Reply::Now(conferences::list_members(context, packet)),
+        Action::ConfbridgeListRooms => Reply::Now(conferences::list_rooms(context)),
+        Action::ConfbridgeMute => conferences::mute(context, packet, true).await.into(),
+        Action::ConfbridgeUnmute => conferences::mute(context, packet, false).await.into(),
         Action::CoreSettings => core::settings(context).into(),
         Action::CoreShowChannels => Reply::Now(status::core_show_channels(context)),
         Action::CoreStatus => core::status(context).into(),

@@ -7,6 +7,7 @@ mod agi;
 mod agi_commands;
 mod answer;
 mod collect;
+mod conference;
 mod database;
 mod devices;
 mod dial;

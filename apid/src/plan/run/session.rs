@@ -187,6 +187,8 @@ impl Session {
     async fn leave(&mut self) -> Option<Begin> {
         self.stop_background().await;
         self.services.control.plan_ends_dial(&self.call);
+        // Most do not sit in one.
+        let _ = self.services.control.plan_leaves_conference(&self.call);
         let played = self.services.control.stop_playbacks(&Self::caller(), &self.line).await;
         if let Err(refused) = played {
             tracing::debug!(call = self.call, "nothing to stop: {refused}");
@@ -320,6 +322,7 @@ impl Session {
                 "Answer" => self.app_answer(data).await,
                 "Background" => self.app_background(data).await,
                 "Busy" => self.app_busy(data, Cause::UserBusy).await,
+                "ConfBridge" => self.app_conference(data).await,
                 "Congestion" => self.app_busy(data, Cause::ResourceUnavailable).await,
                 "Dial" => self.app_dial(data).await,
                 "Echo" => self.app_echo().await,

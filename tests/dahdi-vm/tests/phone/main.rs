@@ -3,6 +3,7 @@
 mod bad_input;
 mod calls;
 mod port;
+mod script;
 
 use tipring_dahdi_vm::installed::HTTP_PORT;
 use tipring_dahdi_vm::system::ENGINE_YML;
@@ -18,9 +19,11 @@ fn telephones_on_a_card() {
     lan.join(&machine);
     let sip = format!(
         "sip: {{host: {}, accounts: [{{user: phone1, password: {PASSWORD}, algorithms: [md5], \
-         extension: \"201\"}}]}}\n",
-        lan.guest
+         extension: \"201\"}}]}}\n{}",
+        lan.guest,
+        script::APID_YML
     );
+    script::plan(&machine);
     let system = System::plugged(&machine, 3, ENGINE_YML, &sip);
     story("a telephone is rung, lifted, spoken to, heard and put down", || {
         calls::a_whole_life(&system);
@@ -41,6 +44,7 @@ fn telephones_on_a_card() {
         bad_input::missing_and_held(&system);
     });
     story("channels that are not set up as they must be", || bad_input::not_set_up(&system));
+    story("a telephone is answered by a script", || script::answers(&system));
     story("a card's phone and a SIP phone hear each other", || {
         calls::with_a_sip_phone(&system, &lan);
     });

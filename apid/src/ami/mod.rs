@@ -13,6 +13,8 @@ mod client;
 mod defence;
 mod events;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod server;
 mod session;
 mod settings;

@@ -1,6 +1,10 @@
 //! What came for one tick, and whether that is all it needs.
 
-use tipring_shm_proto::units::{FRAME_SAMPLES, Nanos};
+use tipring_shm_proto::units::{FRAME_NS, FRAME_SAMPLES, Nanos};
+
+/// A packet that came so shortly after the last tick may have its successor here already, which jitter
+/// brought before its time, ns.
+const TWO_ARE_HERE_NS: u64 = FRAME_NS / 4;
 
 /// Audio that came since the tick began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,12 +30,13 @@ impl Intake {
         self.samples += samples;
     }
 
-    /// This tick's frame came since the `last` tick, next in order, and nothing else did: a packet
-    /// behind it is due a tick later at the earliest, and may wait until then. Whoever does not look
-    /// for it saves a system call a tick, and never falls behind by more: one that waited came before
-    /// the last tick.
+    /// This tick's frame came since the `last` tick, next in order, and nothing else did: the packet
+    /// behind it is due after this tick, and may wait for the next one where it is early. Whoever does
+    /// not look for it saves a system call a tick, and never falls behind by more: one that waited came
+    /// before the last tick.
     pub(super) fn is_enough(&self, last: Nanos, now: Nanos) -> bool {
         // One that the kernel put no time on seems to come now.
-        self.samples >= FRAME_SAMPLES && !self.disordered && self.since > last && self.since < now
+        let alone = self.since.0 > last.0 + TWO_ARE_HERE_NS && self.since < now;
+        self.samples >= FRAME_SAMPLES && !self.disordered && alone
     }
 }

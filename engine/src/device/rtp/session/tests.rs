@@ -382,6 +382,7 @@ fn what_waits_in_the_socket_is_looked_for_until_the_tick_has_its_frame() {
     assert!(!enough(14, 115, 160), "once more");
     assert!(!enough(15, 120, 160), "nobody knows when it came");
     assert!(enough(16, 115, 160), "in order again");
+    assert!(!enough(17, 104, 160), "late, so that the one after it may be there too");
 }
 
 #[test]

@@ -109,8 +109,10 @@ fn rings_with_each_kind_of_body() {
     events.expect_event("ring_start", "1");
     events.expect_event("ring_stop", "1");
     assert!(success(&rest.post_empty("/ring").expect_json(200)));
+    events.expect_event("ring_start", "1");
     rest.line_becomes("1", "ringing");
     assert!(success(&rest.post_empty("/stop-ring").expect_json(200)));
+    events.expect_event("ring_stop", "1");
     rest.line_becomes("1", "on_hook");
     let refused = rest.post_empty("/stop-ring").expect_json(400);
     assert!(refused["detail"].is_string(), "{refused}");

@@ -67,6 +67,7 @@ fn body_for(path: &str) -> Value {
         "polarity" => json!({"reversed": true}),
         "script" => json!({"steps": [{"do": "wait", "ms": 1}]}),
         "calls" => json!({"from": "line:1", "to": "line:2"}),
+        "diversion" => json!({"busy": "600"}),
         "members" => json!({"line": "nothing"}),
         "bridge" => json!({"with": "nothing"}),
         "transfer" => json!({"to": "102"}),

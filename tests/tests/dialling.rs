@@ -109,6 +109,54 @@ fn hotlines_applications_and_bare_events() {
 }
 
 #[test]
+fn a_line_sends_its_calls_on() {
+    let system = system(&["{dial: \"0\", to: echo}"]);
+    let rest = system.rest();
+    let mut events = system.socket("/ws?types=call_*");
+    let divert = |body: Value| rest.post("/v1/lines/2/diversion", &body);
+    let dials_102_and_reaches = |to: &str| {
+        dial(&rest, "102");
+        assert_eq!(connected(&rest)["to"], to);
+        put_down(&rest, &["1"]);
+    };
+    divert(json!({"always": "600"})).check(200);
+    dials_102_and_reaches("app:echo");
+    assert_eq!(rest.line("2")["state"], "on_hook");
+
+    // Nobody lifts; then it goes elsewhere.
+    divert(json!({"no_answer": "600", "no_answer_after_ms": 1000})).check(200);
+    dials_102_and_reaches("app:echo");
+    rest.line_becomes("2", "on_hook");
+
+    divert(json!({"busy": "600"})).check(200);
+    rest.hook("2", true);
+    rest.line_becomes("2", "off_hook");
+    dial(&rest, "102");
+    wait::until_true("the call of line 1", wait::GENEROUS, || {
+        let calls = rest.get("/v1/calls").expect_json(200);
+        let calls = calls["calls"].as_array().expect("calls");
+        calls.iter().any(|call| call["from"] == "line:1" && call["to"] == "app:echo")
+    });
+    put_down(&rest, &["1", "2"]);
+
+    divert(json!({"do_not_disturb": true})).check(200);
+    assert_eq!(rest.get("/v1/lines/2/diversion").expect_json(200)["do_not_disturb"], true);
+    dial(&rest, "102");
+    let ended = events.expect("its end", |m| {
+        m["type"] == "call_ended" && m["call"]["to"] == "line:2" && m["cause"]["code"] == 17
+    });
+    assert_eq!(ended["call"]["from"], "line:1");
+    put_down(&rest, &["1"]);
+
+    divert(json!({"always": "4711"})).check(404);
+    divert(json!({"no_answer_after_ms": 5})).check(422);
+    divert(json!({})).check(200);
+    dial(&rest, "102");
+    rest.line_becomes("2", "ringing");
+    put_down(&rest, &["1", "2"]);
+}
+
+#[test]
 fn a_plan_is_read_anew_while_calls_run_and_a_wrong_one_is_refused() {
     let system = system(&["{dial: \"0\", to: echo}"]);
     let rest = system.rest();

@@ -85,7 +85,9 @@ impl Switch {
             RingStop::Device => Cause::CallRejected,
         };
         let stop = |line, cause| Order::StopRing { line, cause };
-        if !self.kept_leg_gone(call, line, why, stop, out) {
+        if !self.kept_leg_gone(call, line, why, stop, out)
+            && !self.diverts(call, line, Some(why), now, out)
+        {
             self.callee_failed(call, why, None, now, out);
         }
     }

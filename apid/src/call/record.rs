@@ -174,6 +174,9 @@ pub struct CallRecord {
     /// Its caller asks a third one, while another one waits.
     #[serde(default)]
     pub consults: Option<Consults>,
+    /// Lines that have sent it on.
+    #[serde(default)]
+    pub diverted: u8,
     /// Where its line sits.
     #[serde(default)]
     pub seat: Option<Seat>,

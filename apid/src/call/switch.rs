@@ -29,8 +29,7 @@ pub(super) struct LineInfo {
     pub(super) caller_id: CallerIdView,
     pub(super) state: LineState,
     pub(super) reachable: bool,
-    /// Nobody may ring it.
-    pub(super) do_not_disturb: bool,
+    pub(super) diversion: super::Diversion,
     pub(super) call: Option<CallNumber>,
     pub(super) dialled: Option<Dialled>,
     /// An INVITE that waits for the line's last call to be cleared.
@@ -74,7 +73,7 @@ impl Switch {
             caller_id,
             state: LineState::Offline,
             reachable: !sip,
-            do_not_disturb: false,
+            diversion: super::Diversion::default(),
             call: None,
             dialled: None,
             waiting: None,
@@ -86,12 +85,12 @@ impl Switch {
     /// such line. Gives whether that changes anything.
     pub fn set_do_not_disturb(&mut self, line: &str, on: bool) -> Option<bool> {
         let info = self.lines.get_mut(line)?;
-        Some(std::mem::replace(&mut info.do_not_disturb, on) != on)
+        Some(std::mem::replace(&mut info.diversion.do_not_disturb, on) != on)
     }
 
     /// Whether whoever rings the line finds it busy.
     pub fn do_not_disturb(&self, line: &str) -> bool {
-        self.lines.get(line).is_some_and(|info| info.do_not_disturb)
+        self.lines.get(line).is_some_and(|info| info.diversion.do_not_disturb)
     }
 
     /// Gives a line a number of its own.
@@ -321,6 +320,7 @@ impl Switch {
             keeper: Keeper::Nobody,
             socket: None,
             consults: None,
+            diverted: 0,
             seat: None,
             wants_role: super::Role::default(),
         };
@@ -341,7 +341,7 @@ impl Switch {
         if info.call.is_some() || info.state != LineState::OnHook {
             return Err(Busy::Line(info.state));
         }
-        if info.do_not_disturb {
+        if info.diversion.do_not_disturb {
             return Err(Busy::Line(LineState::OffHook));
         }
         if info.reachable { Ok(()) } else { Err(Busy::Absent) }
@@ -464,6 +464,9 @@ impl Switch {
         out: &mut Vec<Action>,
         now: Moment,
     ) {
+        if self.diverts(call, to, None, now, out) {
+            return;
+        }
         let cause = match self.check_free(to) {
             Ok(()) => None,
             Err(Busy::Line(LineState::Offline) | Busy::Absent) => Some(Cause::SubscriberAbsent),
@@ -473,6 +476,9 @@ impl Switch {
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.ends.to = format!("line:{to}");
         if let Some(cause) = cause {
+            if self.diverts(call, to, Some(cause), now, out) {
+                return;
+            }
             self.callee_failed(call, cause, None, now, out);
             return;
         }
@@ -497,7 +503,7 @@ impl Switch {
         let ring = Order::Ring {
             line: line.to_owned(),
             caller: record.caller_id.clone(),
-            timeout_ms: record.ring_timeout_ms,
+            timeout_ms: self.rings_for_ms(call, line, record.ring_timeout_ms),
             cadence_ms: record.cadence_ms.clone(),
         };
         do_(out, call, ring);

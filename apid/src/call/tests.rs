@@ -5,6 +5,7 @@ mod application;
 mod claim;
 mod conference;
 mod consult;
+mod diversion;
 mod kept;
 mod lifted;
 mod take;

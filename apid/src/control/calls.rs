@@ -322,7 +322,12 @@ impl Control {
     }
 
     /// What a number reaches when it is dialled on `line`, if the caller may know of it.
-    fn visible_target(&self, caller: &Caller, line: &str, number: &str) -> Result<Target, Refused> {
+    pub(super) fn visible_target(
+        &self,
+        caller: &Caller,
+        line: &str,
+        number: &str,
+    ) -> Result<Target, Refused> {
         let target = lock(&self.0.switch).target_of(line, number).cloned();
         let target = target.ok_or(Refused::NoSuchExtension)?;
         match &target {

@@ -4,10 +4,11 @@ use super::access::{kind, need};
 use super::refused::invalid;
 use super::{Control, LineEntry, Refused, lock, moment, tones};
 use crate::auth::{Caller, Scope};
-use crate::call::{Busy, Cause, RingOrder};
+use crate::call::{Busy, Cause, Diversion, RingOrder};
 use crate::engine_link::{now, wall};
 use crate::view::{
-    Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest, Timestamp,
+    DiversionView, Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest,
+    Timestamp,
 };
 use std::time::Duration;
 use tipring_shm_proto::command::{Command, Digits, SimAction};
@@ -320,6 +321,46 @@ impl Control {
         self.entry(caller, line)?;
         lock(&self.0.switch).set_do_not_disturb(line, on);
         Ok(())
+    }
+
+    /// Where calls to the line go instead. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchLine`.
+    pub fn diversion(&self, caller: &Caller, line: &str) -> Result<DiversionView, Refused> {
+        need(caller, Scope::Read)?;
+        self.entry(caller, line)?;
+        let switch = lock(&self.0.switch);
+        let diversion = switch.diversion(line).cloned().ok_or(Refused::NoSuchLine)?;
+        let Diversion { do_not_disturb, always, busy, no_answer, no_answer_after_ms } = diversion;
+        Ok(DiversionView { do_not_disturb, always, busy, no_answer, no_answer_after_ms })
+    }
+
+    /// Sends calls to the line elsewhere, until this process ends or that is changed. Needs
+    /// `control`.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NoSuchLine`, `NoSuchExtension` for a number that the line cannot dial, or of a
+    /// line that the caller may not see; `Invalid`.
+    pub fn set_diversion(
+        &self,
+        caller: &Caller,
+        line: &str,
+        wanted: &DiversionView,
+    ) -> Result<DiversionView, Refused> {
+        need(caller, Scope::Control)?;
+        self.entry(caller, line)?;
+        if wanted.no_answer_after_ms.is_some_and(|ms| !(1000..=600_000).contains(&ms)) {
+            return Err(invalid("no_answer_after_ms", "allowed is 1000 to 600000"));
+        }
+        for number in [&wanted.always, &wanted.busy, &wanted.no_answer].into_iter().flatten() {
+            self.visible_target(caller, line, number)?;
+        }
+        let DiversionView { do_not_disturb, always, busy, no_answer, no_answer_after_ms } =
+            wanted.clone();
+        let diversion = Diversion { do_not_disturb, always, busy, no_answer, no_answer_after_ms };
+        lock(&self.0.switch).set_diversion(line, diversion).ok_or(Refused::NoSuchLine)?;
+        Ok(wanted.clone())
     }
 
     /// Whether whoever rings the line finds it busy. Needs `read`.

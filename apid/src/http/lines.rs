@@ -5,8 +5,8 @@ use super::body::{JsonBody, OptionalBody};
 use super::problem::Problem;
 use super::{Accepted, State};
 use crate::view::{
-    Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest, SelfTestReport,
-    SelfTestRequest, Voltage,
+    DiversionView, Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest,
+    SelfTestReport, SelfTestRequest, Voltage,
 };
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, delete, get, patch, post};
@@ -192,6 +192,36 @@ async fn patch_settings(
     Ok(Json(state.control.set_line(&who.0, &id, &body.0).await?))
 }
 
+/// Where calls to the line go instead.
+#[utoipa::path(
+    tag = "lines",
+    responses((status = 200, description = "Where", body = DiversionView))
+)]
+#[get("/v1/lines/{id}/diversion")]
+async fn get_diversion(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<Json<DiversionView>, Problem> {
+    Ok(Json(state.control.diversion(&who.0, &id)?))
+}
+
+/// Sends calls to the line elsewhere, or nobody any more: what is left out is off.
+#[utoipa::path(
+    tag = "lines",
+    request_body = DiversionView,
+    responses((status = 200, description = "As it is now", body = DiversionView))
+)]
+#[post("/v1/lines/{id}/diversion")]
+async fn post_diversion(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<DiversionView>,
+) -> Result<Json<DiversionView>, Problem> {
+    Ok(Json(state.control.set_diversion(&who.0, &id, &body.0)?))
+}
+
 /// Which way round the battery is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +328,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_flash)
         .service(get_settings)
         .service(patch_settings)
+        .service(get_diversion)
+        .service(post_diversion)
         .service(post_polarity)
         .service(post_message_waiting)
         .service(get_voltage)

@@ -219,3 +219,20 @@ pub enum DialMethod {
     /// Loop pulses, `0-9` only.
     Pulse,
 }
+
+/// Where calls to a line go instead, by number; null is nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiversionView {
+    /// Whoever calls finds the line busy.
+    pub do_not_disturb: bool,
+    /// Every call, at once.
+    pub always: Option<String>,
+    /// Calls that find the line busy.
+    pub busy: Option<String>,
+    /// Calls that nobody answers.
+    pub no_answer: Option<String>,
+    /// After so long, where that is before the call gives up, 1000 to 600 000.
+    #[schema(minimum = 1000, maximum = 600_000)]
+    pub no_answer_after_ms: Option<u32>,
+}

@@ -22,7 +22,7 @@ impl EngineProcess {
         let config = folder.join("engine.yml");
         let text = format!(
             "simulated_lines: {FIRST_RTP_LINE}\nrtp_lines: {rtp_lines}\n\
-             rtp_ports: {{min: 33000, max: 39998}}\nlog: {{level: warn}}\n"
+             rtp_ports: {{min: 33000, max: 39998}}\nlogging: {{level: warn}}\n"
         );
         std::fs::write(&config, text).expect("the configuration is written");
         let child = Command::new(env!("CARGO_BIN_EXE_tipring-engine"))

@@ -189,11 +189,10 @@ fn hotlines_call_agents_at_once() {
         (inside["calls"].clone(), inside["clients"].as_array().map(Vec::len))
     };
     let (_, before) = inside();
-    for n in 1..=count {
-        rest.hook(&n.to_string(), true);
-    }
-    let mut sockets: Vec<(usize, Socket)> = (0..count)
-        .map(|_| {
+    // An agent that does not answer within five seconds is given up.
+    let mut sockets: Vec<(usize, Socket)> = (1..=count)
+        .map(|n| {
+            rest.hook(&n.to_string(), true);
             let (path, socket) = agents.accept();
             (path.trim_start_matches('/').parse().expect("a number"), socket)
         })

@@ -142,11 +142,6 @@ impl JitterBuffer {
         payload: &[u8],
     ) -> (Inserted, i64) {
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_SAMPLES)];
-        if arrived > self.due {
-            // Between two ticks: the next one is whole frames after the last.
-            let frames = (arrived.0 - self.due.0).div_ceil(FRAME_NS);
-            self.due = Nanos(self.due.0 + frames * FRAME_NS);
-        }
         let begins = self.unwrapped(timestamp);
         if payload.is_empty() {
             return (Inserted::Kept, transit_ns(arrived, begins));

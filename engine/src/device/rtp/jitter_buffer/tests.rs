@@ -53,6 +53,11 @@ impl Ear {
     /// A tick with it; what was heard of the frames that it took.
     fn play(&mut self) -> Vec<Heard> {
         self.buffer.handle_tick(self.now());
+        self.play_on()
+    }
+
+    /// The same in a tick that began already.
+    fn play_on(&mut self) -> Vec<Heard> {
         let pace = self.buffer.pace(self.held);
         let hastens = matches!(pace, Pace::Faster | Pace::Hurry);
         let mut heard = Vec::new();
@@ -105,6 +110,31 @@ fn what_a_packet_waited_for_its_tick_counts() {
     ear.early_packet(0, 19);
     assert_eq!((ear.take(), ear.take()), (Heard::Nothing, Heard::Frame));
     assert_eq!(ear.buffer.depth_ms(), 39);
+}
+
+#[test]
+fn packets_that_come_about_when_their_tick_reads_starve_nobody() {
+    let mut ear = Ear::new();
+    let mut heard = Vec::new();
+    // Each seventh packet comes just after its tick has read.
+    let misses_its_tick = |number: u32| number % 7 == 6;
+    for number in 0..500u32 {
+        let now = ear.now().0;
+        ear.buffer.handle_tick(ear.now());
+        for number in number.saturating_sub(1)..=number {
+            let arrived_ns = match (misses_its_tick(number), number == ear.tick) {
+                (false, true) => now + 300_000,
+                (true, false) => now - FRAME_NS + 600_000,
+                _ => continue,
+            };
+            let timestamp = FIRST.wrapping_add(number * 160);
+            let payload = [sound(number); FRAME_SAMPLES];
+            ear.buffer.insert(Nanos(arrived_ns), timestamp, Law::Mu, &payload);
+        }
+        heard.extend(ear.play_on());
+    }
+    let missing = heard.iter().filter(|heard| **heard == Heard::Missing).count();
+    assert_eq!(missing, 0);
 }
 
 #[test]

@@ -120,6 +120,7 @@ impl Switch {
         }
         let bridged =
             legs.iter().filter_map(|leg| lines.get(leg.line.as_deref()?)).any(|line| line.bridged);
+        self.knocks_again(number, now);
         match stage {
             Stage::Joining if !bridged => {
                 let mut ends = legs.iter().filter_map(|leg| leg.line.clone());

@@ -46,10 +46,12 @@ impl Switch {
         Ok(out)
     }
 
-    /// Lines that wait while those they talked with ask third ones.
-    pub fn wait_for_consultations(&self) -> Vec<String> {
-        let asking = self.calls.values().filter(|record| !record.is_over());
-        let waits = asking.filter_map(|record| Some(record.consults.as_ref()?.waits));
+    /// Lines that wait while those they talked with talk with others.
+    pub fn waiting_meanwhile(&self) -> Vec<String> {
+        let running = || self.calls.values().filter(|record| !record.is_over());
+        let consulted = running().filter_map(|record| Some(record.consults.as_ref()?.waits));
+        let aside = running().filter(|record| record.is_held_aside()).map(|record| record.number);
+        let waits = consulted.chain(aside);
         waits.filter_map(|call| self.held_by_application(call).ok()).collect()
     }
 

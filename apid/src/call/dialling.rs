@@ -13,10 +13,11 @@ const MAX_DIGITS: usize = 32;
 impl Switch {
     /// When [`Switch::handle_time`] has something to do.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.lines.values().filter_map(|info| info.dialled.as_ref()?.deadline_ms).min()
+        let dialled = |info: &LineInfo| info.dialled.as_ref()?.deadline_ms;
+        self.lines.values().flat_map(|info| [dialled(info), info.knocks_until_ms]).flatten().min()
     }
 
-    /// Numbers that are complete because no digit came.
+    /// Numbers that are complete because no digit came, calls that have waited long enough.
     pub fn handle_time(&mut self, now: Moment) -> Vec<Action> {
         let mut out = Vec::new();
         let is_due = |info: &LineInfo| {
@@ -32,6 +33,7 @@ impl Switch {
         for line in due {
             self.number_is_complete(&line, now, &mut out);
         }
+        self.give_up_knocking(now, &mut out);
         out
     }
 

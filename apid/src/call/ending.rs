@@ -36,6 +36,8 @@ impl Switch {
     ) {
         let Some(record) = self.calls.get_mut(&call) else { return };
         let kept = record.keeper == Keeper::Plan;
+        self.knocks_no_more(call, out);
+        let Some(record) = self.calls.get_mut(&call) else { return };
         let rings =
             record.legs.iter_mut().find(|leg| leg.state == LegState::Ringing && leg.line.is_some());
         if let Some(leg) = rings {
@@ -119,9 +121,12 @@ impl Switch {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let Some(record) = self.calls.get_mut(&call).filter(|record| !record.is_over()) else {
+        if self.calls.get(&call).is_none_or(CallRecord::is_over) {
             return;
-        };
+        }
+        self.knocks_no_more(call, out);
+        let returns = self.leaves_for_held(call, gone);
+        let Some(record) = self.calls.get_mut(&call) else { return };
         if record.socket.is_some() {
             do_(out, call, Order::EndApplication { cause, by_phone: gone.is_some() });
         }
@@ -146,20 +151,28 @@ impl Switch {
         record.cause.get_or_insert(cause);
         self.tell(call, News::Ended, out);
         do_(out, call, Order::Release);
+        if let Some((held, line)) = returns {
+            self.rejoins(held, &line, out);
+        }
+        self.three_way_shrinks(call, now, out);
     }
 
     pub(super) fn released(&mut self, call: CallNumber, now: Moment, out: &mut Vec<Action>) {
         let Some(record) = self.calls.remove(&call) else { return };
-        let mut waiting = Vec::new();
+        let (mut waiting, mut free) = (Vec::new(), Vec::new());
         for line in record.lines() {
             let info = self.lines.get_mut(line).filter(|info| info.call == Some(call));
             if let Some(info) = info {
                 info.call = None;
                 info.dialled = None;
                 waiting.extend(info.waiting.take().map(|waiting| (line.to_owned(), waiting)));
+                free.push(line.to_owned());
             }
         }
         self.remember(record);
+        for line in free {
+            self.rings_back(&line, now, out);
+        }
         for (line, Waiting { to, caller, media }) in waiting {
             self.invited(&line, to, caller, media, now, out);
         }

@@ -20,6 +20,7 @@ impl Switch {
             LineEvent::State { state, phase } => self.line_state(line, state, phase, now, out),
             LineEvent::Digit { digit, .. } => self.digit(line, char::from(digit), now, out),
             LineEvent::RingStopped { cause } => self.ring_stopped(line, cause, now, out),
+            LineEvent::Flash { .. } => self.flashed(line, now, out),
             LineEvent::RtpSilent { silent_ms } => {
                 let limit = self.config.media_timeout_ms;
                 if let Some(call) = self.call_of(line)
@@ -57,11 +58,13 @@ impl Switch {
                 // Of SIP phones signalling tells; what the engine says may be of the last call.
                 if !info.sip {
                     self.leg_gone(line, Cause::NormalClearing, now, out);
+                    self.rings_back(line, now, out);
                 }
             }
             LineState::Offline | LineState::Fault => {
                 info.dialled = None;
                 self.leg_gone(line, Cause::DestinationOutOfOrder, now, out);
+                self.rings_back(line, now, out);
             }
         }
     }

@@ -117,6 +117,7 @@ impl Switch {
         lines: &[String],
         ring: RingOrder,
         ringback: bool,
+        now: Moment,
     ) -> Result<Vec<Action>, Cause> {
         let caller = self.kept_line(call)?;
         let mut free: Vec<&String> = Vec::new();
@@ -128,9 +129,11 @@ impl Switch {
                 Err(Busy::Line(_) | Busy::Full) => worst = Cause::UserBusy,
             }
         }
-        if free.is_empty() {
-            return Err(worst);
-        }
+        let knocks = match lines {
+            [line] if free.is_empty() && self.can_knock(line) => Some(line),
+            _ if free.is_empty() => return Err(worst),
+            _ => None,
+        };
         let mut out = Vec::new();
         self.application_leaves(call, &caller, &mut out);
         let Some(record) = self.calls.get_mut(&call) else { return Err(Cause::CallRejected) };
@@ -142,7 +145,9 @@ impl Switch {
         record.caller_id = ring.caller;
         record.ring_timeout_ms = ring.timeout_ms;
         record.cadence_ms = ring.cadence_ms;
-        record.ends.to = format!("line:{}", free[0]);
+        if let Some(first) = free.first() {
+            record.ends.to = format!("line:{first}");
+        }
         record.stage = Stage::RingingTo;
         let waits = record.leg(&caller).is_some_and(|leg| leg.unaccepted);
         match (ringback, waits) {
@@ -158,6 +163,9 @@ impl Switch {
                 info.call = Some(call);
             }
             self.ring_line(call, line, &mut out);
+        }
+        if let Some(line) = knocks {
+            self.knocks(call, line, now, &mut out);
         }
         Ok(out)
     }
@@ -230,6 +238,7 @@ impl Switch {
     }
 
     pub(super) fn back_to_plan(&mut self, call: CallNumber, cause: Cause, out: &mut Vec<Action>) {
+        self.knocks_no_more(call, out);
         self.release_callee(call);
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.stage = Stage::Application;

@@ -26,6 +26,17 @@ pub struct LinePlan {
     pub lifted: Lifted,
     /// Tried before the numbers that everybody has.
     pub plan: DialPlan,
+    /// What its hook switch does in a call.
+    pub services: Services,
+}
+
+/// What an analog line offers whoever talks on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    /// Who calls meanwhile is announced by a tone, and a flash answers.
+    pub call_waiting: bool,
+    /// A flash gives dial tone to call a third one, and another one joins all three.
+    pub three_way: bool,
 }
 
 impl Switch {
@@ -35,6 +46,13 @@ impl Switch {
     pub fn set_line_plans(&mut self, plans: BTreeMap<String, LinePlan>, everybody: DialPlan) {
         self.line_plans = plans;
         self.everybody = everybody;
+    }
+
+    /// What the hook switch of an analog line does.
+    pub(super) fn services(&self, line: &str) -> Services {
+        let analog = self.lines.get(line).is_some_and(|info| !info.sip);
+        let plan = self.line_plans.get(line).filter(|_| analog);
+        plan.map(|plan| plan.services).unwrap_or_default()
     }
 
     /// What a number reaches when it is dialled on `line`.

@@ -7,6 +7,7 @@
 mod action;
 mod adopt;
 mod application;
+mod beside;
 mod cause;
 mod claim;
 mod conference;
@@ -40,7 +41,7 @@ pub use dial_plan::{DialPlan, Match, Target};
 pub use digits::{DigitTruth, DigitWay};
 pub use diversion::Diversion;
 pub use kept::{DIAL_MAX, Keeper};
-pub use lifted::{Lifted, LinePlan};
+pub use lifted::{Lifted, LinePlan, Services};
 pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
 pub use pattern::{Fit, Pattern};
 pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, SocketEnd, Stage};

@@ -1,6 +1,7 @@
 //! What is known of one call, in the form that outlives apid.
 
 use super::Cause;
+use super::beside::{Beside, ThreeWay};
 use super::conference::{Role, Seat};
 use super::consult::Consults;
 use super::kept::Keeper;
@@ -183,6 +184,12 @@ pub struct CallRecord {
     /// What its line will be where it sits down next.
     #[serde(default)]
     pub wants_role: Role,
+    /// It waits for an analog line that is in another call.
+    #[serde(default)]
+    pub beside: Option<Beside>,
+    /// Its line has made three talk with each other.
+    #[serde(default)]
+    pub three_way: Option<ThreeWay>,
 }
 
 impl CallRecord {

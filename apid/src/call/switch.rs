@@ -32,6 +32,8 @@ pub(super) struct LineInfo {
     pub(super) diversion: super::Diversion,
     pub(super) call: Option<CallNumber>,
     pub(super) dialled: Option<Dialled>,
+    /// Until then a call waits for it, ms.
+    pub(super) knocks_until_ms: Option<u64>,
     /// An INVITE that waits for the line's last call to be cleared.
     pub(super) waiting: Option<Waiting>,
 }
@@ -76,6 +78,7 @@ impl Switch {
             diversion: super::Diversion::default(),
             call: None,
             dialled: None,
+            knocks_until_ms: None,
             waiting: None,
         };
         self.lines.insert(line.to_owned(), info);
@@ -323,6 +326,8 @@ impl Switch {
             diverted: 0,
             seat: None,
             wants_role: super::Role::default(),
+            beside: None,
+            three_way: None,
         };
         self.calls.insert(number, record);
         Ok(number)
@@ -467,6 +472,9 @@ impl Switch {
         if self.diverts(call, to, None, now, out) {
             return;
         }
+        if self.knocks(call, to, now, out) {
+            return self.caller_hears_ringing(call, out);
+        }
         let cause = match self.check_free(to) {
             Ok(()) => None,
             Err(Busy::Line(LineState::Offline) | Busy::Absent) => Some(Cause::SubscriberAbsent),
@@ -482,20 +490,32 @@ impl Switch {
             self.callee_failed(call, cause, None, now, out);
             return;
         }
+        self.rings(call, to, out);
+    }
+
+    /// The line rings for `call`, whose caller hears that.
+    pub(super) fn rings(&mut self, call: CallNumber, to: &str, out: &mut Vec<Action>) {
+        let Some(record) = self.calls.get_mut(&call) else { return };
         record.stage = Stage::RingingTo;
-        let caller = record.legs.first().and_then(|leg| Some((leg.line.clone()?, leg.unaccepted)));
+        // It may have been in the call before.
+        record.legs.retain(|leg| leg.line.as_deref() != Some(to));
         record.legs.push(LegRecord::line(to, LegState::Ringing));
         if let Some(info) = self.lines.get_mut(to) {
             info.call = Some(call);
         }
-        match caller {
+        self.caller_hears_ringing(call, out);
+        self.ring_line(call, to, out);
+    }
+
+    pub(super) fn caller_hears_ringing(&self, call: CallNumber, out: &mut Vec<Action>) {
+        let caller = self.calls.get(&call).and_then(|record| record.legs.first());
+        match caller.and_then(|leg| Some((leg.line.clone()?, leg.unaccepted))) {
             Some((line, true)) => do_(out, call, Order::Alert { line }),
             Some((line, false)) => {
                 do_(out, call, Order::Tone { line, tone: Some(ProgressTone::Ringback) });
             }
             None => {}
         }
-        self.ring_line(call, to, out);
     }
 
     pub(super) fn ring_line(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {

@@ -142,6 +142,7 @@ impl Switch {
 
     /// The caller of `call` is alone in it from now on.
     pub(super) fn gives_up_others(&mut self, call: CallNumber, out: &mut Vec<Action>) {
+        self.knocks_no_more(call, out);
         let Some(record) = self.calls.get_mut(&call) else { return };
         let cause = Cause::NormalClearing;
         for leg in record.legs.iter_mut().skip(1) {

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod application;
+mod beside;
 mod claim;
 mod conference;
 mod consult;

@@ -3,7 +3,7 @@
 
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
-use crate::call::{DialPlan, Lifted, LinePlan, SocketEnd, Switch, Target};
+use crate::call::{DialPlan, Lifted, LinePlan, Services, SocketEnd, Switch, Target};
 use crate::control::Plans;
 use crate::plan::{self, Dialplan};
 use crate::stream::Address;
@@ -97,37 +97,41 @@ impl Config {
         };
         let mut all = BTreeMap::new();
         for line in &self.lines {
-            let Some(lifted) = &line.lifted else { continue };
-            let place = row(&line.id);
+            let services = line.services();
+            if line.lifted.is_none() && services == Services::default() {
+                continue;
+            }
+            let lifted = line.lifted.clone().unwrap_or_default();
             let plan = match (&lifted.plan, &lifted.hotline, &lifted.app, lifted.events) {
                 (Some(name), None, None, false) => LinePlan {
-                    lifted: Lifted::Dials,
                     plan: named(name).map_err(|reason| at(path, row(name), &reason))?,
+                    ..LinePlan::default()
                 },
                 (None, Some(to), None, false) => {
                     let target = self.target(&to.value, dialplan);
                     let target = target.map_err(|why| at(path, row(to), &why))?;
-                    LinePlan { lifted: Lifted::Hotline(target), plan: DialPlan::default() }
+                    LinePlan { lifted: Lifted::Hotline(target), ..LinePlan::default() }
                 }
                 (None, None, Some(app), false) => {
                     let target = Target::Application(app.value.as_str().to_owned());
-                    LinePlan { lifted: Lifted::Hotline(target), plan: DialPlan::default() }
+                    LinePlan { lifted: Lifted::Hotline(target), ..LinePlan::default() }
                 }
                 (None, None, None, true) => {
-                    LinePlan { lifted: Lifted::Events, plan: DialPlan::default() }
+                    LinePlan { lifted: Lifted::Events, ..LinePlan::default() }
                 }
+                (None, None, None, false) if line.lifted.is_none() => LinePlan::default(),
                 _ => {
                     let reason = "`lifted` has exactly one of plan, hotline, app, events: true";
-                    return Err(at(path, place, reason));
+                    return Err(at(path, row(&line.id), reason));
                 }
             };
-            all.insert(line.id.value.as_str().to_owned(), plan);
+            all.insert(line.id.value.as_str().to_owned(), LinePlan { services, ..plan });
         }
         for account in &self.sip.accounts {
             let Some(name) = &account.plan else { continue };
             let plan = named(name).map_err(|reason| at(path, row(name), &reason))?;
             let user = account.user.value.as_str().to_owned();
-            all.insert(user, LinePlan { lifted: Lifted::Dials, plan });
+            all.insert(user, LinePlan { plan, ..LinePlan::default() });
         }
         Ok(all)
     }
@@ -230,7 +234,8 @@ mod tests {
              - {id: \"2\", engine: sim/2, extension: \"102\", lifted: {hotline: echo}}\n  \
              - {id: \"3\", engine: sim/3, lifted: {app: booth}}\n  \
              - {id: \"4\", engine: sim/4, lifted: {events: true}}\n  \
-             - {id: \"5\", engine: sim/5}\n",
+             - {id: \"5\", engine: sim/5}\n  \
+             - {id: \"6\", engine: sim/6, call_waiting: true}\n",
         )
         .unwrap();
         let house = &plans["1"];
@@ -243,6 +248,8 @@ mod tests {
         assert_eq!(plans["3"].lifted, Lifted::Hotline(booth));
         assert_eq!(plans["4"].lifted, Lifted::Events);
         assert!(!plans.contains_key("5"));
+        assert_eq!(plans["6"].lifted, Lifted::Dials);
+        assert_eq!(plans["6"].services, Services { call_waiting: true, three_way: false });
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use tls::Tls;
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 pub use webhooks::WebhookConfig;
 
+use crate::call::Services;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -335,6 +336,19 @@ pub struct LineConfig {
     /// What its phone does when it is lifted.
     #[serde(default)]
     pub lifted: Option<LiftedConfig>,
+    /// Whoever calls while its phone talks is announced by a tone, and a flash answers.
+    #[serde(default)]
+    pub call_waiting: bool,
+    /// A flash gives its phone dial tone to call a third one, and another joins all three.
+    #[serde(default)]
+    pub three_way: bool,
+}
+
+impl LineConfig {
+    /// What its hook switch does.
+    fn services(&self) -> Services {
+        Services { call_waiting: self.call_waiting, three_way: self.three_way }
+    }
 }
 
 /// `numbers`.

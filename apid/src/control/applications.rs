@@ -179,7 +179,7 @@ impl Control {
             timeout_ms: dial.timeout_ms,
             cadence_ms: super::tones::cadence(None).map_err(|_| Cause::ResourceUnavailable)?,
         };
-        let actions = switch.dial(number, &dial.lines, ring, dial.ringback)?;
+        let actions = switch.dial(number, &dial.lines, ring, dial.ringback, moment(&self.0))?;
         self.apply(&mut switch, actions);
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Music for whoever waits: for a phone that somebody put on hold here, for whom a SIP phone put on
-//! hold, which stops its own audio, and for whom the one it talked with asks a third one about.
+//! hold, which stops its own audio, and for whoever is left alone while the one it talked with asks, or answers, a third one.
 
 use super::{Control, PlayOptions, PlaySource, lock};
 use crate::auth::Caller;
@@ -11,8 +11,8 @@ use tipring_shm_proto::command::Phase;
 /// What plays: of each call the lines that wait, with their playbacks.
 type Playing = HashMap<String, HashMap<String, String>>;
 
-/// In place of a call: whoever waits while the one it talked with asks a third one.
-const CONSULTATIONS: &str = "";
+/// In place of a call: whoever waits while the one it talked with talks with a third one.
+const MEANWHILE: &str = "";
 
 /// Starts and stops music of `class` as calls are held and taken off hold.
 pub(super) async fn follow_hub(control: Control, class: String) {
@@ -33,9 +33,9 @@ pub(super) async fn follow_hub(control: Control, class: String) {
                 if let Some((call, waiting)) = held {
                     control.change_music(&caller, &class, &call.id, &waiting, &mut playing).await;
                 }
-                // Whatever begins or ends a consultation begins, changes or ends a call.
-                let waiting = lock(&control.0.switch).wait_for_consultations();
-                let key = CONSULTATIONS;
+                // Whatever leaves somebody alone, or no more, begins, changes or ends a call.
+                let waiting = lock(&control.0.switch).waiting_meanwhile();
+                let key = MEANWHILE;
                 control.change_music(&caller, &class, key, &waiting, &mut playing).await;
             }
             // Who was taken off hold meanwhile is not known: nobody is left with music.

@@ -82,7 +82,7 @@ fn a_number_of_the_plan_leads_to_an_application_and_a_sip_phone_is_answered_when
     let mut story = Story::new();
     let mut plan = DialPlan::default();
     plan.add("700", Target::Socket(URL.to_owned()));
-    let own = LinePlan { lifted: Lifted::Dials, plan };
+    let own = LinePlan { plan, ..LinePlan::default() };
     let plans = BTreeMap::from([("phone1".to_owned(), own)]);
     story.switch.set_line_plans(plans, DialPlan::default());
     story.invite("phone1", "700");

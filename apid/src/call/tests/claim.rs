@@ -88,7 +88,7 @@ fn what_a_program_handed_on_goes_on_without_it() {
 fn what_an_earlier_program_left_behind_ends_when_the_number_is_claimed_anew() {
     let mut story = claimable(&["_7XX"]);
     let lifted = Lifted::Hotline(Target::Application("700".to_owned()));
-    let plan = LinePlan { lifted, plan: DialPlan::default() };
+    let plan = LinePlan { lifted, ..LinePlan::default() };
     let plans = std::collections::BTreeMap::from([("1".to_owned(), plan)]);
     story.switch.set_line_plans(plans, DialPlan::default());
     story.lift("1");

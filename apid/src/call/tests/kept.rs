@@ -19,7 +19,8 @@ fn call(story: &Story) -> CallNumber {
 fn dial(story: &mut Story, lines: &[&str]) {
     let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     let number = call(story);
-    let actions = story.switch.dial(number, &lines, ring_order(), true).unwrap();
+    let moment = story.moment();
+    let actions = story.switch.dial(number, &lines, ring_order(), true, moment).unwrap();
     story.take(actions);
 }
 
@@ -128,9 +129,10 @@ fn who_cannot_be_rung_is_told_and_the_plan_goes_on() {
     story.lift("2");
     story.invite("phone1", "401");
     let number = call(&story);
-    let busy = story.switch.dial(number, &["2".to_owned()], ring_order(), true);
+    let moment = story.moment();
+    let busy = story.switch.dial(number, &["2".to_owned()], ring_order(), true, moment);
     assert_eq!(busy, Err(Cause::UserBusy));
-    let nobody = story.switch.dial(number, &["none".to_owned()], ring_order(), true);
+    let nobody = story.switch.dial(number, &["none".to_owned()], ring_order(), true, moment);
     assert_eq!(nobody, Err(Cause::SubscriberAbsent));
     assert_eq!(story.only_call().stage, Stage::Application);
     dial(&mut story, &["phone2"]);

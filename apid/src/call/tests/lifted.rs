@@ -9,7 +9,8 @@ fn with(line: &str, lifted: Lifted, patterns: &[(&str, Target)]) -> Story {
     for (pattern, target) in patterns {
         plan.add_pattern(pattern.parse().unwrap(), target.clone());
     }
-    let plans = BTreeMap::from([(line.to_owned(), LinePlan { lifted, plan })]);
+    let plans =
+        BTreeMap::from([(line.to_owned(), LinePlan { lifted, plan, ..LinePlan::default() })]);
     story.switch.set_line_plans(plans, DialPlan::default());
     story
 }

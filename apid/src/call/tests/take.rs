@@ -107,7 +107,8 @@ fn who_was_dialled_by_a_plan_is_hung_up_on_alone() {
     let call = take(&mut story, "2", Others::Left);
     for answers in [false, true] {
         let lines = vec!["phone2".to_owned()];
-        let actions = story.switch.dial(call, &lines, ring_order(), true).unwrap();
+        let moment = story.moment();
+        let actions = story.switch.dial(call, &lines, ring_order(), true, moment).unwrap();
         story.take(actions);
         if answers {
             story.input(Input::Lifted { line: "phone2".to_owned(), media: media() });

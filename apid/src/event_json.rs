@@ -8,7 +8,7 @@ use crate::hub::{
     DigitSource, HardwareState, HeardTone, MediaFault, Notice, NoticeBody, PlaybackEnd,
     RingStopCause, SitCode, SpeechEnd,
 };
-use crate::view::Timestamp;
+use crate::view::{LineLevels, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -26,6 +26,13 @@ pub(crate) fn of(notice: &Notice) -> String {
 /// What a client reads that was too slow.
 pub(crate) fn lagged(missed: u64) -> String {
     json!({ "type": "lagged", "missed": missed, "timestamp": Timestamp::now() }).to_string()
+}
+
+/// What the meters of a line say, for clients that asked for it.
+pub(crate) fn levels(levels: &LineLevels) -> String {
+    let LineLevels { line, timestamp, rx, tx } = levels;
+    json!({ "type": "levels", "line": line, "timestamp": timestamp, "rx": rx, "tx": tx })
+        .to_string()
 }
 
 fn own_fields(body: &NoticeBody) -> Map<String, Value> {

@@ -3,6 +3,7 @@
 
 mod conferences;
 mod diagnostics;
+mod levels;
 mod recordings;
 mod provisioning;
 mod requests;
@@ -13,6 +14,7 @@ mod sip;
 
 pub use conferences::*;
 pub use diagnostics::*;
+pub use levels::*;
 pub use provisioning::*;
 pub use recordings::*;
 pub use requests::*;

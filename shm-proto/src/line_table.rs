@@ -42,6 +42,10 @@ pub struct LineRow {
     pub rx_level: TenthDbm0,
     /// What the phone hears.
     pub tx_level: TenthDbm0,
+    /// Meter of what the phone says: as it came, echo taken out, before any gain.
+    pub rx_meter: MeterRow,
+    /// Meter of what the phone hears.
+    pub tx_meter: MeterRow,
     /// Open RTP.
     pub rtp: Option<RtpRow>,
     /// Playbacks by slot; id 0 is a free slot.
@@ -79,6 +83,8 @@ impl LineRow {
             voice: false,
             rx_level: TenthDbm0::SILENCE,
             tx_level: TenthDbm0::SILENCE,
+            rx_meter: MeterRow::SILENCE,
+            tx_meter: MeterRow::SILENCE,
             rtp: None,
             playbacks: [PlaybackRow::default(); PLAYBACK_SLOTS],
             millivolts: None,
@@ -89,6 +95,35 @@ impl LineRow {
             settings: LineSettings::of_country(*b"us"),
         }
     }
+}
+
+/// What the meter of one direction of a line says, ten times a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterRow {
+    /// RMS of the last 100 ms.
+    pub level: TenthDbm0,
+    /// Level of a sine that has the largest sample of the last 100 ms for its peak.
+    pub peak: TenthDbm0,
+    /// Mean of the samples, over about a second.
+    pub dc: i16,
+    /// Samples at or beyond the outermost code of the law, since the call began.
+    pub clipped_samples: u32,
+    /// Active speech level of the call so far (ITU-T P.56 method B); `None` before anybody spoke.
+    pub active_speech: Option<TenthDbm0>,
+    /// Share of the call's time in which somebody spoke (P.56's activity factor).
+    pub activity_percent: u8,
+}
+
+impl MeterRow {
+    /// Of silence.
+    pub const SILENCE: Self = Self {
+        level: TenthDbm0::SILENCE,
+        peak: TenthDbm0::SILENCE,
+        dc: 0,
+        clipped_samples: 0,
+        active_speech: None,
+        activity_percent: 0,
+    };
 }
 
 /// RTP of a line, with RFC 3550 §6.4.1 statistics.

@@ -12,7 +12,7 @@ use tipring_shm_proto::event::{
 };
 use tipring_shm_proto::layout::*;
 use tipring_shm_proto::line_table::{
-    DahdiFault, DahdiRow, FarEndReport, LineRow, LineVolts, PlaybackRow, Quality, RtpRow,
+    DahdiFault, DahdiRow, FarEndReport, LineRow, LineVolts, MeterRow, PlaybackRow, Quality, RtpRow,
 };
 use tipring_shm_proto::settings::*;
 use tipring_shm_proto::units::*;
@@ -41,7 +41,7 @@ fn sections_lie_where_they_lay() {
     let most = Dimensions { loops: MAX_LOOPS, lines: MAX_LINES };
     assert_eq!(UplinkLayout::of(most).size, 53_161_984);
     assert_eq!(DownlinkLayout::of(most).size, 202_448_896);
-    assert_eq!(LAYOUT_VERSION, 5);
+    assert_eq!(LAYOUT_VERSION, 6);
 }
 
 /// The segments as files, so that what is compared is what lies in them.
@@ -80,7 +80,7 @@ fn headers_read_as_they_read() {
         words_at(&segments.up, 0),
         [
             u64::from_le_bytes(*b"TIPRUPLK"),
-            5,
+            6,
             0x0123_4567_89ab,
             dimensions,
             3_571_712,
@@ -94,7 +94,7 @@ fn headers_read_as_they_read() {
     assert_eq!(words_at(&segments.up, 128), [1]);
     assert_eq!(
         words_at(&segments.down, 0),
-        [u64::from_le_bytes(*b"TIPRDNLK"), 5, 9, dimensions, 13_123_584, 0, 0, 0, 0]
+        [u64::from_le_bytes(*b"TIPRDNLK"), 6, 9, dimensions, 13_123_584, 0, 0, 0, 0]
     );
 }
 
@@ -153,7 +153,10 @@ fn values_encode_as_they_did() {
     let expected = [
         "067274702f313700000000000000000000000000000000000000000000000000000200000001",
         "0300000001000000000000000102000000010000000200000000000000020000000300000000",
-        "000000010400011c00013501fafff9ff01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f010000",
+        "000000010400011c00013501fafff9ff",
+        "e3ff1f00e0ff2100000001deff23",
+        "e2ff1f00e0ff2100000001deff23",
+        "01080001eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee901f010000",
         "00016509000000000000000a000000000000000b000000000000000c000000000000000d0000",
         "000e001200130000001400000000000000150000001600000001e9ff01180000000119e6ffff",
         "ff1b00000001b6019c01010f0000000000000010000000000000000f00000000000000100000",
@@ -343,6 +346,8 @@ fn row() -> LineRow {
         voice: true,
         rx_level: TenthDbm0(-6),
         tx_level: TenthDbm0(-7),
+        rx_meter: meter(-29),
+        tx_meter: meter(-30),
         rtp: Some(RtpRow {
             local_port: 8,
             remote: Some(endpoint),
@@ -384,6 +389,17 @@ fn row() -> LineRow {
             fault: Some(DahdiFault::Kernel),
         }),
         settings: settings(),
+    }
+}
+
+fn meter(tenths: i16) -> MeterRow {
+    MeterRow {
+        level: TenthDbm0(tenths),
+        peak: TenthDbm0(31),
+        dc: -32,
+        clipped_samples: 33,
+        active_speech: Some(TenthDbm0(-34)),
+        activity_percent: 35,
     }
 }
 

@@ -20,7 +20,7 @@ use tipring_shm_proto::layout::{
     COMMAND_SLOTS, DOWNLINK_LOOP_BYTES, DownlinkLayout, EVENT_SLOTS, PLAY_CURSORS_BYTES,
     PLAY_SLOTS, UPLINK_LOOP_BYTES, UplinkLayout, downlink_header, downlink_loop, uplink_loop,
 };
-use tipring_shm_proto::line_table::{LineRow, PLAYBACK_SLOTS, PlaybackRow};
+use tipring_shm_proto::line_table::{LineRow, MeterRow, PLAYBACK_SLOTS, PlaybackRow};
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{
     CommandId, Generation, LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32,
@@ -64,6 +64,8 @@ fn row(tick: u64) -> LineRow {
         voice: false,
         rx_level: TenthDbm0::SILENCE,
         tx_level: TenthDbm0::SILENCE,
+        rx_meter: MeterRow::SILENCE,
+        tx_meter: MeterRow::SILENCE,
         rtp: None,
         playbacks: [PlaybackRow::default(); PLAYBACK_SLOTS],
         millivolts: Some(-48_000),

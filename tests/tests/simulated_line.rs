@@ -89,6 +89,52 @@ fn a_line_is_rung_lifted_dialled_flashed_and_put_down() {
     events.expect_event("on_hook", "1");
 }
 
+/// A person speaks a third of the time, at a level, too loud for a moment; who watches the meters
+/// sees just that, and nothing once the handset is down.
+#[test]
+fn its_meters_tell_level_peak_clipping_and_active_speech() {
+    let system = System::demonstration();
+    let rest = system.rest();
+    let silent = rest.get("/v1/lines/1/levels").expect_json(200);
+    assert_eq!(
+        (&silent["rx"]["level_dbm0"], &silent["tx"]["level_dbm0"]),
+        (&json!(-96.0), &json!(-96.0))
+    );
+    assert_eq!(silent["rx"]["active_speech_dbm0"], Value::Null);
+    rest.post("/v1/lines/1/ring", &json!({})).check(202);
+    rest.hook("1", true);
+    rest.line_becomes("1", "off_hook");
+
+    let mut meters = system.socket("/v1/events?lines=1&types=on_hook&levels=true");
+    let said = Signal::new(1).sines(&[(1004.0, -15.0)], 1500.0).silence(3000.0);
+    let mut said = said.sines(&[(1004.0, -15.0)], 500.0).silence(1500.0).companded(Law::A);
+    said[80..90].fill(i16::MAX);
+    rest.post_body("/v1/sim/1/speak", "audio/wav", &wav(&said, 8000, 1)).check(202);
+    let near =
+        |value: &Value, dbm0: f64| value.as_f64().is_some_and(|level| (level - dbm0).abs() <= 0.5);
+    let loud = meters.expect("the tone", |m| near(&m["rx"]["level_dbm0"], -15.0));
+    assert!(near(&loud["rx"]["peak_dbm0"], -15.0) || loud["rx"]["peak_dbm0"] == 3.1, "{loud}");
+    assert_eq!(loud["rx"]["clipped_samples"], 10, "{loud}");
+    assert!(is_iso_utc(&loud["timestamp"]) && loud["line"] == "1", "{loud}");
+    // Silence again, twice: then the level was that of the tone while it sounded.
+    meters.expect("the pause", |m| m["rx"]["level_dbm0"].as_f64().is_some_and(|l| l < -60.0));
+    meters.expect("the tone again", |m| near(&m["rx"]["level_dbm0"], -15.0));
+    meters.expect("the end", |m| m["rx"]["level_dbm0"].as_f64().is_some_and(|l| l < -60.0));
+    let levels = rest.get("/v1/lines/1/levels").expect_json(200);
+    let active = levels["rx"]["active_speech_dbm0"].as_f64().expect("somebody spoke");
+    assert!((-16.5..=-14.5).contains(&active), "{levels}");
+    assert!(
+        levels["rx"]["activity_percent"].as_u64().is_some_and(|p| (20..60).contains(&p)),
+        "{levels}"
+    );
+
+    rest.hook("1", false);
+    meters.expect_event("on_hook", "1");
+    let levels = rest.get("/v1/lines/1/levels").expect_json(200);
+    assert_eq!((&levels["rx"], &levels["tx"]), (&silent["rx"], &silent["tx"]));
+    rest.get("/v1/lines/nobody/levels").expect_problem(404, "no-such-line");
+}
+
 #[test]
 fn a_ring_ends_by_itself_and_on_request() {
     let system = System::demonstration();

@@ -9,13 +9,14 @@ use super::socket::{
 };
 use super::{body, event_json};
 use crate::auth::Caller;
-use crate::control::{AudioTap, Tapped};
+use crate::control::{AudioTap, LEVELS_EVERY, Tapped};
 use crate::hub::{Delivery, Filter, Listener};
 use actix_web::web::{Bytes, Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, get, rt};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -29,6 +30,8 @@ struct EventQuery {
     types: Option<String>,
     /// First what is still held with a greater `seq`.
     since: Option<u64>,
+    /// Also `levels`, ten times a second for each of the lines on which something is to be heard.
+    levels: Option<bool>,
     /// A ticket in place of a token.
     #[expect(dead_code, reason = "read before the request reaches its handler")]
     ticket: Option<String>,
@@ -78,12 +81,13 @@ fn serve(
     require_upgrade(request)?;
     let filter = Filter { lines: list(query.lines), types: list(query.types) };
     let client = Client::new(request, caller, None);
+    let meters = query.levels.unwrap_or(false).then(|| Meters::of(&filter.lines));
     let listener = state.control.listen(client.caller(), filter, query.since, client.remote())?;
     let (response, socket) = open(request, payload, state)?;
     let Socket { sender, receiver, stopping, pings, permit } = socket;
     let (asks, asked) = mpsc::channel(ANSWERS);
     let state = state.clone();
-    let mut writer = Writer { sender, listener, subscription: None, state, client };
+    let mut writer = Writer { sender, listener, meters, subscription: None, state, client };
     rt::spawn(async move {
         let _permit = permit;
         let gone = tokio::select! {
@@ -142,24 +146,37 @@ struct Subscription {
     encoder: Encoder,
 }
 
+/// The meters that a client reads.
+struct Meters {
+    lines: Vec<String>,
+    reading: Interval,
+}
+
+impl Meters {
+    fn of(lines: &[String]) -> Self {
+        let mut reading = interval(LEVELS_EVERY);
+        // Who reads slowly reads fewer, not old ones.
+        reading.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self { lines: lines.to_owned(), reading }
+    }
+}
+
 struct Writer {
     sender: Sender,
     listener: Listener,
+    meters: Option<Meters>,
     subscription: Option<Subscription>,
     state: Data<State>,
     client: Client,
 }
 
 impl Writer {
-    async fn run(
-        &mut self,
-        mut asked: mpsc::Receiver<Asked>,
-        mut pings: tokio::time::Interval,
-    ) -> Gone {
+    async fn run(&mut self, mut asked: mpsc::Receiver<Asked>, mut pings: Interval) -> Gone {
         loop {
             let sent = tokio::select! {
                 delivery = self.listener.next() => self.deliver(delivery).await,
                 tapped = next_of(&mut self.subscription) => self.send_frame(tapped).await,
+                () = next_reading(&mut self.meters) => self.send_levels().await,
                 asked = asked.recv() => match asked {
                     Some(asked) => self.answer(asked).await,
                     None => Err(Gone::Closed),
@@ -178,6 +195,15 @@ impl Writer {
             Delivery::Lagged { missed } => event_json::lagged(missed),
         };
         self.sender.text(text).await
+    }
+
+    async fn send_levels(&mut self) -> Result<(), Gone> {
+        let lines = self.meters.as_ref().map(|meters| meters.lines.as_slice()).unwrap_or_default();
+        let levels = self.state.control.levels_in_use(self.client.caller(), lines);
+        for line in levels.unwrap_or_default() {
+            self.sender.text(event_json::levels(&line)).await?;
+        }
+        Ok(())
     }
 
     async fn send_frame(&mut self, tapped: Tapped) -> Result<(), Gone> {
@@ -230,6 +256,15 @@ impl Writer {
                 Ok(event_json::answer("unsubscribed", &json!({ "stream_id": stream_id })))
             }
         }
+    }
+}
+
+async fn next_reading(meters: &mut Option<Meters>) {
+    match meters {
+        Some(meters) => {
+            meters.reading.tick().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use super::body::{JsonBody, OptionalBody};
 use super::problem::Problem;
 use super::{Accepted, State};
 use crate::view::{
-    DiversionView, Line, LineDiagnostics, LineSettings, LineSettingsPatch, RingRequest,
+    DiversionView, Line, LineDiagnostics, LineLevels, LineSettings, LineSettingsPatch, RingRequest,
     SelfTestReport, SelfTestRequest, Voltage,
 };
 use actix_web::web::{Data, Json, Path};
@@ -272,6 +272,17 @@ async fn post_message_waiting(
     Ok(Accepted::response())
 }
 
+/// Levels of both directions: RMS, peak, DC, clipping, active speech level (ITU-T P.56).
+#[utoipa::path(tag = "lines", responses((status = 200, description = "The levels", body = LineLevels)))]
+#[get("/v1/lines/{id}/levels")]
+async fn get_levels(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+) -> Result<Json<LineLevels>, Problem> {
+    Ok(Json(state.control.levels(&who.0, &id)?))
+}
+
 /// Tip-ring voltage; null with a reason where the driver tells none.
 #[utoipa::path(tag = "lines", responses((status = 200, description = "Voltage", body = Voltage)))]
 #[get("/v1/lines/{id}/voltage")]
@@ -332,6 +343,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_diversion)
         .service(post_polarity)
         .service(post_message_waiting)
+        .service(get_levels)
         .service(get_voltage)
         .service(get_line_diagnostics)
         .service(post_line_diagnostics);

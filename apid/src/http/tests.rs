@@ -45,6 +45,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("post", "/v1/lines/{id}/hold"),
     ("post", "/v1/lines/{id}/flash"),
     ("get", "/v1/lines/{id}/voltage"),
+    ("get", "/v1/lines/{id}/levels"),
     ("get", "/v1/lines/{id}/diagnostics"),
     ("post", "/v1/lines/{id}/diagnostics"),
     ("get", "/v1/calls"),

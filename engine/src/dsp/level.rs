@@ -1,7 +1,7 @@
 //! How loud a frame is.
 //!
-//! *What it does.* RMS of 160 samples as a level in dBm0, and whether the frame touches the
-//! outermost code of either law.
+//! *What it does.* RMS of 160 samples as a level in dBm0, and how many of them touch the
+//! outermost code of either law; with it what a meter needs: peak, sum, energy.
 //!
 //! *How it works.* A sine from −32 767 to 32 767 is +3.14 dBm0 (ITU-T G.711 §2, A-law; µ-law's
 //! +3.17 differs by less than the meter's step of 0.1 dB). DC counts; a codec has none.
@@ -18,13 +18,19 @@ pub const FULL_SCALE_DBM0: f32 = 314.0 / 100.0;
 /// The smaller of the laws' largest decoded values: µ-law's.
 const CLIP: u16 = 32124;
 
-/// A frame's level, and whether it is clipped.
+/// A frame's level, and what else a meter needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     /// RMS over the frame.
     pub dbm0: TenthDbm0,
-    /// A sample lies at or beyond the outermost code.
-    pub clipped: bool,
+    /// Samples at or beyond the outermost code.
+    pub clipped_samples: u32,
+    /// Largest magnitude.
+    pub peak: u16,
+    /// Sum of all samples.
+    pub sum: i32,
+    /// Sum of their squares.
+    pub energy: u64,
 }
 
 /// Measures one frame. Does not allocate, wait or fail.
@@ -40,15 +46,23 @@ fn measure_here(frame: &Linear) -> Level {
     // 160 squares of at most 2^30 need 38 bits; two fit 32, and are what processors add at once.
     let squares = |two: &[i16; 2]| two.map(|s| i32::from(s).pow(2) as u32).iter().sum::<u32>();
     let energy: u64 = frame.as_chunks().0.iter().map(|two| u64::from(squares(two))).sum();
-    let clipped = peak_of(frame) >= CLIP;
-    Level { dbm0: of_mean_square(energy as f32 / frame.len() as f32), clipped }
+    let peak = peak_of(frame);
+    let sum = frame.iter().map(|&sample| i32::from(sample)).sum();
+    let dbm0 = of_mean_square(energy as f32 / frame.len() as f32);
+    let beyond = |sample: &i16| u32::from(sample.unsigned_abs() >= CLIP);
+    let clipped_samples = if peak < CLIP { 0 } else { frame.iter().map(beyond).sum() };
+    Level { dbm0, clipped_samples, peak, sum, energy }
 }
 
 /// Level of a signal with this mean square, in squared sample units.
 pub fn of_mean_square(mean_square: f32) -> TenthDbm0 {
+    TenthDbm0(rounded(10.0 * dbm0_of_mean_square(mean_square))).max(TenthDbm0::SILENCE)
+}
+
+/// The same in dBm0, without a floor.
+pub fn dbm0_of_mean_square(mean_square: f32) -> f32 {
     const FULL_SCALE: f32 = 32767.0 * 32767.0 / 2.0;
-    let tenths = 10.0 * (decibels(mean_square / FULL_SCALE) + FULL_SCALE_DBM0);
-    TenthDbm0(rounded(tenths)).max(TenthDbm0::SILENCE)
+    decibels(mean_square / FULL_SCALE) + FULL_SCALE_DBM0
 }
 
 /// Peak, in sample units, of a sine of this level.
@@ -70,18 +84,19 @@ mod tests {
 
     #[test]
     fn silence_is_the_floor_and_full_scale_the_ceiling() {
-        assert_eq!(measure(&SILENCE), Level { dbm0: TenthDbm0::SILENCE, clipped: false });
-        assert_eq!(measure(&sine(32767.0)), Level { dbm0: TenthDbm0(31), clipped: true });
-        assert_eq!(measure(&[i16::MIN; 160]), Level { dbm0: TenthDbm0(62), clipped: true });
+        let told = |frame: &Linear| (measure(frame).dbm0, measure(frame).clipped_samples);
+        assert_eq!(told(&SILENCE), (TenthDbm0::SILENCE, 0));
+        assert_eq!(told(&sine(32767.0)), (TenthDbm0(31), 40));
+        assert_eq!(told(&[i16::MIN; 160]), (TenthDbm0(62), 160));
     }
 
     #[test]
     fn clipping_begins_at_the_outermost_code() {
         let mut frame = SILENCE;
         frame[159] = -32123;
-        assert!(!measure(&frame).clipped);
+        assert_eq!(measure(&frame).clipped_samples, 0);
         frame[159] = -32124;
-        assert!(measure(&frame).clipped);
+        assert_eq!(measure(&frame).clipped_samples, 1);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //!
 //! A frame of the phone meets, in this order: `concealment` (if it did not come), `time_scale` and
 //! `resampler` (if it comes too slowly or too fast), then [`Listener::listen`]: the canceller of
-//! `echo`, `level`, `dtmf_detector` (on `tone_correlator` and
+//! `echo`, `level` and `meter`, `dtmf_detector` (on `tone_correlator` and
 //! `dial_tone`, with `dtmf_limits`), `sub_bands` and
 //! `sine_fit`, which `voice_activity` (on `noise_floor`) and `call_progress` judge, the suppressor of
 //! `echo`; then `gain` and `limiter`. What the phone is to hear comes from `tone_generator`, which
@@ -23,6 +23,7 @@ pub mod gain;
 pub mod hybrid;
 pub mod level;
 pub mod limiter;
+pub mod meter;
 pub mod noise_floor;
 pub mod resampler;
 pub mod sample;
@@ -40,8 +41,11 @@ use call_progress::{CallProgress, ToneEvents};
 use dtmf_detector::{DtmfDetector, DtmfEvent, DtmfEvents};
 use dtmf_limits::DtmfLimits;
 use echo::EchoControl;
+use level::Level;
+use meter::Meter;
 use sine_fit::Sines;
 use sub_bands::SubBands;
+use tipring_shm_proto::line_table::MeterRow;
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::TenthDbm0;
 use voice_activity::{VoiceActivity, VoiceEvents};
@@ -71,6 +75,7 @@ pub struct Listened {
 /// Listens to one line.
 #[derive(Clone, Debug)]
 pub struct Listener {
+    meter: Meter,
     digits: DtmfDetector,
     in_band_digits: bool,
     voice_wanted: bool,
@@ -93,6 +98,7 @@ impl Listener {
     /// Has heard silence so far; in-band digits are on.
     pub fn new() -> Self {
         Self {
+            meter: Meter::new(),
             digits: DtmfDetector::default(),
             in_band_digits: true,
             voice_wanted: true,
@@ -138,6 +144,7 @@ impl Listener {
     pub fn reset(&mut self) {
         self.echo.reset();
         self.own_digit = None;
+        self.meter = Meter::new();
         self.digits.reset();
         self.bands = SubBands::new();
         self.voice.reset();
@@ -149,12 +156,19 @@ impl Listener {
         self.digits.hears_tones()
     }
 
+    /// What the meter says.
+    pub const fn meter(&self) -> &MeterRow {
+        self.meter.row()
+    }
+
     /// Listens to a frame of the phone, which becomes what others are to hear. `given` is what the
     /// phone was given to hear when it said this, or `delay` samples before. Does not allocate,
     /// wait or fail.
     pub fn listen(&mut self, rx: &mut Linear, given: &Linear, delay: usize) -> Listened {
+        let Level { clipped_samples, peak, .. } = level::measure(rx);
         self.echo.cancel(rx, given, delay, self.digits.hears_tones());
-        let level = level::measure(rx);
+        let level = Level { clipped_samples, peak, ..level::measure(rx) };
+        self.meter.hear(rx, &level);
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
         let digits = self.without_our_own(digits);
         let no_voice = self.digits.hears_tones() || self.echo.only_echo();
@@ -178,7 +192,7 @@ impl Listener {
         self.echo.suppress(rx);
         Listened {
             level: level.dbm0,
-            clipped: level.clipped,
+            clipped: clipped_samples > 0,
             voice,
             speaking: self.voice.is_speaking(),
             noise: self.voice.noise(),

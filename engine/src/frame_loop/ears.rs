@@ -11,6 +11,7 @@ use crate::dsp::{Listened, Listener};
 use crate::frame::{Heard, Linear, Pace, SILENCE};
 use crate::signal::Signal;
 use tipring_shm_proto::event::SpeechEnd;
+use tipring_shm_proto::line_table::MeterRow;
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{Nanos, TenthDbm0};
 
@@ -61,6 +62,11 @@ impl Ears {
     /// What was done to the phone's audio in this call.
     pub(super) fn counts(&self) -> PlayoutCounts {
         self.playout.counts()
+    }
+
+    /// What the meter says of the phone.
+    pub(super) fn meter(&self) -> &MeterRow {
+        self.listener.meter()
     }
 
     /// Another frame of the phone has to be put before this tick's is heard.

@@ -16,6 +16,7 @@ use crate::codec::g711;
 use crate::device::{AnyDevice, Device};
 use crate::dsp::Listened;
 use crate::dsp::dtmf_detector::DtmfEvent;
+use crate::dsp::meter::Meter;
 use crate::dsp::tone_plan::{self, TonePlan};
 use crate::frame::{Companded, Heard, Linear, SILENCE};
 use crate::line::{Action, Actions, Line, LineConfig};
@@ -25,7 +26,7 @@ use crate::trace::Trace;
 use bridge::Crossing;
 use tipring_shm_proto::command::{Command, Law, LineKind, LineState, Outcome, Refusal, SimAction};
 use tipring_shm_proto::event::{DigitSource, PlaybackEnd};
-use tipring_shm_proto::line_table::{LineRow, RtpRow};
+use tipring_shm_proto::line_table::{LineRow, MeterRow, RtpRow};
 use tipring_shm_proto::settings::LineSettings;
 use tipring_shm_proto::units::{LineId, LoopId, Nanos, PlaybackId, TenthDbm0, Text32};
 use tipring_shm_proto::{AudioWriter, Direction, FrameFlags, LineWriter, Uplink};
@@ -54,6 +55,8 @@ pub struct Slot {
     actions: Actions,
     ears: Ears,
     voices: Voices,
+    /// Of what the phone is given to hear.
+    meter: Meter,
     crossing: Option<Crossing>,
     echo: bool,
     /// Law of what is written to the device.
@@ -107,6 +110,7 @@ impl Slot {
             actions: Actions::new(),
             ears,
             voices: Voices::new(tones, kind == LineKind::Sim),
+            meter: Meter::new(),
             crossing: None,
             echo: false,
             law,
@@ -334,14 +338,18 @@ impl Slot {
             let flags = flags_of(&flags);
             self.audio.publish(Direction::Rx, now, level, flags, rx);
             let given = crate::dsp::level::measure(tx);
-            let flags = flags_of(&[(given.clipped, FrameFlags::CLIPPED)]);
+            let flags = flags_of(&[(given.clipped_samples > 0, FrameFlags::CLIPPED)]);
             self.audio.publish(Direction::Tx, now, given.dbm0, flags, tx);
+            self.meter.hear(tx, &given);
             (self.row.rx_level, self.row.tx_level) = (level, given.dbm0);
+            (self.row.rx_meter, self.row.tx_meter) = (*self.ears.meter(), *self.meter.row());
             outside.note_news();
             self.row_age += 1;
         } else if self.row.rx_level != TenthDbm0::SILENCE || self.row.tx_level != TenthDbm0::SILENCE
         {
             (self.row.rx_level, self.row.tx_level) = (TenthDbm0::SILENCE, TenthDbm0::SILENCE);
+            (self.row.rx_meter, self.row.tx_meter) = (MeterRow::SILENCE, MeterRow::SILENCE);
+            self.meter = Meter::new();
             self.row_changed = true;
         }
         self.count(now, outside);

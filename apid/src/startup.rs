@@ -6,7 +6,7 @@ use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::channel::{self, Channels};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, LoadedPlans, Name,
-    Secret, Tls, WebhookConfig,
+    Secret, Srtp, Tls, WebhookConfig,
 };
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
@@ -21,6 +21,7 @@ use crate::provisioning::{Device, Model, Port, device_secrets};
 use crate::recording::Shelf;
 use crate::sip::Sip;
 use crate::sip::bans::BanRule;
+use crate::sip::crypto::Encryption;
 use crate::sip::defence::DefenceSettings;
 use crate::sip::digest;
 use crate::sip::gate::Share;
@@ -357,7 +358,12 @@ fn account(account: &Account) -> AccountSettings {
         calls_per_day: account.calls_per_day.map(|calls| calls.get() as u32),
         minutes_per_day: account.minutes_per_day.map(|minutes| minutes.get() as u32),
     };
-    AccountSettings { id, kind, allowance, trace: account.trace }
+    let encryption = match account.srtp {
+        Srtp::Automatic => Encryption::Automatic,
+        Srtp::Required => Encryption::Required,
+        Srtp::Off => Encryption::Off,
+    };
+    AccountSettings { id, kind, allowance, encryption, trace: account.trace }
 }
 
 fn defence(defence: &Defence) -> DefenceSettings {

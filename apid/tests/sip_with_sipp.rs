@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tipring_apid::control::{
     Cause, MediaAnswer, MediaOffer, RegistrationChange, RemoteMedia, Signalling as _, TransferTo,
 };
+use tipring_apid::sip::crypto::Encryption;
 use tipring_apid::sip::digest::{self, Algorithm};
 use tipring_apid::sip::settings::{AccountKind, AccountSettings, Password, SipSettings};
 use tipring_apid::sip::usage::Allowance;
@@ -142,6 +143,7 @@ async fn start_at(listen: &str, folder: &Path, algorithms: &[Algorithm]) -> (Sip
                 algorithms: algorithms.to_vec(),
             },
             allowance: Allowance::default(),
+            encryption: Encryption::default(),
             trace: false,
         })
         .collect();

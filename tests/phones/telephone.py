@@ -1,7 +1,7 @@
 """A telephone made of pjsua2: takes commands on standard input, says what happens on its output.
 
 Usage: telephone.py REGISTRAR USER PASSWORD [CERTIFICATE]; with the file of the only certificate that it
-trusts it speaks TLS.
+trusts it speaks TLS, and encrypts its audio where the other side can.
 Commands: no_events (calls offer no telephone-event from now on), call NUMBER, answer, hold, resume,
 transfer NUMBER, keys rfc4733|info|audio DIGITS, hang_up, quit. Says: registered, incoming, early, confirmed,
 disconnected STATUS, media active|held, digit D, transfer STATUS.
@@ -102,6 +102,7 @@ account.idUri = f"sip:{user}@{registrar}"
 account.regConfig.registrarUri = f"sip:{registrar}{by_tls}"
 account.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
 account.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+account.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL if trusts else pj.PJMEDIA_SRTP_DISABLED
 phone = Phone()
 phone.create(account)
 tones = None

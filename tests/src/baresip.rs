@@ -32,6 +32,8 @@ pub struct Telephone {
     pub transport: String,
     /// PEM of the only certificate that it trusts.
     pub trusts: Option<PathBuf>,
+    /// Insists on SRTP with keys in the SDP, and offers rtcp-mux.
+    pub encrypts: bool,
     /// Where it listens.
     pub host: IpAddr,
 }
@@ -49,6 +51,7 @@ impl Telephone {
             codec: "PCMU".into(),
             transport: "udp".into(),
             trusts: None,
+            encrypts: false,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
@@ -119,13 +122,14 @@ impl Baresip {
             "auplay_channels 1".to_owned(),
             "audio_txmode thread".to_owned(),
             format!("rtp_ports {rtp}-{}", rtp + 5),
-            "rtcp_mux no".to_owned(),
+            format!("rtcp_mux {}", if telephone.encrypts { "yes" } else { "no" }),
             "jitter_buffer_delay 2-10".to_owned(),
             format!("module_path {}", modules().display()),
             "module g711.so".to_owned(),
             "module sndfile.so".to_owned(),
             "module aufile.so".to_owned(),
             "module aubridge.so".to_owned(),
+            "module srtp.so".to_owned(),
             "module_tmp account.so".to_owned(),
             "module_app menu.so".to_owned(),
             "module_app ctrl_tcp.so".to_owned(),
@@ -143,12 +147,13 @@ impl Baresip {
             .as_ref()
             .map_or("regint=0".into(), |p| format!("auth_pass={p};regint=600"));
         let account = format!(
-            "<sip:{}@{};transport={}>;{registration};answermode={};audio_codecs={}/8000/1\n",
+            "<sip:{}@{};transport={}>;{registration};answermode={};audio_codecs={}/8000/1{}\n",
             telephone.user,
             telephone.registrar,
             telephone.transport,
             if telephone.answers { "auto" } else { "manual" },
             telephone.codec,
+            if telephone.encrypts { ";mediaenc=srtp-mand" } else { "" },
         );
         std::fs::write(folder.file("accounts"), account).expect("written");
         std::fs::write(folder.file("contacts"), "").expect("written");

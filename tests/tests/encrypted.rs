@@ -73,8 +73,35 @@ fn telephones_over_tls() {
     phone.answer();
     other.says("confirmed");
     rest.line_becomes("phone1", "off_hook");
+    // One of them encrypts its audio too, the other one can't.
+    let leg = |user: &str| {
+        let calls = rest.get("/v1/calls").expect_json(200);
+        let legs = calls["calls"][0]["legs"].as_array().expect("legs").clone();
+        legs.iter().find(|leg| leg["line"] == user).expect("a leg").clone()
+    };
+    let encrypted = |user: &str| leg(user)["media"]["srtp"] == true;
+    assert_eq!((encrypted("phone1"), encrypted("phone2")), (false, true));
     other.does("hang_up");
     rest.calls_become(0);
+    // It is called, and heard before and after it held the call.
+    rest.post("/v1/lines/phone2/ring", &json!({})).check(202);
+    other.says("incoming");
+    other.does("answer");
+    rest.line_becomes("phone2", "off_hook");
+    let heard = || leg("phone2")["media"]["packets"].as_u64();
+    let goes_on = |before: Option<u64>| {
+        until_true("encrypted audio", GENEROUS, || heard() > before.map(|packets| packets + 20));
+    };
+    goes_on(Some(0));
+    for (command, state) in [("hold", "held"), ("resume", "connected")] {
+        other.does(command);
+        until_true(state, GENEROUS, || leg("phone2")["state"] == state);
+    }
+    goes_on(heard());
+    assert!(encrypted("phone2"));
+    other.does("hang_up");
+    rest.calls_become(0);
+    assert_eq!(rest.counter("srtp_refused_total"), 0);
     let diagnostics = rest.get("/v1/diagnostics").expect_json(200);
     let port = |service: &str| {
         let all = diagnostics["ports"].as_array().expect("ports");

@@ -20,9 +20,14 @@ fn hears_itself(change: impl Fn(&mut Telephone)) {
     let line = rest.line_becomes("phone1", "off_hook");
     assert_eq!((&line["hook"], &line["hook_source"]), (&"off".into(), &"signalling".into()));
     let heard = phone.heard_of(4000);
+    let media = rest.get("/v1/calls").expect_json(200)["calls"][0]["media"].clone();
+    assert_eq!(media["srtp"], telephone.encrypts, "{media}");
     phone.hang_up();
     rest.line_becomes("phone1", "on_hook");
     rest.calls_become(0);
+    // What it says before it has keys, keep-alives by RTCP, is all that is refused.
+    let refused = rest.counter("srtp_refused_total");
+    assert!(refused <= if telephone.encrypts { 4 } else { 0 }, "{refused}");
     let hearing = hearing(&says, &heard).expect("something is recognised");
     assert!(hearing.is_convincing(25), "{hearing:?}");
     assert!(hearing.gain_db.abs() < 1.0, "the echo changes the level: {hearing:?}");
@@ -42,6 +47,11 @@ fn over_tcp() {
 #[test]
 fn in_a_law() {
     hears_itself(|telephone| telephone.codec = "PCMA".into());
+}
+
+#[test]
+fn encrypted_and_with_rtcp_on_the_same_port() {
+    hears_itself(|telephone| telephone.encrypts = true);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use tipring_apid::sip::action::{Action, Actions};
 use tipring_apid::sip::agent::{Agent, Surroundings};
 use tipring_apid::sip::call::TxId;
+use tipring_apid::sip::crypto::Encryption;
 use tipring_apid::sip::digest::Algorithm;
 use tipring_apid::sip::message::{Peer, Request, Transport};
 use tipring_apid::sip::saved::Saved;
@@ -31,7 +32,7 @@ fn agent() -> Agent {
     settings.accounts = [("phone2", registered), ("fixed", fixed)]
         .map(|(id, kind)| {
             let allowance = Allowance::default();
-            AccountSettings { id: id.into(), kind, allowance, trace: false }
+            AccountSettings { id: id.into(), kind, allowance, encryption: Encryption::default(), trace: false }
         })
         .into();
     let (mut random, mut txs) = (0_u64, 1_000_000);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use tipring_shm_proto::command::Law;
+use tipring_shm_proto::command::{Law, SrtpKeys};
 
 /// Media that our SDP offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,4 +39,10 @@ pub struct RemoteMedia {
     pub wants_audio: bool,
     /// It will speak (`sendrecv`, `sendonly`).
     pub sends_audio: bool,
+    /// RTCP shares the port of RTP.
+    #[serde(default)]
+    pub rtcp_mux: bool,
+    /// Keys of an encrypted call; never written to a file.
+    #[serde(skip)]
+    pub srtp: Option<SrtpKeys>,
 }

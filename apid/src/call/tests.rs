@@ -172,6 +172,8 @@ fn media() -> RemoteMedia {
         telephone_event: Some(101),
         wants_audio: true,
         sends_audio: true,
+        rtcp_mux: false,
+        srtp: None,
     }
 }
 

@@ -261,6 +261,9 @@ pub struct Account {
     /// In order of preference.
     #[serde(default = "default_codecs")]
     pub codecs: Vec<Codec>,
+    /// Whether its audio is encrypted.
+    #[serde(default)]
+    pub srtp: Srtp,
     /// Numbers it may call, and beginnings of numbers that end in a full stop; all where none is
     /// given.
     #[serde(default)]
@@ -297,6 +300,19 @@ pub enum Auth {
     Digest,
     /// By its address alone.
     None,
+}
+
+/// Whether a phone's audio is encrypted (RFC 3711, keys by RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Srtp {
+    /// Where the phone offers it, and where it is reached over TLS and takes it (RFC 8643).
+    #[default]
+    Automatic,
+    /// Calls without it are refused.
+    Required,
+    /// Never.
+    Off,
 }
 
 /// A digest algorithm.

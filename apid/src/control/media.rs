@@ -39,8 +39,8 @@ pub(super) fn rtp(media: &RemoteMedia, law: Law) -> RtpMedia {
         telephone_event: media.telephone_event,
         send: media.wants_audio,
         receive: media.sends_audio,
-        rtcp_mux: false,
-        srtp: None,
+        rtcp_mux: media.rtcp_mux,
+        srtp: media.srtp,
     }
 }
 
@@ -84,6 +84,8 @@ mod tests {
             telephone_event: None,
             wants_audio: true,
             sends_audio: true,
+            rtcp_mux: false,
+            srtp: None,
         };
         assert_eq!(common_law(&media, &[Law::Mu, Law::A]), Some(Law::A));
         assert_eq!(common_law(&media, &[Law::Mu]), Some(Law::Mu));

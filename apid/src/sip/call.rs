@@ -8,6 +8,7 @@ use super::session_timer::SessionTimer;
 use super::transfer::Refer;
 use crate::control::{Cause, RemoteMedia};
 use serde::{Deserialize, Serialize};
+use tipring_shm_proto::command::SrtpKeys;
 
 /// Names a transaction; given by whoever starts it, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +103,11 @@ pub(super) struct SavedRemote {
     address: std::net::SocketAddr,
     telephone_event: Option<u8>,
     direction: Direction,
+    #[serde(default)]
+    rtcp_mux: bool,
+    /// In no file: after a restart both ends get new ones.
+    #[serde(skip)]
+    srtp: Option<SrtpKeys>,
 }
 
 impl SavedRemote {
@@ -110,6 +116,8 @@ impl SavedRemote {
             address: audio.remote,
             telephone_event: audio.telephone_event,
             direction: audio.direction,
+            rtcp_mux: audio.rtcp_mux,
+            srtp: audio.crypto.map(|crypto| crypto.keys),
         }
     }
 }
@@ -159,5 +167,7 @@ pub(super) fn remote_media(audio: &RemoteAudio) -> RemoteMedia {
         telephone_event: audio.telephone_event,
         wants_audio: audio.direction.receives(),
         sends_audio: audio.direction.sends(),
+        rtcp_mux: audio.rtcp_mux,
+        srtp: audio.crypto.map(|crypto| crypto.keys),
     }
 }

@@ -98,11 +98,14 @@ impl Agent {
                 return out.respond(tx, response);
             }
         };
-        let offer = match read_offer(request) {
+        let mut offer = match read_offer(request, self.accounts[line].encryption) {
             Ok(offer) => offer,
             Err(status) => return out.respond(tx, refuse_body(request, status, &tag)),
         };
         let Some(Call::Established(call)) = self.calls.get_mut(line) else { return };
+        if let Some(crypto) = offer.as_mut().and_then(|offer| offer.audio.crypto.as_mut()) {
+            crypto.keep(call.local.key);
+        }
         if call.open.change.is_some() || call.open.unacked.is_some() {
             // RFC 3261 §14.2: still busy with its last one.
             return out.respond(tx, request.response(500, None).with("Retry-After", "1"));
@@ -126,9 +129,10 @@ impl Agent {
             // Nothing new, or our turn to offer: what was agreed still holds.
             offer => {
                 let body = match offer {
-                    Some(offer) => Some(offer.answer(&call.local)),
+                    Some(offer) => Some(offer.answer(&call.local.clone().agreed(&offer.audio))),
                     None if request.method == "INVITE" => {
                         call.open.late_offer = true;
+                        call.local = call.local.clone().with_key();
                         Some(call.local.offer())
                     }
                     None => None,
@@ -174,6 +178,7 @@ impl Agent {
             address: std::net::SocketAddr::new(call.local.address.ip(), answer.port),
             ..call.local.clone()
         };
+        let local = local.agreed(&offer.audio);
         if local != call.local {
             call.local = LocalAudio { version: call.local.version + 1, ..local };
         }
@@ -188,7 +193,8 @@ impl Agent {
         let Some(Call::Established(call)) = self.calls.get_mut(&line) else { return };
         call.open.unacked = None;
         if std::mem::take(&mut call.open.late_offer) {
-            if let Ok(answer) = Description::parse(&ack.body) {
+            if let Ok(answer) = Description::parse_answer(&ack.body, &call.local) {
+                call.local = call.local.clone().agreed(&answer.audio);
                 call.remote = Some(SavedRemote::of(&answer.audio));
                 out.tell(&line, Notice::MediaSettled(remote_media(&answer.audio)));
                 out.push(Action::SaveDialogs);

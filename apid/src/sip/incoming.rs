@@ -5,10 +5,11 @@ use super::address::Uri;
 use super::agent::{ALLOW, Agent, PRODUCT, SUPPORTED, refused, user_of};
 use super::call::{Call, Established, Incoming, Open, SavedRemote, TxId, remote_media};
 use super::caller::caller_of;
+use super::crypto::Encryption;
 use super::dialog::Dialog;
-use super::message::{Headers, Peer, Request, Response};
+use super::message::{Headers, Peer, Request, Response, Transport};
 use super::reason::reason;
-use super::sdp::{Description, Direction, LocalAudio, SdpError};
+use super::sdp::{Description, Direction, LocalAudio, Profile, SdpError};
 use super::session_timer::{MIN_SE_S, SessionTimer, TooShort};
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;
@@ -96,7 +97,9 @@ impl Agent {
         let timer = SessionTimer::asked(request, now_ms).map_err(|TooShort| {
             request.response(422, Some(tag)).with("Min-SE", MIN_SE_S.to_string())
         })?;
-        let offer = read_offer(request).map_err(|status| refuse_body(request, status, tag))?;
+        let encryption = self.accounts[line].encryption;
+        let offer =
+            read_offer(request, encryption).map_err(|status| refuse_body(request, status, tag))?;
         let Ok(dialog) = Dialog::of_phones_request(request, tag, source) else { return no(400) };
         let invite = request.clone();
         Ok((Incoming { tx, invite, dialog, offer, timer, reliable: None }, number))
@@ -145,6 +148,13 @@ impl Agent {
             laws: if offered.is_some() { vec![media.law] } else { both_laws(media.law) },
             telephone_event: media.telephone_event,
             direction: offered.map_or(Direction::SendRecv, |audio| audio.direction.reversed()),
+            profile: Profile::Avp,
+            encrypted: false,
+            key: None,
+        };
+        let local = match offered {
+            Some(audio) => local.agreed(audio),
+            None => local.encrypted_by(self.accounts[line].encryption, is_hidden(source)),
         };
         let body = call.offer.as_ref().map_or_else(|| local.offer(), |offer| offer.answer(&local));
         let mut ok = call.invite.response(200, Some(call.dialog.local_tag()));
@@ -204,7 +214,10 @@ pub(super) fn takes_update(headers: &Headers) -> bool {
 }
 
 /// The offer in a request's body, if there is a body; else the status that refuses it.
-pub(super) fn read_offer(request: &Request) -> Result<Option<Description>, u16> {
+pub(super) fn read_offer(
+    request: &Request,
+    encryption: Encryption,
+) -> Result<Option<Description>, u16> {
     if request.body.is_empty() {
         return Ok(None);
     }
@@ -213,9 +226,9 @@ pub(super) fn read_offer(request: &Request) -> Result<Option<Description>, u16> 
     if !plain || !essence.is_some_and(|t| t.trim().eq_ignore_ascii_case("application/sdp")) {
         return Err(415);
     }
-    Description::parse(&request.body).map(Some).map_err(|error| match error {
+    Description::parse(&request.body, encryption).map(Some).map_err(|error| match error {
         SdpError::Malformed => 400,
-        SdpError::NoAudio | SdpError::NoCommonCodec => 488,
+        SdpError::NoAudio | SdpError::NoCommonCodec | SdpError::NoCommonCrypto => 488,
     })
 }
 
@@ -223,7 +236,10 @@ pub(super) fn refuse_body(request: &Request, status: u16, tag: &str) -> Response
     let response = request.response(status, Some(tag));
     match status {
         415 => response.with("Accept", "application/sdp").with("Accept-Encoding", "identity"),
-        488 => response.with("Warning", "305 tipring \"PCMU or PCMA over RTP/AVP\""),
+        488 => response.with(
+            "Warning",
+            "305 tipring \"PCMU or PCMA over RTP/AVP, or RTP/SAVP with keys by SDES\"",
+        ),
         _ => response,
     }
 }
@@ -245,6 +261,11 @@ pub(super) fn finish_ok(ok: &mut Response, timer: Option<SessionTimer>, body: Op
     }
 }
 
+/// Nobody on the way to this peer can read what a description says.
+pub(super) const fn is_hidden(peer: Peer) -> bool {
+    matches!(peer.transport, Transport::Tls | Transport::Wss)
+}
+
 /// Both laws, the wanted one first.
 pub(super) fn both_laws(first: Law) -> Vec<Law> {
     match first {
@@ -261,5 +282,7 @@ fn unknown_media() -> RemoteMedia {
         telephone_event: Some(super::sdp::TELEPHONE_EVENT),
         wants_audio: true,
         sends_audio: true,
+        rtcp_mux: false,
+        srtp: None,
     }
 }

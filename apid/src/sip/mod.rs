@@ -30,6 +30,7 @@ pub mod registrar;
 // Calls.
 pub mod call;
 mod caller;
+pub mod crypto;
 mod early;
 mod established;
 mod incoming;

@@ -47,7 +47,7 @@ impl Agent {
         out: &mut Actions,
     ) -> Result<(), SignallingError> {
         let call = self.free_for_change(line)?;
-        let mut local = call.local.clone();
+        let mut local = call.local.clone().with_key();
         if local.direction != direction {
             local = LocalAudio { direction, version: local.version + 1, ..local };
         }
@@ -182,7 +182,8 @@ impl Agent {
             return out.push(Action::SaveDialogs);
         };
         call.local = local;
-        if let Ok(answer) = Description::parse(&response.body) {
+        if let Ok(answer) = Description::parse_answer(&response.body, &call.local) {
+            call.local = call.local.clone().agreed(&answer.audio);
             call.local.laws = vec![answer.audio.laws[0]];
             let remote = Some(SavedRemote::of(&answer.audio));
             if call.remote != remote {

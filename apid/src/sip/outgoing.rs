@@ -6,10 +6,10 @@ use super::call::{Call, Established, Faded, Open, Outgoing, SavedRemote, Tried, 
 use super::caller::{alert_info, name_caller};
 use super::dialog::Dialog;
 use super::digest;
-use super::incoming::takes_update;
+use super::incoming::{is_hidden, takes_update};
 use super::message::{Headers, Peer, Request, Response};
 use super::reason::{cause_of_refusal, reason};
-use super::sdp::{Description, Direction, LocalAudio};
+use super::sdp::{Description, Direction, LocalAudio, Profile};
 use super::session_timer::{self, SessionTimer};
 use crate::control::{Cause, MediaOffer, SignallingError};
 use crate::view::CallerIdView;
@@ -42,7 +42,11 @@ impl Agent {
             laws: media.laws.clone(),
             telephone_event: media.telephone_event,
             direction: Direction::SendRecv,
+            profile: Profile::Avp,
+            encrypted: false,
+            key: None,
         };
+        let local = local.encrypted_by(self.accounts[line].encryption, is_hidden(to));
         let tag = self.token();
         let mut invite = self.request_to_phone("INVITE", line, &uri, &route, to);
         let headers = &mut invite.headers;
@@ -149,7 +153,7 @@ impl Agent {
         }
         self.send_ack(&dialog, response, out);
         let takes_update = takes_update(&response.headers);
-        let Ok(description) = Description::parse(&response.body) else {
+        let Ok(description) = Description::parse_answer(&response.body, &local) else {
             info!(line, call_id = invite.call_id(), "phone answered without usable media");
             let (remote, timer, open) = Default::default();
             let placed = false;
@@ -159,6 +163,7 @@ impl Agent {
         };
         debug!(line, call_id = invite.call_id(), "phone answered");
         let audio = description.audio;
+        let local = local.agreed(&audio);
         let call = Established {
             dialog,
             local,

@@ -2,8 +2,10 @@
 //! telephone-event (RFC 4733).
 //!
 //! An answer takes one law of the offer, so that no phone changes it in mid-call; other media
-//! lines are refused with port 0, in their place and order.
+//! lines are refused with port 0, in their place and order. It takes rtcp-mux (RFC 5761) and the first
+//! line of keys that can be used ([`crypto`](super::crypto)), and gives our own.
 
+use super::crypto::{Crypto, Encryption, OurKey};
 use sdp_types::{Connection, Media, Origin, Session};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -57,15 +59,54 @@ impl Direction {
     }
 }
 
+/// What stands before the payload types of an audio line. Feedback (RFC 4585) is never sent, which its
+/// profiles allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// RFC 3551.
+    #[default]
+    Avp,
+    /// RFC 4585.
+    Avpf,
+    /// Encrypted (RFC 3711 §12).
+    Savp,
+    /// RFC 5124.
+    Savpf,
+}
+
+impl Profile {
+    const ALL: [Self; 4] = [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf];
+
+    const fn token(self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Avpf => "RTP/AVPF",
+            Self::Savp => "RTP/SAVP",
+            Self::Savpf => "RTP/SAVPF",
+        }
+    }
+
+    fn of(media: &Media) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| media.proto.eq_ignore_ascii_case(profile.token()))
+    }
+
+    /// Nothing goes unencrypted there.
+    const fn is_secure(self) -> bool {
+        matches!(self, Self::Savp | Self::Savpf)
+    }
+}
+
 /// Why a description cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SdpError {
     /// It is not a session description.
     Malformed,
-    /// It has no audio line over RTP/AVP, or only a refused one.
+    /// It has no audio line over RTP, or only a refused one.
     NoAudio,
     /// Its audio line has neither PCMU nor PCMA.
     NoCommonCodec,
+    /// It is encrypted with nothing that can be used here, or has to be and is not.
+    NoCommonCrypto,
 }
 
 /// What a phone wants of an audio line.
@@ -79,6 +120,12 @@ pub struct RemoteAudio {
     pub telephone_event: Option<u8>,
     /// As the phone sees it; an old-style hold (`c=0.0.0.0`) is `Inactive` or `SendOnly`.
     pub direction: Direction,
+    /// Its transport.
+    pub profile: Profile,
+    /// It can have RTCP on the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Keys of an encrypted call; ours were made for this description.
+    pub crypto: Option<Crypto>,
 }
 
 /// A peer's description.
@@ -91,16 +138,15 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads an offer or an answer.
+    /// Reads an offer.
     ///
     /// # Errors
     /// See [`SdpError`].
-    pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
+    pub fn parse(body: &[u8], encryption: Encryption) -> Result<Self, SdpError> {
         // RFC 8866 §9 wants CRLF and no empty lines; phones end with one now and then.
         let body = body.trim_ascii_end();
         let session = Session::parse(body).map_err(|_| SdpError::Malformed)?;
-        let usable = |m: &Media| m.media == "audio" && m.port != 0 && is_rtp_avp(m);
-        let audio_line = session.medias.iter().position(usable).ok_or(SdpError::NoAudio)?;
+        let (audio_line, profile, crypto) = audio_line(&session, encryption)?;
         let media = &session.medias[audio_line];
         let address = media.connections.first().or(session.connection.as_ref());
         let ip = address.and_then(connection_ip).ok_or(SdpError::Malformed)?;
@@ -127,8 +173,31 @@ impl Description {
             laws,
             telephone_event,
             direction,
+            profile,
+            rtcp_mux: attributes(media, "rtcp-mux").next().is_some(),
+            crypto,
         };
         Ok(Self { session, audio_line, audio })
+    }
+
+    /// Reads the answer to an offer of ours.
+    ///
+    /// # Errors
+    /// See [`SdpError`].
+    pub fn parse_answer(body: &[u8], offered: &LocalAudio) -> Result<Self, SdpError> {
+        let encryption = match offered.key {
+            None => Encryption::Off,
+            Some(_) if offered.profile.is_secure() => Encryption::Required,
+            Some(_) => Encryption::Automatic,
+        };
+        let mut answer = Self::parse(body, encryption)?;
+        if let (Some(crypto), Some(key)) = (&mut answer.audio.crypto, offered.key) {
+            crypto.keep(Some(key));
+            if crypto.ours() != key {
+                return Err(SdpError::NoCommonCrypto); // it chose what we did not offer
+            }
+        }
+        Ok(answer)
     }
 
     /// Our answer to this offer. `local` says what was chosen from it.
@@ -137,7 +206,12 @@ impl Description {
         for (i, offered) in self.session.medias.iter().enumerate() {
             session.medias.push(if i == self.audio_line {
                 // The answer names payload types of the offer (RFC 3264 §6.1).
-                audio_media(local)
+                let mut media = audio_media(local);
+                Profile::token(self.audio.profile).clone_into(&mut media.proto);
+                if self.audio.rtcp_mux {
+                    add_attribute(&mut media, "rtcp-mux", None);
+                }
+                media
             } else {
                 let mut refused = offered.clone();
                 refused.port = 0;
@@ -169,9 +243,43 @@ pub struct LocalAudio {
     pub telephone_event: Option<u8>,
     /// As we see it.
     pub direction: Direction,
+    /// What our offers say; an answer has the offer's.
+    #[serde(default)]
+    pub profile: Profile,
+    /// It is encrypted, or offered so.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// Our key then, in no file: the next apid makes another one.
+    #[serde(skip)]
+    pub(super) key: Option<OurKey>,
 }
 
 impl LocalAudio {
+    /// What encryption an offer of ours begins with. `hidden`: nobody can read the keys on their way.
+    #[must_use]
+    pub(super) fn encrypted_by(self, encryption: Encryption, hidden: bool) -> Self {
+        let (encrypted, profile) = match encryption {
+            Encryption::Off => (false, Profile::Avp),
+            Encryption::Automatic => (hidden, Profile::Avp),
+            Encryption::Required => (true, Profile::Savp),
+        };
+        Self { profile, encrypted, key: encrypted.then(OurKey::fresh), ..self }
+    }
+
+    /// The same with a key for another offer: that of the last one, if it is known here.
+    #[must_use]
+    pub(super) fn with_key(self) -> Self {
+        let key = self.key.or_else(|| self.encrypted.then(OurKey::fresh));
+        Self { key, ..self }
+    }
+
+    /// The same, agreed with an offer or answer of the phone.
+    #[must_use]
+    pub(super) fn agreed(self, audio: &RemoteAudio) -> Self {
+        let key = audio.crypto.map(|crypto| crypto.ours());
+        Self { profile: audio.profile, encrypted: key.is_some(), key, ..self }
+    }
+
     /// An offer.
     pub fn offer(&self) -> Vec<u8> {
         let mut session = head(self);
@@ -196,12 +304,10 @@ fn audio_media(local: &LocalAudio) -> Media {
     let mut media = Media::new(
         sdp_types::MediaType::Audio,
         local.address.port(),
-        "RTP/AVP".into(),
+        local.profile.token().into(),
         formats.join(" "),
     );
-    let mut attribute = |name: &str, value: Option<String>| {
-        media.attributes.push(sdp_types::Attribute { attribute: name.to_owned(), value });
-    };
+    let mut attribute = |name: &str, value| add_attribute(&mut media, name, value);
     for law in &local.laws {
         attribute("rtpmap", Some(format!("{} {}/8000", payload_type(*law), encoding(*law))));
     }
@@ -211,7 +317,14 @@ fn audio_media(local: &LocalAudio) -> Media {
     }
     attribute("ptime", Some("20".to_owned()));
     attribute(local.direction.token(), None);
+    if let Some(key) = &local.key {
+        attribute("crypto", Some(key.line()));
+    }
     media
+}
+
+fn add_attribute(media: &mut Media, name: &str, value: Option<String>) {
+    media.attributes.push(sdp_types::Attribute { attribute: name.to_owned(), value });
 }
 
 fn write(session: &Session) -> Vec<u8> {
@@ -235,8 +348,33 @@ const fn encoding(law: Law) -> &'static str {
     }
 }
 
-fn is_rtp_avp(media: &Media) -> bool {
-    media.proto.eq_ignore_ascii_case("RTP/AVP")
+/// Which line we talk by: the first one that can be encrypted, or else the first one that need not be.
+fn audio_line(
+    session: &Session,
+    encryption: Encryption,
+) -> Result<(usize, Profile, Option<Crypto>), SdpError> {
+    let lines = session.medias.iter().enumerate();
+    let lines: Vec<_> = lines
+        .filter(|(_, media)| media.media == "audio" && media.port != 0)
+        .filter_map(|(at, media)| Some((at, media, Profile::of(media)?)))
+        .collect();
+    if lines.is_empty() {
+        return Err(SdpError::NoAudio);
+    }
+    let keys = |media| attributes(media, "crypto").filter_map(|a| a.value.as_deref());
+    let mut secure = lines.iter().filter(|_| encryption != Encryption::Off);
+    if let Some(found) = secure
+        .find_map(|(at, media, profile)| Some((*at, *profile, Some(Crypto::choose(keys(media))?))))
+    {
+        return Ok(found);
+    }
+    let mut plain = lines.iter().filter(|_| encryption != Encryption::Required);
+    let found = plain.find(|(.., profile)| !profile.is_secure());
+    found.map(|(at, _, profile)| (*at, *profile, None)).ok_or(SdpError::NoCommonCrypto)
+}
+
+fn attributes<'a>(media: &'a Media, name: &str) -> impl Iterator<Item = &'a sdp_types::Attribute> {
+    media.attributes.iter().filter(move |a| a.attribute.eq_ignore_ascii_case(name))
 }
 
 fn formats(media: &Media) -> impl Iterator<Item = u8> {
@@ -304,127 +442,4 @@ mod law_names {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offer(lines: &[&str]) -> Vec<u8> {
-        let mut text = String::from("v=0\r\no=u 8000 8000 IN IP4 10.0.0.5\r\ns=SIP Call\r\n");
-        for line in lines {
-            text += line;
-            text += "\r\n";
-        }
-        text.into_bytes()
-    }
-
-    /// The lines of an HT801 (reference sheet).
-    const ATA: [&str; 8] = [
-        "c=IN IP4 10.0.0.5",
-        "t=0 0",
-        "m=audio 5004 RTP/AVP 0 8 4 18 2 97 123 101",
-        "a=sendrecv",
-        "a=rtpmap:0 PCMU/8000",
-        "a=rtpmap:101 telephone-event/8000",
-        "a=fmtp:101 0-15",
-        "a=ptime:20",
-    ];
-
-    fn local(law: Law) -> LocalAudio {
-        LocalAudio {
-            session_id: 42,
-            version: 1,
-            address: "10.0.0.1:10000".parse().unwrap(),
-            laws: vec![law],
-            telephone_event: Some(101),
-            direction: Direction::SendRecv,
-        }
-    }
-
-    #[test]
-    fn an_atas_offer_is_understood_and_answered() {
-        let d = Description::parse(&offer(&ATA)).unwrap();
-        assert_eq!(d.audio.remote, "10.0.0.5:5004".parse().unwrap());
-        assert_eq!(d.audio.laws, [Law::Mu, Law::A]);
-        assert_eq!(d.audio.telephone_event, Some(101));
-        assert_eq!(d.audio.direction, Direction::SendRecv);
-        let answer = String::from_utf8(d.answer(&local(Law::Mu))).unwrap();
-        assert_eq!(
-            answer,
-            "v=0\r\no=tipring 42 1 IN IP4 10.0.0.1\r\ns=tipring\r\nc=IN IP4 10.0.0.1\r\n\
-             t=0 0\r\nm=audio 10000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
-        );
-        let back = Description::parse(answer.as_bytes()).unwrap();
-        assert_eq!(back.audio.laws, [Law::Mu]);
-    }
-
-    #[test]
-    fn our_own_offer_reads_back() {
-        let mut ours = local(Law::Mu);
-        ours.laws = vec![Law::A, Law::Mu];
-        let d = Description::parse(&ours.offer()).unwrap();
-        assert_eq!(d.audio.laws, [Law::A, Law::Mu]);
-        assert_eq!(d.audio.remote, ours.address);
-        let text = serde_json::to_string(&ours).unwrap();
-        assert_eq!(serde_json::from_str::<LocalAudio>(&text).unwrap(), ours);
-    }
-
-    #[test]
-    fn every_form_of_hold_is_recognised() {
-        for (connection, attribute, want) in [
-            ("c=IN IP4 10.0.0.5", "a=sendonly", Direction::SendOnly),
-            ("c=IN IP4 10.0.0.5", "a=inactive", Direction::Inactive),
-            ("c=IN IP4 10.0.0.5", "a=recvonly", Direction::RecvOnly),
-            ("c=IN IP4 0.0.0.0", "a=sendrecv", Direction::SendOnly),
-            ("c=IN IP4 0.0.0.0", "a=recvonly", Direction::Inactive),
-        ] {
-            let at_media = offer(&[connection, "t=0 0", "m=audio 5004 RTP/AVP 0", attribute]);
-            let at_session = offer(&[connection, "t=0 0", attribute, "m=audio 5004 RTP/AVP 0"]);
-            for body in [at_media, at_session] {
-                let d = Description::parse(&body).unwrap();
-                assert_eq!(d.audio.direction, want, "{connection} {attribute}");
-            }
-        }
-        assert_eq!(Direction::SendOnly.reversed(), Direction::RecvOnly);
-        assert!(!Direction::SendOnly.reversed().sends());
-        assert!(Direction::SendOnly.reversed().receives());
-    }
-
-    #[test]
-    fn other_media_lines_are_refused_in_their_place() {
-        let d = Description::parse(&offer(&[
-            "t=0 0",
-            "m=video 6000 RTP/AVP 31",
-            "c=IN IP4 10.0.0.6",
-            "m=audio 5004 RTP/AVP 8",
-            "c=IN IP4 10.0.0.7",
-            "m=image 7000 udptl t38",
-        ]))
-        .unwrap();
-        assert_eq!(d.audio.remote, "10.0.0.7:5004".parse().unwrap());
-        let answer = String::from_utf8(d.answer(&local(Law::A))).unwrap();
-        let lines: Vec<&str> = answer.lines().filter(|l| l.starts_with("m=")).collect();
-        assert_eq!(
-            lines,
-            ["m=video 0 RTP/AVP 31", "m=audio 10000 RTP/AVP 8 101", "m=image 0 udptl t38"]
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_used_says_why() {
-        let c = "c=IN IP4 10.0.0.5";
-        for (lines, want) in [
-            (&[c, "t=0 0", "m=audio 0 RTP/AVP 0"][..], SdpError::NoAudio),
-            (&[c, "t=0 0", "m=audio 5004 RTP/SAVP 0"][..], SdpError::NoAudio),
-            (&[c, "t=0 0", "m=video 5004 RTP/AVP 31"][..], SdpError::NoAudio),
-            (&[c, "t=0 0", "m=audio 5004 RTP/AVP 18 9"][..], SdpError::NoCommonCodec),
-            (&["t=0 0", "m=audio 5004 RTP/AVP 0"][..], SdpError::Malformed),
-            (&["c=IN IP4 phone.local", "t=0 0", "m=audio 5004 RTP/AVP 0"][..], SdpError::Malformed),
-            (&[c, "t=0 0", "m=audio 99999 RTP/AVP 0"][..], SdpError::Malformed),
-        ] {
-            assert_eq!(Description::parse(&offer(lines)).unwrap_err(), want, "{lines:?}");
-        }
-        for garbage in [&b""[..], b"hello", b"\xff\xfe\x00", b"v=0"] {
-            assert!(Description::parse(garbage).is_err());
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What the configuration says about SIP.
 
+use super::crypto::Encryption;
 use super::defence::DefenceSettings;
 use super::digest::{Algorithm, Secret};
 use super::message::{Peer, Transport};
@@ -107,6 +108,8 @@ pub struct AccountSettings {
     pub kind: AccountKind,
     /// What it may use.
     pub allowance: Allowance,
+    /// Whether its audio is encrypted.
+    pub encryption: Encryption,
     /// Log its messages, secrets masked.
     pub trace: bool,
 }
@@ -177,6 +180,7 @@ pub(super) struct Account {
     pub(super) secret: Option<Secret>,
     pub(super) fixed: Option<Fixed>,
     pub(super) allowance: Allowance,
+    pub(super) encryption: Encryption,
 }
 
 /// The fixed part of a fixed account.
@@ -196,10 +200,11 @@ impl std::fmt::Debug for Fixed {
 impl Account {
     pub(super) fn new(settings: &AccountSettings, realm: &str) -> Self {
         let (id, allowance) = (settings.id.clone(), settings.allowance.clone());
+        let encryption = settings.encryption;
         match &settings.kind {
             AccountKind::Registered { password, algorithms } => {
                 let secret = password.secret(&id, realm, algorithms);
-                Self { id, secret: Some(secret), fixed: None, allowance }
+                Self { id, secret: Some(secret), fixed: None, allowance, encryption }
             }
             AccountKind::Fixed { address, transport, user, credentials, algorithms } => {
                 let secret = credentials
@@ -207,7 +212,7 @@ impl Account {
                     .map(|(name, password)| Secret::new(name, realm, password, algorithms));
                 let peer = Peer { transport: *transport, address: *address };
                 let fixed = Fixed { peer, user: user.clone(), credentials: credentials.clone() };
-                Self { id, secret, fixed: Some(fixed), allowance }
+                Self { id, secret, fixed: Some(fixed), allowance, encryption }
             }
         }
     }

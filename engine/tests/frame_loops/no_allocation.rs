@@ -67,8 +67,11 @@ fn everything(rig: &mut Rig) {
     rig.wait_for(1, |e| matches!(e, LineEvent::HookChanged { hook: Hook::Off, .. }));
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let remote = Some(peer.local_addr().unwrap().into());
-    for line in [2, 3] {
-        let open = Command::OpenRtp { media: media(remote), local_ip: LOOPBACK };
+    let key = SrtpKey { key: [1; 16], salt: [2; 14] };
+    let keys = SrtpKeys { suite: SrtpSuite::Aes128HmacSha1Tag80, ours: key, theirs: key };
+    for (line, srtp) in [(2, None), (3, Some(keys))] {
+        let media = RtpMedia { srtp, ..media(remote) };
+        let open = Command::OpenRtp { media, local_ip: LOOPBACK };
         assert!(matches!(rig.ask(line, open), Outcome::RtpOpened { .. }));
         rig.do_it(line, hook(Hook::Off));
     }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::sip::address::Uri;
+use crate::sip::crypto::Encryption;
 use crate::sip::sdp::Description;
 
 /// xorshift64*; the seed is printed with what fails.
@@ -116,6 +117,6 @@ fn spoilt_values_are_read_or_refused() {
         if let Some(name) = crate::sip::address::NameAddr::parse(&text) {
             let _ = Uri::parse(&name.uri).and_then(|uri| uri.address());
         }
-        let _ = Description::parse(&random.spoil(SDP));
+        let _ = Description::parse(&random.spoil(SDP), Encryption::Automatic);
     }
 }

@@ -3,6 +3,7 @@
 mod hostile;
 mod a_day;
 mod corpus;
+mod encrypted;
 mod hand_over;
 mod in_a_call;
 mod messages;
@@ -14,6 +15,7 @@ mod reliable;
 use super::action::{Action, Actions, Notice};
 use super::agent::{Agent, Surroundings};
 use super::call::TxId;
+use super::crypto::Encryption;
 use super::digest::{self, Algorithm};
 use super::message::{Headers, Peer, Request, Response, Transport};
 use super::saved::Saved;
@@ -50,18 +52,21 @@ fn settings() -> SipSettings {
             id: "phone1".into(),
             kind: registered.clone(),
             allowance: Allowance::default(),
+            encryption: Encryption::default(),
             trace: false,
         },
         AccountSettings {
             id: "phone2".into(),
             kind: registered,
             allowance: Allowance::default(),
+            encryption: Encryption::default(),
             trace: false,
         },
         AccountSettings {
             id: "fixed".into(),
             kind: fixed(None),
             allowance: Allowance::default(),
+            encryption: Encryption::default(),
             trace: false,
         },
     ];

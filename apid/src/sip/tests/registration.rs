@@ -104,6 +104,7 @@ fn nobody_is_offered_what_somebody_is_offered() {
             id: format!("p{i}"),
             kind: with("x", orders[i % 3]),
             allowance: Allowance::default(),
+            encryption: Encryption::default(),
             trace: false,
         })
         .collect();
@@ -152,6 +153,7 @@ fn the_way_through_a_translator_is_kept_open() {
         id: format!("far{i:02}"),
         kind: kind.clone(),
         allowance: Allowance::default(),
+        encryption: Encryption::default(),
         trace: false,
     }));
     let mut saved = Saved::default();

@@ -26,6 +26,8 @@ pub struct RtpCounts {
     pub control: u32,
     /// No RTCP, or not from the phone.
     pub control_invalid: u32,
+    /// Did not authenticate, or came again (RFC 3711 §3.3).
+    pub not_authentic: u32,
     /// Packets that the kernel did not take, or that nobody flushed.
     pub unsent: u32,
     /// Times the jitter buffer began anew, the first of a source left out.

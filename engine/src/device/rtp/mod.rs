@@ -4,10 +4,11 @@
 //! frame loop owns one. While none is open the phone says nothing and hears nothing. Files in the
 //! order that a packet meets them; all but this one are sans-IO:
 //!
-//! `arrival` → `packet` → `source` (is it the phone?) → `reception` (order, loss, jitter) →
-//! `jitter_buffer`, which aims at what `delay` says, or `telephone_event`; `drift` and `quality` judge
-//! what came, `faults` says why nothing came. All joined in `session`. Beside it, `rtcp` is what both
-//! ends tell each other of it and `reports` when.
+//! `arrival` → `srtp` (where the call is encrypted) → `packet` → `source` (is it the phone?) →
+//! `reception` (order, loss, jitter) → `jitter_buffer`, which aims at what `delay` says, or
+//! `telephone_event`; `drift` and `quality` judge what came, `faults` says why nothing came. All joined
+//! in `session`, where `control` has RTCP. Beside it, `rtcp` is what both ends tell each other of it and
+//! `reports` when.
 
 mod arrival;
 mod counts;
@@ -25,6 +26,7 @@ pub mod rtcp;
 pub mod session;
 mod signals;
 pub mod source;
+pub mod srtp;
 pub mod telephone_event;
 
 use crate::device::Device;
@@ -33,7 +35,7 @@ use crate::signal::{Drive, Driven, Signal};
 use arrival::Clock;
 pub use counts::RtpCounts;
 pub use outgoing::StreamStart;
-use session::Session;
+use session::{CONTROL_OCTETS, Session};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
@@ -141,7 +143,7 @@ impl Rtp {
     #[must_use = "dropping the sockets here would close them on the frame loop"]
     pub fn close(&mut self, now: Nanos) -> Option<CallSockets> {
         let call = self.call.take()?;
-        let mut octets = [0; rtcp::LONGEST];
+        let mut octets = [0; CONTROL_OCTETS];
         let goodbye = self.session.goodbye(now, Clock::read(now).real_ns, &mut octets);
         if let Some((len, target)) = goodbye {
             call.send_control(&octets[..len], target);
@@ -208,7 +210,7 @@ impl Rtp {
         }
         call.control_in -= 1;
         if self.session.is_control_due(clock.now) {
-            let mut octets = [0; rtcp::LONGEST];
+            let mut octets = [0; CONTROL_OCTETS];
             let due = self.session.next_control(clock.now, clock.real_ns, &mut octets);
             if let Some((len, target)) = due {
                 call.send_control(&octets[..len], target);

@@ -1,10 +1,11 @@
 //! The stream that is sent to the phone: its numbers, and the packet that waits to leave.
 
 use super::packet::{HEADER_OCTETS, Header};
+use super::srtp::LONGEST_TAG;
 use tipring_shm_proto::units::FRAME_SAMPLES;
 
 /// Longest packet sent.
-const PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES;
+const PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES + LONGEST_TAG;
 
 /// First values of an outgoing stream; all three random (RFC 3550 §5.1), made by the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct Outgoing {
     pub(super) sent: u64,
     /// Of their payloads.
     pub(super) sent_octets: u64,
+    /// Of the payload that waits.
+    pub(super) payload_octets: usize,
     pub(super) octets: [u8; PACKET_OCTETS],
     /// Octets that wait in `octets`; 0 is none.
     pub(super) ready: usize,
@@ -43,6 +46,7 @@ impl Outgoing {
             after_silence: true,
             sent: 0,
             sent_octets: 0,
+            payload_octets: 0,
             octets: [0; PACKET_OCTETS],
             ready: 0,
         }
@@ -59,6 +63,7 @@ impl Outgoing {
             Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
         self.octets[..HEADER_OCTETS].copy_from_slice(&header.octets());
         self.octets[HEADER_OCTETS..HEADER_OCTETS + payload.len()].copy_from_slice(payload);
+        self.payload_octets = payload.len();
         self.ready = HEADER_OCTETS + payload.len();
     }
 }

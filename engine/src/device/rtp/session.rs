@@ -4,22 +4,25 @@
 //! [`Session::new`], waits or panics, whatever arrives; the work a packet is bounded by its
 //! length.
 
+mod control;
+
 use super::counts::RtpCounts;
 use super::drift::Drift;
 use super::faults::{FaultWatch, Seen};
 use super::intake::Intake;
 use super::jitter_buffer::{Inserted, JitterBuffer};
 use super::outgoing::{Outgoing, StreamStart};
-use super::packet::{self, HEADER_OCTETS, Header, Packet};
+use super::packet::{self, Header, Packet};
 use super::quality::Judge;
 use super::reception::{Order, Reception};
-use super::reports::{Received, Reports, Sending};
-use super::rtcp;
+use super::reports::Reports;
 use super::signals::Signals;
 use super::source::{Source, Verdict};
+use super::srtp::Srtp;
 use super::telephone_event::{EventPayload, EventReceiver, EventSender, NotQueued, PAYLOAD_OCTETS};
 use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Driven, Signal};
+pub use control::CONTROL_OCTETS;
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, FRAME_MS, FRAME_SAMPLES, Nanos};
@@ -32,6 +35,8 @@ pub const PCMA: u8 = 8;
 pub const COMFORT_NOISE: u8 = 13;
 /// Dynamic payload types (RFC 3551 §6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+/// Longest encrypted packet that is used.
+const MAX_ENCRYPTED: usize = 2048;
 /// Silence that is told, and told again, ms.
 const SILENT_MS: u32 = 5000;
 
@@ -50,6 +55,8 @@ pub struct Session {
     control_from: Option<Endpoint>,
     watch: FaultWatch,
     seen: Seen,
+    /// Of an encrypted call.
+    srtp: Option<Srtp>,
     events_in: EventReceiver,
     heard: Nanos,
     silent_told_ms: u32,
@@ -85,6 +92,7 @@ impl Session {
             control_from: None,
             watch: FaultWatch::default(),
             seen: Seen::default(),
+            srtp: None,
             events_in: EventReceiver::default(),
             heard: Nanos(0),
             silent_told_ms: 0,
@@ -115,6 +123,7 @@ impl Session {
         self.control_from = None;
         self.watch = FaultWatch::default();
         self.seen = Seen::default();
+        self.srtp = media.srtp.map(Srtp::new);
         self.events_in = EventReceiver::default();
         self.heard = now;
         self.silent_told_ms = 0;
@@ -137,6 +146,10 @@ impl Session {
             self.end_event();
         }
         self.source.update(now, media.remote);
+        match (&mut self.srtp, media.srtp) {
+            (Some(srtp), Some(keys)) => srtp.update(keys),
+            (srtp, keys) => *srtp = keys.map(Srtp::new),
+        }
         self.media = media;
     }
 
@@ -168,6 +181,19 @@ impl Session {
 
     /// Takes what reached this machine at `now`. `true` if it is the phone's.
     pub fn handle_packet(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
+        let Some(srtp) = &mut self.srtp else { return self.handle_plain(now, from, octets) };
+        let mut plain = [0; MAX_ENCRYPTED];
+        let Some(plain) = plain.get_mut(..octets.len()) else { return false };
+        plain.copy_from_slice(octets);
+        if let Ok(len) = srtp.unprotect(plain) {
+            return self.handle_plain(now, from, &plain[..len]);
+        }
+        self.counts.not_authentic += 1;
+        self.seen.not_authentic += 1;
+        false
+    }
+
+    fn handle_plain(&mut self, now: Nanos, from: Endpoint, octets: &[u8]) -> bool {
         // Until it is known to be the next of the source that is heard already.
         let intake = self.intake;
         self.intake.note_other();
@@ -228,75 +254,6 @@ impl Session {
         true
     }
 
-    /// Takes RTCP that reached this machine where RTP does; nothing of it is used unless that was
-    /// agreed on (RFC 5761).
-    pub fn handle_shared_control(
-        &mut self,
-        now: Nanos,
-        real_ns: u64,
-        from: Endpoint,
-        octets: &[u8],
-    ) {
-        if self.media.rtcp_mux {
-            self.handle_control(now, real_ns, from, octets);
-        } else {
-            self.counts.control_invalid += 1;
-        }
-    }
-
-    /// Takes RTCP that reached this machine at `now`, which was `real_ns` by CLOCK_REALTIME. It has to
-    /// come from the phone's IP address.
-    pub fn handle_control(&mut self, now: Nanos, real_ns: u64, from: Endpoint, octets: &[u8]) {
-        let is_phone = self.source.target().is_some_and(|phone| phone.ip == from.ip);
-        let (ours, theirs) = (self.outgoing.ssrc, self.source.ssrc());
-        let taken =
-            is_phone && self.reports.handle_packet(now, real_ns, octets, ours, theirs).is_ok();
-        if taken {
-            self.counts.control += 1;
-            self.control_from = Some(from);
-        } else {
-            self.counts.control_invalid += 1;
-        }
-    }
-
-    /// A report has to be sent now.
-    pub fn is_control_due(&self, now: Nanos) -> bool {
-        self.reports.is_due(now)
-    }
-
-    /// The report that is due: its length, and where it goes.
-    pub fn next_control(
-        &mut self,
-        now: Nanos,
-        real_ns: u64,
-        octets: &mut [u8; rtcp::LONGEST],
-    ) -> Option<(usize, Endpoint)> {
-        let (sending, received) = (self.sending(), self.received());
-        let len = self.reports.next_packet(
-            now,
-            real_ns,
-            &sending,
-            received.as_ref(),
-            &self.judge,
-            octets,
-        )?;
-        Some((len, self.control_target()?))
-    }
-
-    /// The last report: its length, and where it goes.
-    pub fn goodbye(
-        &mut self,
-        now: Nanos,
-        real_ns: u64,
-        octets: &mut [u8; rtcp::LONGEST],
-    ) -> Option<(usize, Endpoint)> {
-        let (sending, received) = (self.sending(), self.received());
-        let target = self.control_target()?;
-        let len =
-            self.reports.goodbye(now, real_ns, &sending, received.as_ref(), &self.judge, octets);
-        Some((len, target))
-    }
-
     /// Takes the next 20 ms of what the phone says, after the packets of this tick.
     pub fn take_frame(&mut self, now: Nanos, into: &mut Companded) -> Heard {
         let ended = self.events_in.handle_time(now);
@@ -318,8 +275,7 @@ impl Session {
     /// still waits is lost.
     pub fn put_frame(&mut self, frame: &Companded) {
         if std::mem::take(&mut self.outgoing.ready) > 0 {
-            self.counts.unsent += 1;
-            self.outgoing.after_silence = true;
+            self.count_unsent();
         }
         let timestamp = self.outgoing.timestamp;
         self.outgoing.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
@@ -341,6 +297,10 @@ impl Session {
             let marker = std::mem::take(&mut self.outgoing.after_silence);
             self.outgoing.prepare(payload_type, marker, timestamp, &frame.octets);
         }
+        if let Some(srtp) = &mut self.srtp {
+            let Outgoing { octets, ready, .. } = &mut self.outgoing;
+            *ready = srtp.protect(octets, *ready);
+        }
     }
 
     /// The packet that waits, and where it goes; [`Session::handle_sent`] tells what became of it.
@@ -360,11 +320,20 @@ impl Session {
         if taken {
             self.outgoing.sequence = self.outgoing.sequence.wrapping_add(1);
             self.outgoing.sent += 1;
-            self.outgoing.sent_octets += (ready - HEADER_OCTETS) as u64;
+            self.outgoing.sent_octets += self.outgoing.payload_octets as u64;
             self.counts.sent += 1;
         } else {
-            self.outgoing.after_silence = true;
-            self.counts.unsent += 1;
+            self.count_unsent();
+        }
+    }
+
+    /// A packet was lost here. The next one has its sequence number, unless that was used with a key
+    /// already (RFC 3711 §9.1).
+    fn count_unsent(&mut self) {
+        self.counts.unsent += 1;
+        self.outgoing.after_silence = true;
+        if self.srtp.is_some() {
+            self.outgoing.sequence = self.outgoing.sequence.wrapping_add(1);
         }
     }
 
@@ -416,7 +385,7 @@ impl Session {
             round_trip_us: self.reports.round_trip_us(),
             far_end: self.reports.far_end(),
             quality: self.judge.quality(self.delay_ms()),
-            srtp: false,
+            srtp: self.srtp.is_some(),
         }
     }
 
@@ -490,34 +459,6 @@ impl Session {
     fn delay_ms(&self) -> u32 {
         let way_ms = self.reports.round_trip_us().map_or(0, |us| us / 2000);
         u32::from(self.buffer.depth_ms()) + FRAME_MS + way_ms
-    }
-
-    fn control_target(&self) -> Option<Endpoint> {
-        let phone = self.source.target()?;
-        if self.media.rtcp_mux {
-            return Some(phone);
-        }
-        let above = Endpoint { port: phone.port.checked_add(1)?, ..phone };
-        Some(self.control_from.filter(|from| from.ip == phone.ip).unwrap_or(above))
-    }
-
-    fn sending(&self) -> Sending {
-        let Outgoing { ssrc, timestamp, sent, sent_octets, .. } = self.outgoing;
-        Sending { ssrc, timestamp, packets: sent, octets: sent_octets }
-    }
-
-    fn received(&self) -> Option<Received> {
-        let (highest, expected, received) = self.reception.for_report()?;
-        Some(Received {
-            ssrc: self.source.ssrc()?,
-            highest,
-            expected,
-            received,
-            jitter: self.reception.jitter_units(),
-            late: self.late,
-            depth_ms: self.buffer.depth_ms(),
-            most_depth_ms: super::jitter_buffer::MOST_DEPTH_MS,
-        })
     }
 
     fn tell_fault(&mut self, now: Nanos) {

@@ -61,6 +61,7 @@ impl Slot {
         outside.count(Counter::rtp_late_total, u64::from(counts.late));
         outside.count(Counter::rtcp_received_total, u64::from(counts.control));
         outside.count(Counter::rtcp_invalid_total, u64::from(counts.control_invalid));
+        outside.count(Counter::srtp_refused_total, u64::from(counts.not_authentic));
         let invalid = [counts.malformed, counts.foreign, counts.payload_type];
         let invalid = invalid.map(u64::from).iter().sum();
         outside.count(Counter::rtp_invalid_total, invalid);

@@ -1,8 +1,10 @@
 //! Rules of the module above, in virtual time.
 
 use super::*;
+use crate::device::rtp::rtcp;
 use crate::device::rtp::signals::SIGNALS;
 use crate::device::rtp::telephone_event::EventPayload;
+use tipring_shm_proto::command::{SrtpKey, SrtpKeys, SrtpSuite};
 use tipring_shm_proto::event::{DigitSource, MediaFault};
 
 const START: StreamStart =
@@ -284,7 +286,7 @@ fn reports_of_the_phone_are_believed_and_those_of_others_are_not() {
 
 #[test]
 fn reports_go_above_the_phones_port_or_share_it() {
-    let mut octets = [0; rtcp::LONGEST];
+    let mut octets = [0; CONTROL_OCTETS];
     let mut call = Call::new(media());
     call.speak(PCMU);
     assert!(!call.session.is_control_due(Nanos(0)));
@@ -418,4 +420,66 @@ proptest::proptest! {
         }
         call.session.take_counts();
     }
+}
+
+fn keys(ours: u8, theirs: u8) -> SrtpKeys {
+    let key = |number| SrtpKey { key: [number; 16], salt: [number; 14] };
+    let suite = SrtpSuite::Aes128HmacSha1Tag80;
+    SrtpKeys { suite, ours: key(ours), theirs: key(theirs) }
+}
+
+#[test]
+fn an_encrypted_call_is_heard_by_who_has_the_keys_and_by_nobody_else() {
+    let secured = RtpMedia { srtp: Some(keys(1, 2)), ..media() };
+    let (mut call, mut far) = (Call::new(secured), Srtp::new(keys(2, 1)));
+    // What leaves is not what was said, but comes back with the keys; each packet has a number of its
+    // own, even where the one before never left.
+    let mut sequences = Vec::new();
+    for taken in [true, false, true] {
+        call.session.put_frame(&Companded { law: Law::Mu, octets: [0x22; FRAME_SAMPLES] });
+        let mut octets = call.session.outgoing().unwrap().0.to_vec();
+        assert_eq!(octets.len(), 12 + FRAME_SAMPLES + 10);
+        let len = far.unprotect(&mut octets).unwrap();
+        assert_eq!(octets[12..len], [0x22; FRAME_SAMPLES]);
+        sequences.push(u16::from_be_bytes([octets[2], octets[3]]));
+        call.session.handle_sent(taken);
+    }
+    assert_eq!(sequences, [0xFFFF, 0, 1]);
+    // What comes in is heard if it authenticates, once.
+    for number in 0..6u32 {
+        let header = Header {
+            marker: false,
+            payload_type: PCMU,
+            sequence: number as u16,
+            timestamp: number * 160,
+            ssrc: 5,
+        };
+        let plain = [&header.octets()[..], &[0x10; FRAME_SAMPLES], &[0; 10]].concat();
+        let mut octets = plain.clone();
+        let len = far.protect(&mut octets, plain.len() - 10);
+        let now = call.now();
+        assert!(!call.session.handle_packet(now, phone(), &plain), "unencrypted");
+        assert!(call.session.handle_packet(now, phone(), &octets[..len]));
+        assert!(!call.session.handle_packet(now, phone(), &octets[..len]), "again");
+        call.take();
+    }
+    assert_eq!(call.frame.octets, [0x10; FRAME_SAMPLES]);
+    assert_eq!(call.session.take_counts().not_authentic, 12);
+    assert!(call.session.stats(0).srtp);
+    // Other keys from now on, and what comes with the old ones is a fault.
+    call.session.update(call.now(), RtpMedia { srtp: Some(keys(3, 4)), ..media() });
+    for tick in 0..400u32 {
+        let header = Header {
+            marker: false,
+            payload_type: PCMU,
+            sequence: 100 + tick as u16,
+            timestamp: tick * 160,
+            ssrc: 5,
+        };
+        let mut octets = [&header.octets()[..], &[0x10; FRAME_SAMPLES], &[0; 10]].concat();
+        far.protect(&mut octets, 12 + FRAME_SAMPLES);
+        call.session.handle_packet(call.now(), phone(), &octets);
+        call.take();
+    }
+    assert!(call.signals().contains(&Signal::Media(Some(MediaFault::NotAuthentic))));
 }

@@ -130,9 +130,7 @@ pub async fn run(
     let database = Database::open(store).await.map_err(|error| error.to_string())?;
     let _plans = Runner::start(&control, &channels, current, database, config.agi.scripts_socket());
     let stop_ami = CancellationToken::new();
-    if let Some(ami) = ami {
-        ami.serve(control.clone(), channels, stop_ami.clone());
-    }
+    let ami = ami.map(|ami| ami.serve(control.clone(), channels, stop_ami.clone()));
     if let Some(sip) = &sip {
         for &(transport, address) in sip.ports() {
             let service = format!("sip_{}", transport.token().to_ascii_lowercase());
@@ -160,6 +158,9 @@ pub async fn run(
     };
     let served = web.serve(control, shutdown).await;
     stop_ami.cancel();
+    if let Some(ami) = ami {
+        ami.ended().await;
+    }
     if let Some(sip) = &sip {
         sip.stop();
     }

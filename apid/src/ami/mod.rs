@@ -24,5 +24,5 @@ mod wire;
 
 pub use classes::Classes;
 pub use filter::{Filter, FilterError};
-pub use server::{BoundAmi, bind};
+pub use server::{BoundAmi, ServedAmi, bind};
 pub use settings::{AmiSettings, AmiUser, Dialect, Permit};

@@ -12,6 +12,7 @@ use crate::auth::Caller;
 use crate::channel::{Channels, HELD_NEWS, Told};
 use crate::control::Control;
 use crate::view::PortDiagnostics;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,8 @@ const LOGIN_TIME: Duration = Duration::from_secs(30);
 const WRONG_SECRET_DELAY: Duration = Duration::from_secs(1);
 /// Pieces of news that are taken at once, before anything is sent of them.
 const NEWS_AT_ONCE: usize = 64;
+/// How long clients may take to be told that it is over.
+const PARTING_TIME: Duration = Duration::from_secs(2);
 /// Answers of long actions that wait for their session.
 const LATER: usize = 64;
 
@@ -66,14 +69,30 @@ struct Server {
     connections: AtomicUsize,
     sessions: AtomicU64,
     stop: CancellationToken,
+    /// Whoever still serves somebody has it.
+    _alive: mpsc::Sender<Infallible>,
+}
+
+/// A port that is served.
+#[derive(Debug)]
+pub struct ServedAmi(mpsc::Receiver<Infallible>);
+
+impl ServedAmi {
+    /// Waits, after it was told to stop, until every client has been told so, or has not read it in
+    /// time.
+    pub async fn ended(mut self) {
+        // Nothing is ever sent: it ends with its last sender.
+        let _ = tokio::time::timeout(PARTING_TIME, self.0.recv()).await;
+    }
 }
 
 impl BoundAmi {
     /// Serves clients until `stop`; each is told `Shutdown` then.
-    pub fn serve(self, control: Control, channels: Channels, stop: CancellationToken) {
+    pub fn serve(self, control: Control, channels: Channels, stop: CancellationToken) -> ServedAmi {
         let Self { listener, settings, address } = self;
         let acceptor = settings.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::new(tls.server())));
         control.note_port(PortDiagnostics::new("ami", address, acceptor.is_some()));
+        let (alive, over) = mpsc::channel(1);
         let ban = Duration::from_secs(u64::from(settings.ban_s));
         let server = Arc::new(Server {
             defence: Mutex::new(Defence::new(settings.ban_after, ban)),
@@ -85,6 +104,7 @@ impl BoundAmi {
             connections: AtomicUsize::new(0),
             sessions: AtomicU64::new(1),
             stop,
+            _alive: alive,
         });
         tokio::spawn(async move {
             loop {
@@ -102,6 +122,7 @@ impl BoundAmi {
                 }
             }
         });
+        ServedAmi(over)
     }
 }
 

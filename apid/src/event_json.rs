@@ -94,8 +94,8 @@ fn own_fields(body: &NoticeBody) -> Map<String, Value> {
         NoticeBody::ConferenceSpeaking { conference, speaking } => {
             json!({ "conference": conference, "speaking": speaking })
         }
-        NoticeBody::PlaybackStarted { playback_id } => json!({ "playback_id": playback_id }),
-        NoticeBody::PlaybackEnded { playback_id, cause, played_ms, underruns } => json!({
+        NoticeBody::PlaybackStarted { playback_id, .. } => json!({ "playback_id": playback_id }),
+        NoticeBody::PlaybackEnded { playback_id, cause, played_ms, underruns, .. } => json!({
             "playback_id": playback_id,
             "cause": playback_end(*cause),
             "played_ms": played_ms,

@@ -237,6 +237,28 @@ fn a_call_from_originate_to_hangup() {
     assert_eq!(value.get("Value"), "abc");
     let value = ami.ask("Getvar", &[("Channel", &channel), ("Variable", "CALLERID(num)")]);
     assert_eq!(value.get("Value"), "301");
+    // Functions are those of dial plans, but for what deletes by being read.
+    ami.ask("DBPut", &[("Family", "f"), ("Key", "k"), ("Val", "kept")]);
+    for (name, value) in [
+        ("CALLERID(all)", "\"Front door\" <301>"),
+        ("CHANNEL(state)", "Up"),
+        ("LEN(abc)", "3"),
+        ("MATH(2*21)", "42"),
+        ("DB_DELETE(f/k)", ""),
+        ("EVAL(${DB_DELETE(f/k)})", ""),
+        ("DB(f/k)", "kept"),
+        ("CONTEXT", "default"),
+        ("Fly(1)", ""),
+    ] {
+        let found = ami.ask("Getvar", &[("Channel", &channel), ("Variable", name)]);
+        assert_eq!((found.get("Response"), found.get("Value")), ("Success", value), "{name}");
+    }
+    for (name, value) in [("CDR(userfield)", "door"), ("CHANNEL(accountcode)", "7")] {
+        ami.ask("Setvar", &[("Channel", &channel), ("Variable", name), ("Value", value)]);
+    }
+    let wrong = [("Channel", channel.as_str()), ("Variable", "FLY(x)"), ("Value", "1")];
+    let wrong = ami.ask("Setvar", &wrong);
+    assert_eq!(wrong.get("Message"), "FLY(x) cannot be set");
     ami.ask("Setvar", &[("Channel", &channel), ("Variable", "x"), ("Value", "y: z")]);
     ami.event("VarSet", |told| told.get("Variable") == "x" && told.get("Value") == "y: z");
     let agi = ami.ask("AGI", &[("Channel", &channel), ("Command", "NOOP")]);
@@ -265,6 +287,7 @@ fn a_call_from_originate_to_hangup() {
     ami.event("SoftHangupRequest", |_| true);
     let cdr = ami.event("Cdr", |_| true);
     assert_eq!((cdr.get("Disposition"), cdr.get("Source")), ("ANSWERED", "301"));
+    assert_eq!((cdr.get("UserField"), cdr.get("AccountCode")), ("door", "7"));
     rest.calls_become(0);
 }
 

@@ -20,6 +20,7 @@ const APID: &str = "ami:\n  users:\n    - {user: manager, secret: secret}\n    \
 
 const PLAN: &str = "\
 [default]
+exten => 700,hint,SIM/1&SIP/202
 exten => 300,1,Answer()
  same => n,Playback(one)
  same => n,Wait(600)
@@ -156,22 +157,54 @@ fn a_whole_call_is_told_in_order_in_each_dialect() {
     assert!(at("Dial SIM/1") < at("DialBegin") && at("Bridge SIM/1") < at("BridgeCreate"));
 }
 
-/// 201 asks a simulated phone while 202 waits, and hands 202 over by hanging up; another time the
-/// one who is asked hangs up, and the first two talk on.
+/// 201 puts 202 on hold; then it asks a simulated phone while 202 waits, and hands 202 over by hanging
+/// up; another time the one who is asked hangs up, and the first two talk on. At last a phone takes
+/// its registration back, and apid ends.
 #[test]
 fn who_is_asked_first_is_handed_over() {
-    let system = system();
+    let mut system = system();
     let rest = system.rest();
     let mut ami = Ami::login(&system);
+    let mut modern = Ami::connect(&system);
+    modern.ask("Login", &[("Username", "modern"), ("Secret", "secret")]);
     let (voice1, voice2) = (chirps(64, 90_000), chirps(65, 90_000));
     let (first, second) =
         (phone(&system, "phone1", &voice1, false), phone(&system, "phone2", &voice2, true));
     first.dial("202");
-    let a = ami.event("Link", |_| true).get("Channel1").to_owned();
+    let link = ami.event("Link", |_| true);
+    let (a, b) = (link.get("Channel1").to_owned(), link.get("Channel2").to_owned());
+    let state = |ami: &mut Ami, exten: &str| {
+        let told = ami.ask("ExtensionState", &[("Exten", exten), ("Context", "default")]);
+        ["Hint", "Status", "StatusText"].map(|name| told.get(name).to_owned())
+    };
+    assert_eq!(state(&mut ami, "700"), ["SIM/1&SIP/202", "1", "InUse"]);
+    assert_eq!(state(&mut ami, "101"), ["SIM/1", "0", "Idle"]);
+
+    // Who is put on hold hears music.
+    let music = |channel: &str, state: &'static str| {
+        let channel = channel.to_owned();
+        move |told: &Told| told.get("Channel") == channel && told.get("State") == state
+    };
+    first.command("hold", "");
+    ami.event("Hold", |told| (told.get("Channel"), told.get("Status")) == (&a, "On"));
+    ami.event("MusicOnHold", music(&b, "Start"));
+    modern.event("Hold", |told| told.get("Channel") == a);
+    modern.event("MusicOnHoldStart", |told| told.get("Channel") == b);
+    first.command("resume", "");
+    ami.event("Hold", |told| (told.get("Channel"), told.get("Status")) == (&a, "Off"));
+    ami.event("MusicOnHold", music(&b, "Stop"));
+    modern.event("Unhold", |told| told.get("Channel") == a);
+    modern.event("MusicOnHoldStop", |told| told.get("Channel") == b);
+    let starts = |ami: &Ami| {
+        let told = ami.told();
+        told.iter().filter(|t| t.get("Event") == "MusicOnHold" && music(&b, "Start")(t)).count()
+    };
     for hands_over in [false, true] {
         let headers = [("Channel", a.as_str()), ("Exten", "101"), ("Context", "default")];
+        let before = starts(&ami);
         ask(&mut ami, "Atxfer", &headers, "Atxfer successfully queued");
         rest.line_becomes("1", "ringing");
+        until_true("its event", GENEROUS, || starts(&ami) == before + 1);
         let third = Ear::lift(&system, "1");
         let from2 = second.heard().len();
         hears_voice(|| third.heard(), &voice1, 0);
@@ -201,6 +234,14 @@ fn who_is_asked_first_is_handed_over() {
         second.expect_event("CALL_CLOSED");
     }
     rest.calls_become(0);
+    second.command("quit", "");
+    let gone = ami.event("PeerStatus", |told| told.get("PeerStatus") == "Unregistered");
+    assert_eq!((gone.get("Peer"), gone.get("Cause")), ("SIP/202", "Expired"));
+    let apid = system.apid.as_mut().expect("it runs");
+    assert!(apid.stop(GENEROUS).is_some(), "apid ends");
+    ami.ends();
+    let last = ami.told().pop().expect("events");
+    assert_eq!((last.get("Event"), last.get("Shutdown")), ("Shutdown", "Cleanly"));
 }
 
 /// What of some speech was heard behind `from`; the score of its best place.

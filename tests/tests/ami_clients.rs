@@ -84,9 +84,25 @@ fn three_libraries_call_a_simulated_telephone() {
     let system = System::demonstration();
     let rest = system.rest();
     for (library, more) in [
-        ("panoramisk", ["login True", "channels 1", "command Asterisk 11.0.0 (Tipring 0.1.0)"]),
-        ("pystrix", ["in clear True", "login True", "ping True"]),
-        ("pyst2", ["title Asterisk Call Manager 1.3", "login Success", "ping Success"]),
+        (
+            "panoramisk",
+            [
+                "by challenge True",
+                "login True",
+                "channels 1",
+                "command Asterisk 11.0.0 (Tipring 0.1.0)",
+            ],
+        ),
+        ("pystrix", ["in clear True", "login True", "queued True", "ping True"]),
+        (
+            "pyst2",
+            [
+                "title Asterisk Call Manager 1.3",
+                "by challenge Success",
+                "login Success",
+                "ping Success",
+            ],
+        ),
     ] {
         let mut program = Program::start(&system, library, "SIM/1");
         rest.line_becomes("1", "ringing");
@@ -113,7 +129,7 @@ fn a_library_calls_a_sip_phone() {
     let mut telephone = Telephone::new("phone1", &system.sip_address(), chirps(9, 400_000));
     telephone.answers = true;
     let phone = Baresip::start(&telephone);
-    for library in ["panoramisk", "pyst2"] {
+    for library in ["panoramisk", "pystrix", "pyst2"] {
         let mut program = Program::start(&system, library, "SIP/201");
         phone.expect_event("CALL_ESTABLISHED");
         program.says("originate OriginateResponse Success 4");

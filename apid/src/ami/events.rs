@@ -351,7 +351,7 @@ fn fields(message: Message, prefix: &str, channel: &Channel) -> Message {
         ("CallerIDName", unknown(&channel.caller.name)),
         ("ConnectedLineNum", unknown(&channel.connected.number)),
         ("ConnectedLineName", unknown(&channel.connected.name)),
-        ("Language", "en".to_owned()),
+        ("Language", channel.language.clone()),
         ("AccountCode", channel.account.clone()),
         ("Context", channel.position.context.clone()),
         ("Exten", channel.position.exten.clone()),
@@ -542,7 +542,7 @@ fn cdr(detail: &CallDetail) -> Message {
         .with("Disposition", disposition)
         .with("AMAFlags", "DOCUMENTATION")
         .with("UniqueID", &detail.unique_id)
-        .with("UserField", "")
+        .with("UserField", &detail.user_field)
 }
 
 /// `2026-11-21 12:00:00`, UTC.

@@ -91,6 +91,14 @@ impl Registry {
                     self.hang_up(line, NORMAL, at, out);
                 }
             }
+            NoticeBody::PlaybackStarted { music: Some(class), .. } => {
+                let class = class.clone();
+                self.tell(line, NewsBody::MusicOnHold { on: true, class }, at, out);
+            }
+            NoticeBody::PlaybackEnded { music: Some(class), .. } => {
+                let class = class.clone();
+                self.tell(line, NewsBody::MusicOnHold { on: false, class }, at, out);
+            }
             NoticeBody::Registered { contact } => {
                 let contact = contact.clone().unwrap_or_default();
                 peer(line, Some(contact), at, lookup, out);
@@ -184,6 +192,8 @@ impl Registry {
             caller,
             connected,
             account: expected.as_ref().map(|e| e.account.clone()).unwrap_or_default(),
+            user_field: String::new(),
+            language: "en".to_owned(),
             position: Position { exten: exten.to_owned(), ..Position::default() },
             application: String::new(),
             data: String::new(),
@@ -404,6 +414,7 @@ impl Registry {
             cause,
             unique_id: channel.unique_id.clone(),
             account: channel.account.clone(),
+            user_field: channel.user_field.clone(),
         })
     }
 

@@ -62,6 +62,8 @@ impl Registry {
             caller: if dials { caller.clone() } else { CallerIdView::default() },
             connected: CallerIdView::default(),
             account: account.clone(),
+            user_field: String::new(),
+            language: "en".to_owned(),
             position: Position {
                 context: local.context.clone(),
                 exten: if dials { local.exten.clone() } else { String::new() },

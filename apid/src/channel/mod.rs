@@ -27,6 +27,6 @@ pub use model::{Channel, ChannelState, Endpoint, EndpointKind, Position};
 pub use news::{CallDetail, ChannelNews, NewsBody, Outcome, Told};
 pub use numbers::Numbers;
 pub use program::{AgiCommand, Memory, NoProgram, Program, ProgramError, Start};
-pub use registry::{Expected, Registry};
+pub use registry::{Expected, Note, Registry};
 pub use shared::{Channels, HELD_NEWS, Hold};
 pub use variables::{VariableError, Variables};

@@ -128,6 +128,10 @@ pub struct Channel {
     pub connected: CallerIdView,
     /// Account code.
     pub account: String,
+    /// What a plan or a program noted for the call's record.
+    pub user_field: String,
+    /// Language of its prompts, as `en`.
+    pub language: String,
     /// Where in a dial plan it is.
     pub position: Position,
     /// Application it is in; empty for none.

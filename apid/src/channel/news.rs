@@ -113,6 +113,8 @@ pub struct CallDetail {
     pub unique_id: String,
     /// Account code of `channel`.
     pub account: String,
+    /// What was noted for the record.
+    pub user_field: String,
 }
 
 /// What can happen.

@@ -99,6 +99,19 @@ pub trait Program: Send + Sync {
         other: (&Channel, Start),
     ) -> Result<(), ProgramError>;
 
+    /// A variable of a channel or of all, or a function of dial plans as `CALLERID(num)`; empty
+    /// where there is none.
+    fn value(&self, channel: Option<&Channel>, name: &str) -> String;
+
+    /// Gives a function of dial plans, as `CALLERID(num)`, a value.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    fn assign(&self, channel: Option<&Channel>, function: &str, value: &str) -> Result<(), String>;
+
+    /// The devices, `&` between them, whose state is that of an extension.
+    fn hint(&self, context: &str, exten: &str) -> Option<String>;
+
     /// What dial plans remember; `None` where there are none.
     fn memory(&self) -> Option<&dyn Memory>;
 
@@ -135,6 +148,18 @@ impl Program for NoProgram {
         _other: (&Channel, Start),
     ) -> Result<(), ProgramError> {
         self.check(&one.1)
+    }
+
+    fn value(&self, _channel: Option<&Channel>, _name: &str) -> String {
+        String::new()
+    }
+
+    fn assign(&self, _: Option<&Channel>, function: &str, _: &str) -> Result<(), String> {
+        Err(format!("{function} cannot be set: there are no dial plans"))
+    }
+
+    fn hint(&self, _context: &str, _exten: &str) -> Option<String> {
+        None
     }
 
     fn memory(&self) -> Option<&dyn Memory> {

@@ -21,6 +21,17 @@ pub struct Expected {
     pub local: Option<Local>,
 }
 
+/// What may be noted of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Account code.
+    Account,
+    /// For the call's record.
+    UserField,
+    /// Of its prompts.
+    Language,
+}
+
 /// A channel.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -252,6 +263,18 @@ impl Registry {
             out.push(entry.news(body, at));
         }
         out
+    }
+
+    /// Notes something of a channel, by its unique id; nothing is told of it.
+    pub fn note(&mut self, unique_id: &str, note: Note, value: &str) {
+        if let Some(Entry { channel, .. }) = self.entry_mut(unique_id) {
+            let field = match note {
+                Note::Account => &mut channel.account,
+                Note::UserField => &mut channel.user_field,
+                Note::Language => &mut channel.language,
+            };
+            value.clone_into(field);
+        }
     }
 
     /// Notes what of a channel is silenced, by its unique id; nothing is told of it.

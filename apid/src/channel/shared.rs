@@ -4,7 +4,7 @@ use super::calls::Lookup;
 use super::model::{Channel, Position};
 use super::news::{ChannelNews, NewsBody, Told};
 use super::program::{NoProgram, Program};
-use super::registry::{Expected, Registry};
+use super::registry::{Expected, Note, Registry};
 use super::variables::{VariableError, Variables};
 use crate::hub::Notice;
 use crate::view::{Call, CallerIdView, Timestamp};
@@ -150,6 +150,11 @@ impl Channels {
         let change = |channel: &mut Channel| channel.caller = caller;
         let mut registry = self.lock();
         self.send(registry.update(unique_id, change, NewsBody::CallerId, Timestamp::now()));
+    }
+
+    /// Notes something of a channel of which nothing is told.
+    pub fn note(&self, unique_id: &str, note: Note, value: &str) {
+        self.lock().note(unique_id, note, value);
     }
 
     /// Notes what of a channel is silenced: what comes from it, what goes to it.

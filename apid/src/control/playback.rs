@@ -52,6 +52,8 @@ pub(super) struct Running {
     microphone: bool,
     /// Told when it was played to its end.
     end_mark: Option<String>,
+    /// Its class, where it is music for whoever waits.
+    music: Option<String>,
     /// Told when they are reached.
     marks: HashMap<MarkId, String>,
     next_mark: u32,
@@ -79,6 +81,7 @@ impl Playbacks {
             slot,
             microphone,
             end_mark: None,
+            music: None,
             marks: HashMap::new(),
             next_mark: 1,
             notes: None,
@@ -149,6 +152,10 @@ impl Control {
             let tone = command::PlaySource::Tone(tone);
             return self.start_tone(at, tone, &options, path).await;
         }
+        let music = match &source {
+            PlaySource::Music(class) => Some(class.clone()),
+            _ => None,
+        };
         let samples = self.samples_of(source).await?;
         let microphone = path == PlayPath::Microphone;
         let Started { id, mut lease } =
@@ -156,7 +163,7 @@ impl Control {
         let mut feed = Feed::new(samples, options.looped);
         feed.fill(id, &mut lease);
         let play = start(lease.slot(), id, path, command::PlaySource::Ring, &options);
-        self.launch(at, id, play, options.mark).await?;
+        self.launch(at, id, play, options.mark, music).await?;
         let feeder = self.0.runtime.spawn(async move {
             while !feed.fill(id, &mut lease) {
                 tokio::time::sleep(REFILL).await;
@@ -181,7 +188,7 @@ impl Control {
         let reserved = lock(&self.0.playbacks).reserve(&at.entry.id, microphone);
         let (id, slot) = reserved.ok_or(Refused::Full { what: "playbacks on this line" })?;
         let play = start(slot, id, path, tone, options);
-        self.launch(at, id, play, options.mark.clone()).await?;
+        self.launch(at, id, play, options.mark.clone(), None).await?;
         Ok(id.0.to_string())
     }
 
@@ -214,9 +221,11 @@ impl Control {
         id: PlaybackId,
         play: Command,
         mark: Option<String>,
+        music: Option<String>,
     ) -> Result<(), Refused> {
         if let Some(running) = lock(&self.0.playbacks).running.get_mut(&id) {
             running.end_mark = mark;
+            running.music.clone_from(&music);
         }
         let playback_id = id.0.to_string();
         if let Err(refused) = self.ask(at.engine, play).await {
@@ -225,7 +234,7 @@ impl Control {
             self.report_error(Some(&at.entry.id), "playback_failed", &message);
             return Err(refused);
         }
-        self.publish_playback(&at.entry.id, NoticeBody::PlaybackStarted { playback_id });
+        self.publish_playback(&at.entry.id, NoticeBody::PlaybackStarted { playback_id, music });
         Ok(())
     }
 
@@ -352,7 +361,8 @@ impl Control {
             let message = format!("playback {playback_id} ended: the device is lost");
             self.report_error(Some(line), "playback_failed", &message);
         }
-        let ended = NoticeBody::PlaybackEnded { playback_id, cause, played_ms, underruns };
+        let music = running.music;
+        let ended = NoticeBody::PlaybackEnded { playback_id, cause, played_ms, underruns, music };
         self.publish_playback(line, ended);
     }
 

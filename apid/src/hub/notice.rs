@@ -289,6 +289,8 @@ pub enum NoticeBody {
     PlaybackStarted {
         /// Which.
         playback_id: String,
+        /// Its class, where it is music for whoever waits.
+        music: Option<String>,
     },
     /// A playback ended.
     PlaybackEnded {
@@ -300,6 +302,8 @@ pub enum NoticeBody {
         played_ms: u64,
         /// Frames for which no audio was there in time.
         underruns: u32,
+        /// Its class, where it was music for whoever waits.
+        music: Option<String>,
     },
     /// A mark was reached.
     Mark {

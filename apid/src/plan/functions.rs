@@ -10,6 +10,7 @@ pub const FUNCTIONS: &[&str] = &[
     "CALLERID",
     "CDR",
     "CHANNEL",
+    "CONNECTEDLINE",
     "CUT",
     "DB",
     "DB_DELETE",

@@ -142,22 +142,36 @@ pub(super) fn state(context: &Context, entry: &LineEntry) -> Option<(i8, &'stati
     context.control.line(&context.caller, &entry.id).ok().map(|line| status(&line))
 }
 
+/// Status of several devices of one extension.
+fn together(states: &[(i8, &'static str)]) -> (i8, &'static str) {
+    let any = |status: i8| states.iter().find(|(known, _)| *known == status).copied();
+    match (any(1), any(8)) {
+        (Some(_), Some(_)) => (9, "InUse&Ringing"),
+        (in_use, ringing) => in_use.or(ringing).or(any(0)).or(any(4)).unwrap_or((-1, "Unknown")),
+    }
+}
+
+/// What a dial plan's hint says, else the line that has the number.
 pub(super) fn extension_state(context: &Context, packet: &Packet) -> Message {
     let (exten, asked) = (packet.get("Exten"), packet.get("Context"));
     if exten.is_empty() {
         return Message::error("Extension not specified");
     }
     let asked = if asked.is_empty() { "default" } else { asked };
-    let found = lines(context)
-        .into_iter()
-        .find(|(entry, _)| asked == "default" && entry.extension.as_deref() == Some(exten));
-    let (hint, status, text) = match &found {
-        None => (String::new(), -1, "Unknown"),
-        Some((entry, line)) => {
-            let (status, text) = status(line);
-            (Endpoint::of(entry).address(), status, text)
-        }
-    };
+    let (hint, (status, text)) =
+        if let Some(devices) = context.channels.program().hint(asked, exten) {
+            let lines = devices.split('&').filter_map(|device| context.line(device.trim()));
+            let states: Vec<_> = lines.filter_map(|entry| state(context, &entry)).collect();
+            (devices, together(&states))
+        } else {
+            let entries = context.control.line_entries(&context.caller).unwrap_or_default();
+            let has =
+                |entry: &LineEntry| asked == "default" && entry.extension.as_deref() == Some(exten);
+            let entry = entries.into_iter().find(has);
+            let known = entry
+                .and_then(|entry| Some((Endpoint::of(&entry).address(), state(context, &entry)?)));
+            known.unwrap_or((String::new(), (-1, "Unknown")))
+        };
     Message::success()
         .with("Message", "Extension Status")
         .with("Exten", exten)

@@ -76,7 +76,7 @@ pub(super) fn status(context: &Context, packet: &Packet) -> Vec<Message> {
             .with("Uniqueid", &channel.unique_id)
             .with("Linkedid", &channel.linked_id);
         names.iter().fold(message, |message, name| {
-            let value = super::variables::value(context, Some(&channel), name);
+            let value = context.channels.program().value(Some(&channel), name);
             message.with("Variable", format_args!("{name}={value}"))
         })
     };

@@ -1,61 +1,41 @@
-//! Variables of channels, and those of all.
+//! Variables of channels, and those of all; functions of dial plans.
 
 use super::{Context, Message, Packet};
 use crate::channel::{Channel, VariableError};
-use crate::view::CallerIdView;
+use std::sync::Arc;
 
 pub(super) fn get(context: &Context, packet: &Packet) -> Message {
-    let (name, variable) = (packet.get("Channel"), packet.get("Variable"));
-    if variable.is_empty() {
-        return Message::error("No variable specified");
-    }
-    let channel = if name.is_empty() { None } else { context.channel(name) };
-    if !name.is_empty() && channel.is_none() {
-        return Message::error("No such channel");
-    }
-    let value = value(context, channel.as_deref(), variable);
+    let variable = packet.get("Variable");
+    let channel = match of(context, packet) {
+        Ok(channel) => channel,
+        Err(message) => return message,
+    };
+    let value = context.channels.program().value(channel.as_deref(), variable);
     Message::success().with("Variable", variable).with("Value", value)
 }
 
-/// A variable, or one of the functions that need nothing else; empty where there is none.
-pub(super) fn value(context: &Context, channel: Option<&Channel>, name: &str) -> String {
-    let Some(channel) = channel else {
-        return context.channels.global(name).unwrap_or_default();
-    };
-    let CallerIdView { number, name: caller } = &channel.caller;
-    match name.to_ascii_uppercase().as_str() {
-        "CALLERID(NUM)" | "CALLERID(NUMBER)" => number.clone(),
-        "CALLERID(NAME)" => caller.clone(),
-        "CALLERID(ALL)" => format!("\"{caller}\" <{number}>"),
-        "CONNECTEDLINE(NUM)" => channel.connected.number.clone(),
-        "CONNECTEDLINE(NAME)" => channel.connected.name.clone(),
-        "CHANNEL" | "CHANNEL(NAME)" => channel.name.clone(),
-        "CHANNEL(STATE)" => channel.state.text().to_owned(),
-        "CHANNEL(LINKEDID)" => channel.linked_id.clone(),
-        "CHANNEL(UNIQUEID)" | "UNIQUEID" => channel.unique_id.clone(),
-        "CHANNEL(CHANNELTYPE)" => channel.name.split('/').next().unwrap_or_default().to_owned(),
-        "CONTEXT" => channel.position.context.clone(),
-        "EXTEN" => channel.position.exten.clone(),
-        "PRIORITY" => channel.position.priority.to_string(),
-        _ => {
-            let own = context.channels.variable(&channel.unique_id, name);
-            own.or_else(|| context.channels.global(name)).unwrap_or_default()
-        }
+/// The channel that is meant, if any.
+fn of(context: &Context, packet: &Packet) -> Result<Option<Arc<Channel>>, Message> {
+    if packet.get("Variable").is_empty() {
+        return Err(Message::error("No variable specified"));
+    }
+    match packet.get("Channel") {
+        "" => Ok(None),
+        name => context.channel(name).map(Some).ok_or_else(|| Message::error("No such channel")),
     }
 }
 
 pub(super) fn set(context: &Context, packet: &Packet) -> Message {
-    let (name, variable) = (packet.get("Channel"), packet.get("Variable"));
-    let value = packet.get("Value");
-    if variable.is_empty() {
-        return Message::error("No variable specified");
-    }
-    let channel = if name.is_empty() { None } else { context.channel(name) };
-    if !name.is_empty() && channel.is_none() {
-        return Message::error("No such channel");
-    }
+    let (variable, value) = (packet.get("Variable"), packet.get("Value"));
+    let channel = match of(context, packet) {
+        Ok(channel) => channel,
+        Err(message) => return message,
+    };
     if variable.contains('(') {
-        return set_function(context, channel.as_deref(), variable, value);
+        return match context.channels.program().assign(channel.as_deref(), variable, value) {
+            Ok(()) => Message::success().with("Message", "Variable Set"),
+            Err(reason) => Message::error(reason),
+        };
     }
     let id = channel.as_deref().map(|channel| channel.unique_id.as_str());
     match context.channels.set_variable(id, variable, value) {
@@ -65,24 +45,4 @@ pub(super) fn set(context: &Context, packet: &Packet) -> Message {
             Message::error("Variable is too long, or there are too many")
         }
     }
-}
-
-fn set_function(
-    context: &Context,
-    channel: Option<&Channel>,
-    function: &str,
-    value: &str,
-) -> Message {
-    let Some(channel) = channel else { return Message::error("No such channel") };
-    let mut caller = channel.caller.clone();
-    match function.to_ascii_uppercase().as_str() {
-        "CALLERID(NUM)" | "CALLERID(NUMBER)" => value.clone_into(&mut caller.number),
-        "CALLERID(NAME)" => value.clone_into(&mut caller.name),
-        _ => return Message::error("Function not supported"),
-    }
-    if value.len() > 80 {
-        return Message::error("Variable is too long, or there are too many");
-    }
-    context.channels.set_caller(&channel.unique_id, caller);
-    Message::success().with("Message", "Variable Set")
 }

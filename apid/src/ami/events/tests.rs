@@ -22,6 +22,8 @@ fn channel(name: &str, serial: u64) -> Arc<Channel> {
         caller: CallerIdView { number: "201".to_owned(), name: "Eve\r\nEvent: Fake".to_owned() },
         connected: CallerIdView::default(),
         account: String::new(),
+        user_field: String::new(),
+        language: "en".to_owned(),
         position: Position { exten: "202".to_owned(), ..Position::default() },
         application: "Dial".to_owned(),
         data: "SIP/202".to_owned(),
@@ -192,6 +194,7 @@ fn a_record_of_a_call_says_how_long_it_was() {
         cause: 16,
         unique_id: "1700000000.0".to_owned(),
         account: String::new(),
+        user_field: "blue".to_owned(),
     };
     let said = text(NewsBody::Cdr(Box::new(detail)), Dialect::Legacy);
     for part in [
@@ -200,6 +203,7 @@ fn a_record_of_a_call_says_how_long_it_was() {
         "Duration: 65\r\n",
         "BillableSeconds: 60\r\n",
         "Disposition: ANSWERED\r\n",
+        "UserField: blue\r\n",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }

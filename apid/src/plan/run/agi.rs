@@ -71,7 +71,7 @@ impl Session {
             script: None,
             kind: name.split('/').next().unwrap_or_default().to_owned(),
             channel: name,
-            language: self.language.clone(),
+            language: text(|channel| &channel.language),
             unique_id: text(|channel| &channel.unique_id),
             caller_number: text(|channel| &channel.caller.number),
             caller_name: text(|channel| &channel.caller.name),

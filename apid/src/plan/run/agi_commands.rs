@@ -4,7 +4,7 @@ use super::super::dialplan::{Position, Start};
 use super::super::names::application;
 use super::super::substitute::{self, Scope};
 use super::agi::Program;
-use super::functions::caller_of;
+use super::functions::{OfChannel, caller_of};
 use super::session::{Frame, Outcome, Session, Stop};
 use super::sound::Heard;
 use super::speak;
@@ -289,7 +289,7 @@ impl Session {
             (None, _) => self.expand(text),
             (Some(_), Some(other)) if other.line == self.line => self.expand(text),
             (Some(_), Some(other)) => {
-                let scope = OfChannel { channels: &self.services.channels, id: &other.unique_id };
+                let scope = OfChannel::of(&self.services, Some(&other));
                 substitute::expand(text, &scope, &mut Vec::new())
             }
             (Some(_), None) => String::new(),
@@ -407,21 +407,5 @@ impl Session {
     /// Escape digits: what is none of a telephone's is nobody's.
     fn escape(digits: &str) -> String {
         digits.chars().filter(|digit| super::sound::EVERY_DIGIT.contains(*digit)).collect()
-    }
-}
-
-/// Variables of another channel.
-struct OfChannel<'a> {
-    channels: &'a channel::Channels,
-    id: &'a str,
-}
-
-impl Scope for OfChannel<'_> {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.channels.variable(self.id, name).or_else(|| self.channels.global(name))
-    }
-
-    fn function(&self, name: &str, _: &str) -> Result<String, String> {
-        Err(format!("{name} is known of the own channel only"))
     }
 }

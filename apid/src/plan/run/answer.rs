@@ -3,7 +3,6 @@
 use super::super::arguments;
 use super::session::{Outcome, Ran, Session, Stop};
 use super::wait::{Event, PATIENCE};
-use crate::channel::NewsBody;
 use crate::control::{Cause, PlayOptions, PlaySource};
 use crate::view::ToneRequest;
 use std::time::Duration;
@@ -176,9 +175,6 @@ impl Session {
 
     pub(super) async fn stop_background(&mut self) {
         let Some(playback) = self.background.take() else { return };
-        if let Some(class) = self.music.take() {
-            self.tell(NewsBody::MusicOnHold { on: false, class });
-        }
         // One that has ended with its call is stopped already.
         let caller = Self::caller();
         let _ = self.services.control.stop_playback(&caller, &self.line, &playback).await;

@@ -27,6 +27,7 @@ use super::names::application;
 use crate::channel::{self, AgiCommand, Channel, Channels, Memory, Numbers, Program, ProgramError};
 use crate::control::{Control, Others, PlanNote, PlanRunner};
 use async_trait::async_trait;
+use functions::OfChannel;
 use session::Session;
 use std::collections::HashMap;
 use std::path::Path;
@@ -236,6 +237,24 @@ impl Program for Runner {
         let (first, last) = if self.has(one.0) { (other, one) } else { (one, other) };
         self.go_on(first.0, &first.1, Others::Stay)?;
         self.go_on(last.0, &last.1, Others::Left)
+    }
+
+    fn value(&self, channel: Option<&Channel>, name: &str) -> String {
+        let value = OfChannel::of(&self.services, channel).value(name);
+        value.unwrap_or_else(|reason| {
+            tracing::debug!(name, reason, "asked for from outside");
+            String::new()
+        })
+    }
+
+    fn assign(&self, channel: Option<&Channel>, function: &str, value: &str) -> Result<(), String> {
+        let (name, rest) = function.split_once('(').ok_or("it is FUNCTION(argument)")?;
+        let argument = rest.strip_suffix(')').unwrap_or(rest);
+        OfChannel::of(&self.services, channel).assign_function(name, argument, value)
+    }
+
+    fn hint(&self, context: &str, exten: &str) -> Option<String> {
+        self.services.plan.get().hint(context, exten).map(str::to_owned)
     }
 
     fn memory(&self) -> Option<&dyn Memory> {

@@ -76,8 +76,6 @@ pub(super) struct Session {
     pub(super) is_dialled: bool,
     /// Plays until it is told to stop: tones, music.
     pub(super) background: Option<String>,
-    /// What of that is music: its class.
-    pub(super) music: Option<String>,
     /// `TIMEOUT(response)`, `TIMEOUT(digit)`.
     pub(super) response: Duration,
     pub(super) between_digits: Duration,
@@ -85,8 +83,6 @@ pub(super) struct Session {
     pub(super) absolute: Option<Instant>,
     /// Where AGI commands for it are queued, while it takes some.
     pub(super) agi: Arc<Mutex<Option<mpsc::Sender<AgiCommand>>>>,
-    pub(super) userfield: String,
-    pub(super) language: String,
 }
 
 impl Session {
@@ -113,13 +109,10 @@ impl Session {
             over: None,
             is_dialled: false,
             background: None,
-            music: None,
             response: Duration::from_secs(10),
             between_digits: Duration::from_secs(5),
             absolute: None,
             agi: Arc::default(),
-            userfield: String::new(),
-            language: "en".to_owned(),
         }
     }
 

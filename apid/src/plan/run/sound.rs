@@ -3,7 +3,6 @@
 use super::super::arguments;
 use super::session::{Outcome, Ran, Session, Stop};
 use super::wait::{Event, PATIENCE};
-use crate::channel::NewsBody;
 use crate::control::{Cause, PlayOptions, PlaySource};
 use crate::hub::PlaybackEnd;
 use crate::view::{RecordDirection, RecordRequest, RecordStop, Recording, StopOn};
@@ -244,10 +243,5 @@ impl Session {
     pub(super) async fn start_music(&mut self, class: &str) {
         self.stop_background().await;
         self.background_plays(PlaySource::Music(class.to_owned())).await;
-        if self.background.is_some() {
-            let class = class.to_owned();
-            self.tell(NewsBody::MusicOnHold { on: true, class: class.clone() });
-            self.music = Some(class);
-        }
     }
 }

@@ -40,6 +40,24 @@ impl Switch {
         Ok((call, out))
     }
 
+    /// A call from apid to a line that shall hear something: one that is lifted and in no call has it
+    /// at once, any other rings first.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing was changed.
+    pub fn listen(
+        &mut self,
+        line: &str,
+        ring: RingOrder,
+        now: Moment,
+    ) -> Result<(CallNumber, Vec<Action>), Busy> {
+        if !self.check_caller(line)? {
+            return self.ring(line, ring, now);
+        }
+        let actions = self.answer(line, now)?;
+        Ok((self.call_of(line).ok_or(Busy::Absent)?, actions))
+    }
+
     /// The caller belongs to an application that is told by events.
     pub(super) fn enter_application(
         &mut self,

@@ -22,6 +22,7 @@ mod levels;
 mod line_directory;
 mod line_settings;
 mod lines;
+mod listening;
 mod media;
 mod orders;
 mod phone;

@@ -6,7 +6,7 @@ use super::lines::HoldRequest;
 use super::problem::{Problem, ProblemBody};
 use super::{Accepted, State};
 use crate::control::TransferTo;
-use crate::view::{Call, CallRequest};
+use crate::view::{Call, CallRequest, ListenRequest};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, delete, get, post};
 use serde::{Deserialize, Serialize};
@@ -150,6 +150,24 @@ async fn post_call_transfer(
     Ok(Json(state.control.transfer_call(&who.0, &id, line.as_deref(), &to).await?))
 }
 
+/// Has a line that takes no part in a call hear it, and whisper to one of those who do. Rings it first,
+/// unless it is lifted; ends with either call.
+#[utoipa::path(
+    tag = "calls",
+    request_body = ListenRequest,
+    responses((status = 202, description = "Its own call", body = Call))
+)]
+#[post("/v1/calls/{id}/listen")]
+async fn post_call_listen(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: JsonBody<ListenRequest>,
+) -> Result<HttpResponse, Problem> {
+    let call = state.control.listen_in(&who.0, &id, body.0).await?;
+    Ok(HttpResponse::Accepted().json(call))
+}
+
 /// Sends digits to the line that has this number.
 #[utoipa::path(
     tag = "calls",
@@ -177,5 +195,6 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(post_call_hold)
         .service(post_call_bridge)
         .service(post_call_transfer)
+        .service(post_call_listen)
         .service(post_extension_dtmf);
 }

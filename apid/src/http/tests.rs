@@ -54,6 +54,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("delete", "/v1/calls/{id}"),
     ("post", "/v1/calls/{id}/bridge"),
     ("post", "/v1/calls/{id}/transfer"),
+    ("post", "/v1/calls/{id}/listen"),
     ("post", "/v1/calls/{id}/hold"),
     ("post", "/v1/calls/{id}/record"),
     ("post", "/v1/extensions/{number}/dtmf"),

@@ -152,6 +152,20 @@ pub struct CallRequest {
     pub timeout_ms: Option<u32>,
 }
 
+/// Body of `POST /v1/calls/{id}/listen`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenRequest {
+    /// Which line hears the call; it takes no part in it.
+    pub line: String,
+    /// The line of the call that hears what is said there.
+    pub whispers_to: Option<String>,
+    /// Shown by a phone that rings first.
+    pub caller_id: Option<CallerIdView>,
+    /// How long it rings, 1 to 600 000; as configured where none is given.
+    pub timeout_ms: Option<u32>,
+}
+
 /// One step of `POST /v1/sim/{id}/script`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]

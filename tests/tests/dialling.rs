@@ -57,6 +57,9 @@ fn a_line_dials_by_its_own_plan() {
         "{dial: \"0\", to: \"line:2\"}",
         "{dial: \"_9NXX.\", to: \"app:outside\"}",
         "{dial: \"_*[1-3]\", to: echo}",
+        "{dial: \"5\", to: \"line:2\"}",
+        "{dial: \"5\", to: echo, when: \"00:00-23:59,sun-sat,1-31,*\"}",
+        "{dial: \"6\", to: echo, when: \"*,*,31,feb\"}",
     ]);
     let rest = system.rest();
     let mut events = system.socket("/ws?types=call_*");
@@ -68,7 +71,8 @@ fn a_line_dials_by_its_own_plan() {
     rest.line_becomes("2", "ringing");
     put_down(&rest, &["1", "2"]);
     // A pattern without an end waits for the last digit.
-    for (digits, to) in [("92345", "app:outside"), ("*2", "app:echo")] {
+    // What holds now goes before what always does.
+    for (digits, to) in [("92345", "app:outside"), ("*2", "app:echo"), ("5", "app:echo")] {
         dial(&rest, digits);
         assert_eq!(connected(&rest)["to"], to, "{digits}");
         put_down(&rest, &["1"]);
@@ -78,6 +82,10 @@ fn a_line_dials_by_its_own_plan() {
         m["type"] == "call_ended" && m["call"]["to"].as_str().is_some_and(|to| to.ends_with(":91"))
     });
     assert_eq!(ended["cause"]["code"], 1, "{ended}");
+    put_down(&rest, &["1"]);
+    dial(&rest, "6");
+    let ended = events.expect("not now", |m| m["type"] == "call_ended");
+    assert_eq!((&ended["call"]["to"], &ended["cause"]["code"]), (&json!("number:6"), &json!(1)));
 }
 
 #[test]

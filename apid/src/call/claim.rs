@@ -35,8 +35,7 @@ impl Switch {
         if !self.config.claimable.iter().any(|pattern| fits(pattern.fit(number))) {
             return Err(ClaimRefused::NotClaimable);
         }
-        let taken = self.config.plan.target(number).or_else(|| self.everybody.target(number));
-        if taken.is_some() {
+        if self.config.plan.knows(number) || self.everybody.knows(number) {
             return Err(ClaimRefused::Taken);
         }
         if self.claims.len() >= self.config.max_claims {

@@ -46,7 +46,7 @@ impl Switch {
         }
         dialled.deadline_ms = Some(now.ms + inter_digit_ms);
         let digits = dialled.digits.clone();
-        match self.match_digits(line, &digits) {
+        match self.match_digits(line, &digits, now.wall) {
             Match::Incomplete | Match::MayGoOn(_) => {}
             Match::Complete(_) => self.number_is_complete(line, now, out),
             Match::Unknown => {
@@ -65,7 +65,7 @@ impl Switch {
         let Some(dialled) = info.dialled.take() else { return };
         let number = dialled.digits;
         let in_call = info.call;
-        let target = self.target_of(line, &number).cloned();
+        let target = self.target_of(line, &number, now.wall).cloned();
         if let Some(call) = in_call {
             if let Some(record) = self.calls.get_mut(&call) {
                 record.ends.to = format!("number:{number}");

@@ -77,7 +77,7 @@ impl Switch {
             do_(out, call, Order::StopRing { line: line.to_owned(), cause: Cause::NoAnswer });
         }
         self.release_callee(call);
-        let target = self.target_of(line, &number).cloned();
+        let target = self.target_of(line, &number, now.wall).cloned();
         let Some(record) = self.calls.get_mut(&call) else { return false };
         record.ends.to = format!("number:{number}");
         self.route(call, &caller, target, out, now);

@@ -129,7 +129,7 @@ impl Switch {
         do_(out, call, Order::Take { line: line.to_owned(), media });
         do_(out, call, Order::Tag { line: line.to_owned() });
         self.tell(call, News::Started, out);
-        let target = self.target_of(line, &to).cloned();
+        let target = self.target_of(line, &to, now.wall).cloned();
         self.route(call, line, target, out, now);
     }
 

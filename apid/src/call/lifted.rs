@@ -6,6 +6,7 @@ use super::dial_plan::{DialPlan, Match, Target};
 use super::record::{CallNumber, Moment};
 use super::switch::{Switch, do_};
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// What a lifted phone does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,18 +56,19 @@ impl Switch {
         plan.map(|plan| plan.services).unwrap_or_default()
     }
 
-    /// What a number reaches when it is dialled on `line`.
-    pub fn target_of(&self, line: &str, number: &str) -> Option<&Target> {
-        let own = self.line_plans.get(line).and_then(|plan| plan.plan.target(number));
-        let common = || self.config.plan.target(number);
-        own.or_else(common).or_else(|| self.everybody.target(number))
+    /// What a number reaches when it is dialled on `line` then.
+    pub fn target_of(&self, line: &str, number: &str, at: SystemTime) -> Option<&Target> {
+        let own = self.line_plans.get(line).and_then(|plan| plan.plan.target(number, at));
+        let common = || self.config.plan.target(number, at);
+        own.or_else(common).or_else(|| self.everybody.target(number, at))
     }
 
     /// What digits dialled on `line` mean so far.
-    pub(super) fn match_digits(&self, line: &str, digits: &str) -> Match {
-        let own = self.line_plans.get(line).map_or(Match::Unknown, |p| p.plan.match_digits(digits));
-        let common = self.config.plan.match_digits(digits);
-        own.or(common).or(self.everybody.match_digits(digits))
+    pub(super) fn match_digits(&self, line: &str, digits: &str, at: SystemTime) -> Match {
+        let own = self.line_plans.get(line);
+        let own = own.map_or(Match::Unknown, |plan| plan.plan.match_digits(digits, at));
+        let common = self.config.plan.match_digits(digits, at);
+        own.or(common).or(self.everybody.match_digits(digits, at))
     }
 
     /// A phone was lifted that is in no call and hears dial tone.

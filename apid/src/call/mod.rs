@@ -28,6 +28,7 @@ mod settings;
 mod switch;
 mod take;
 mod transfer;
+mod when;
 #[cfg(test)]
 mod tests;
 
@@ -49,3 +50,4 @@ pub use settings::{Busy, RingOrder, SwitchConfig};
 pub use switch::Switch;
 pub use take::Others;
 pub use transfer::TransferTo;
+pub use when::When;

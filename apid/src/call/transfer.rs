@@ -33,7 +33,7 @@ impl Switch {
         let mut out = Vec::new();
         match to {
             TransferTo::Number(number) => {
-                let target = self.target_of(line, number).cloned();
+                let target = self.target_of(line, number, now.wall).cloned();
                 self.check_target(target.as_ref())?;
                 self.leave(call, line, &mut out);
                 let caller_id = self.default_ring(&other).caller;

@@ -3,7 +3,7 @@
 
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
-use crate::call::{DialPlan, Lifted, LinePlan, Services, SocketEnd, Switch, Target};
+use crate::call::{DialPlan, Lifted, LinePlan, Services, SocketEnd, Switch, Target, When};
 use crate::control::Plans;
 use crate::plan::{self, Dialplan};
 use crate::stream::Address;
@@ -27,6 +27,9 @@ pub struct PlanRow {
     /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `conference:NAME`,
     /// `context:NAME`, `echo`, `dial_tone`.
     pub to: Spanned<String>,
+    /// At these times only: `times,days of the week,days of the month,months[,time zone]`.
+    #[serde(default)]
+    pub when: Option<Spanned<String>>,
 }
 
 /// `lifted` of a line: one of these; nothing is dial tone and the numbers that everybody has.
@@ -143,17 +146,24 @@ impl Config {
         dialplan: &Dialplan,
     ) -> Result<DialPlan, ConfigError> {
         let mut plan = DialPlan::default();
-        for PlanRow { dial, to } in rows {
+        for PlanRow { dial, to, when } in rows {
             let target = self.target(&to.value, dialplan);
             let target = target.map_err(|reason| at(path, row(to), &reason))?;
+            let when = when.as_ref().map(|when| {
+                when.value.parse::<When>().map_err(|reason| at(path, row(when), &reason))
+            });
+            let when = when.transpose()?;
             if dial.value.starts_with('_') {
                 let pattern = dial.value.parse();
                 let pattern = pattern.map_err(|reason: String| at(path, row(dial), &reason))?;
-                plan.add_pattern(pattern, target);
-            } else {
-                let number = dial.value.parse::<super::Number>();
-                let number = number.map_err(|reason| at(path, row(dial), &reason))?;
-                plan.add(number.as_str(), target);
+                plan.add_pattern(pattern, when, target);
+                continue;
+            }
+            let number = dial.value.parse::<super::Number>();
+            let number = number.map_err(|reason| at(path, row(dial), &reason))?;
+            match when {
+                Some(when) => plan.add_at(number.as_str(), when, target),
+                None => plan.add(number.as_str(), target),
             }
         }
         Ok(plan)
@@ -218,6 +228,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     fn plans(text: &str) -> Result<BTreeMap<String, LinePlan>, String> {
         let path = Path::new("apid.yml");
@@ -240,9 +251,9 @@ mod tests {
         .unwrap();
         let house = &plans["1"];
         assert_eq!(house.lifted, Lifted::Dials);
-        assert_eq!(house.plan.target("0"), Some(&Target::Line("2".to_owned())));
+        assert_eq!(house.plan.target("0", SystemTime::now()), Some(&Target::Line("2".to_owned())));
         let menu = Target::Application("menu".to_owned());
-        assert_eq!(house.plan.target("755"), Some(&menu));
+        assert_eq!(house.plan.target("755", SystemTime::now()), Some(&menu));
         assert_eq!(plans["2"].lifted, Lifted::Hotline(Target::Echo));
         let booth = Target::Application("booth".to_owned());
         assert_eq!(plans["3"].lifted, Lifted::Hotline(booth));
@@ -260,6 +271,12 @@ mod tests {
             (
                 format!("dial_plans:\n  house:\n    - {{dial: _9NQ, to: echo}}\n{lines}"),
                 ["apid.yml:3", "no pattern"],
+            ),
+            (
+                format!(
+                    "dial_plans:\n  house:\n    - {{dial: \"9\", to: echo, when: noon}}\n{lines}"
+                ),
+                ["apid.yml:3", "no time of day"],
             ),
             (
                 format!("dial_plans:\n  house:\n    - {{dial: 9a, to: echo}}\n{lines}"),

@@ -328,7 +328,7 @@ impl Control {
         line: &str,
         number: &str,
     ) -> Result<Target, Refused> {
-        let target = lock(&self.0.switch).target_of(line, number).cloned();
+        let target = lock(&self.0.switch).target_of(line, number, moment(&self.0).wall).cloned();
         let target = target.ok_or(Refused::NoSuchExtension)?;
         match &target {
             Target::Line(line) if !caller.sees(line) => Err(Refused::NoSuchExtension),

@@ -2,6 +2,7 @@
 
 use crate::call::{DialPlan, Fit, Match, Pattern, Target};
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// Contexts that include each other are followed so deep.
 const INCLUDES_DEEP: usize = 16;
@@ -172,7 +173,7 @@ impl Dialplan {
 
     /// What digits dialled in a context mean so far.
     pub fn match_digits(&self, context: &str, digits: &str) -> Match {
-        self.numbers(context).match_digits(digits)
+        self.numbers(context).match_digits(digits, SystemTime::now())
     }
 
     /// The numbers of a context, those it includes too, as phones dial them.
@@ -193,7 +194,7 @@ impl Dialplan {
             }
         }
         for (_, pattern, _) in &context.patterns {
-            plan.add_pattern(pattern.clone(), target.clone());
+            plan.add_pattern(pattern.clone(), None, target.clone());
         }
         if let Some(deeper) = deep.checked_sub(1) {
             for name in &context.includes {

@@ -3,7 +3,9 @@
 use super::arguments;
 use super::expression::{evaluate, is_true};
 use super::substitute::Scope;
+use crate::call::When;
 use regex_lite::RegexBuilder;
+use std::time::SystemTime;
 
 /// Every function there is, those of the channel included.
 pub const FUNCTIONS: &[&str] = &[
@@ -21,6 +23,7 @@ pub const FUNCTIONS: &[&str] = &[
     "FILTER",
     "GLOBAL",
     "IF",
+    "IFTIME",
     "ISNULL",
     "LEN",
     "MATH",
@@ -47,6 +50,7 @@ pub(super) fn pure(name: &str, data: &str, scope: &dyn Scope) -> Option<Result<S
         "EXISTS" => flag(!data.is_empty()),
         "EVAL" => Ok(super::substitute::expand(data, scope, &mut Vec::new())),
         "IF" => condition(data),
+        "IFTIME" => time(data),
         "MATH" => evaluate(data.split(',').next().unwrap_or_default()),
         "REGEX" => regex(data),
         "FILTER" => Ok(filter(data)),
@@ -62,6 +66,13 @@ fn condition(data: &str) -> Result<String, String> {
     let (condition, values) = data.split_once('?').ok_or("IF is IF(condition?one:other)")?;
     let (one, other) = values.split_once(':').unwrap_or((values, ""));
     Ok(if is_true(condition) { one } else { other }.to_owned())
+}
+
+/// `times,days of the week,days of the month,months[,time zone]?one:other`.
+fn time(data: &str) -> Result<String, String> {
+    let (when, values) = data.split_once('?').ok_or("IFTIME is IFTIME(times?one:other)")?;
+    let holds = when.parse::<When>()?.holds(SystemTime::now());
+    condition(&format!("{}?{values}", u8::from(holds)))
 }
 
 /// `"pattern" text`.
@@ -181,6 +192,8 @@ mod tests {
             ("IF", "1?a:b", "a"),
             ("IF", "0?a:b", "b"),
             ("IF", "?a", ""),
+            ("IFTIME", "*,*,*,*?a:b", "a"),
+            ("IFTIME", "00:00-23:59,sun-sat,1-31,jan-dec,UTC?a:b", "a"),
             ("MATH", "2*21,int", "42"),
             ("REGEX", "\"^[0-9]+$\" 12", "1"),
             ("REGEX", "\"^[0-9]+$\" x2", "0"),
@@ -196,7 +209,9 @@ mod tests {
             assert!(FUNCTIONS.contains(&name));
         }
         assert!(pure("DB", "a/b", &One).is_none());
-        for (name, data) in [("IF", "x"), ("REGEX", "x"), ("CUT", "X"), ("CUT", "X,-,y")] {
+        for (name, data) in
+            [("IF", "x"), ("IFTIME", "x?a"), ("REGEX", "x"), ("CUT", "X"), ("CUT", "X,-,y")]
+        {
             assert!(pure(name, data, &One).is_some_and(|value| value.is_err()), "{name}");
         }
     }

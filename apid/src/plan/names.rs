@@ -14,6 +14,7 @@ pub const APPLICATIONS: &[&str] = &[
     "GosubIf",
     "Goto",
     "GotoIf",
+    "GotoIfTime",
     "Hangup",
     "Milliwatt",
     "MusicOnHold",

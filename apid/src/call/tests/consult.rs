@@ -10,7 +10,7 @@ fn asks(target: &str) -> Story {
     story.invite("phone1", "101");
     story.answered("1");
     story.drain();
-    let target = story.switch.target_of("phone1", target).cloned().unwrap();
+    let target = story.switch.target_of("phone1", target, story.moment().wall).cloned().unwrap();
     let actions = story.switch.consult("phone1", target, story.moment()).unwrap();
     story.take(actions);
     story

@@ -7,7 +7,7 @@ fn with(line: &str, lifted: Lifted, patterns: &[(&str, Target)]) -> Story {
     let mut story = Story::new();
     let mut plan = DialPlan::default();
     for (pattern, target) in patterns {
-        plan.add_pattern(pattern.parse().unwrap(), target.clone());
+        plan.add_pattern(pattern.parse().unwrap(), None, target.clone());
     }
     let plans =
         BTreeMap::from([(line.to_owned(), LinePlan { lifted, plan, ..LinePlan::default() })]);

@@ -4,8 +4,10 @@ use super::super::arguments;
 use super::super::dialplan::{Position, Start};
 use super::super::expression::is_true;
 use super::session::{Frame, Outcome, Ran, Session, Stop};
+use crate::call::When;
 use crate::control::Cause;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// Gosubs within each other.
 const FRAMES_MAX: usize = 64;
@@ -46,6 +48,21 @@ impl Session {
         match branch(data) {
             Some("") | None => Ok(Outcome::Next),
             Some(place) => self.jump(place),
+        }
+    }
+
+    /// `times,days of the week,days of the month,months[,time zone]?there:or there`.
+    pub(super) fn app_goto_if_time(&self, data: &str) -> Ran {
+        let (when, places) = data.split_once('?').unwrap_or((data, ""));
+        match when.parse::<When>() {
+            Ok(when) => {
+                let holds = u8::from(when.holds(SystemTime::now()));
+                self.app_goto_if(&format!("{holds}?{places}"))
+            }
+            Err(reason) => {
+                self.complaint(&reason);
+                Ok(Outcome::Next)
+            }
         }
     }
 

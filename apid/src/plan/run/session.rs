@@ -323,6 +323,7 @@ impl Session {
                 "GosubIf" => self.app_gosub_if(data),
                 "Goto" => self.app_goto(data),
                 "GotoIf" => self.app_goto_if(data),
+                "GotoIfTime" => self.app_goto_if_time(data),
                 "Hangup" => Self::app_hangup(data),
                 "Milliwatt" => self.app_milliwatt().await,
                 "MusicOnHold" => self.app_music(data).await,

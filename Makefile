@@ -1,7 +1,7 @@
 # The only entry point; CI calls the same targets. The work is in tools/.
 export DESTDIR PREFIX KEEP
 .DEFAULT_GOAL := help
-.PHONY: help run test test-dahdi soak fuzz bench bench-sip bench-ami bench-dsp dsp-report coverage format install uninstall
+.PHONY: help run test test-dahdi soak fuzz bench bench-api bench-sip bench-ami bench-dsp dsp-report coverage format install uninstall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
 
 bench: ## measure every promise of the README against a floor taken in the same run
 	@tools/bench
+
+bench-api: ## measure what programs that hear, speak and listen may expect
+	@tools/bench api
 
 bench-sip: ## measure what SIP calls cost, and how many a second there can be
 	@tools/bench sip

@@ -1,7 +1,7 @@
 //! Audio of a line both ways: `/v1/lines/{id}/audio`, `/v1/streams/{id}`, `/v1/sim/{id}/audio`.
 //!
 //! Binary messages are audio in the agreed format, 20 ms each from us (or the stream's
-//! `chunk_ms`), any length to us. Everything else is text: from us `lost`, `cleared`, `mark`,
+//! `chunk_ms`), any length to us. Everything else is text: from us `time`, `lost`, `cleared`, `mark`,
 //! `queue`, `refused`, `ended`; to us `clear`, `mark`, `status`.
 
 use super::State;
@@ -21,7 +21,7 @@ use actix_web::web::{Bytes, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, get, rt};
 use serde::Deserialize;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::IntoParams;
@@ -41,6 +41,9 @@ struct AudioQuery {
     /// the phone hears.
     #[param(inline)]
     direction: Option<TapDirection>,
+    /// Each message is followed by a text `time`: which frame it was, and when it was heard.
+    #[serde(default)]
+    times: bool,
     /// A ticket in place of a token.
     #[expect(dead_code, reason = "read before the request reaches its handler")]
     ticket: Option<String>,
@@ -77,7 +80,7 @@ async fn get_line_audio(
     let direction = query.direction.unwrap_or_default();
     let tap = state.control.audio_tap(&who.0, &id, direction, &remote_of(&request))?;
     let format = query.format.unwrap_or_default();
-    let encoder = Encoder::new(format, direction, 20);
+    let encoder = Encoder { times: query.times, ..Encoder::new(format, direction, 20) };
     let speech = Speech::new(&state, &request, who.0, id.into_inner(), format, false);
     serve(&request, payload, &state, tap, encoder, speech)
 }
@@ -203,8 +206,17 @@ async fn send_frame(
     encoder.push(frame);
     while let Some(octets) = encoder.message() {
         sender.binary(octets).await?;
+        if encoder.times {
+            sender.text(time(frame)).await?;
+        }
     }
     Ok(())
+}
+
+/// When the last frame of a message was heard: its number on the line, and µs since 1970.
+fn time(frame: &TapFrame) -> String {
+    let since = frame.at.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+    event_json::answer("time", &json!({ "seq": frame.seq, "at_us": since.as_micros() as u64 }))
 }
 
 /// Frames that a client was too slow to get.
@@ -219,6 +231,8 @@ pub(super) struct Encoder {
     /// Samples of a message, both directions counted.
     chunk: usize,
     samples: Vec<i16>,
+    /// Each is followed by its time.
+    times: bool,
 }
 
 impl Encoder {
@@ -226,7 +240,7 @@ impl Encoder {
     pub(super) fn new(format: AudioFormat, direction: TapDirection, chunk_ms: u16) -> Self {
         let channels = if direction == TapDirection::Both { 2 } else { 1 };
         let chunk = usize::from(chunk_ms.max(1)) * 8 * channels;
-        Self { format, direction, chunk, samples: Vec::with_capacity(chunk + 320) }
+        Self { format, direction, chunk, samples: Vec::with_capacity(chunk + 320), times: false }
     }
 
     /// Takes a frame.

@@ -1,5 +1,6 @@
 //! Whole lines in their frame loops, ticked by hand.
 
+mod live_settings;
 mod no_allocation;
 mod rig;
 mod stories;

@@ -12,11 +12,14 @@ pub mod suppressor;
 pub use canceller::{MAX_DELAY, TAPS};
 
 use crate::dsp::dtmf_sender::{HIGH_HZ, LOW_HZ, place_of};
+use crate::dsp::sample::rounded;
 use crate::frame::Linear;
 use canceller::EchoCanceller;
-use suppressor::Suppressor;
+use suppressor::{NOTHING, Suppressor};
 use tipring_shm_proto::units::SAMPLE_RATE_HZ;
 
+/// Frames of echo that are learnt before any is taken out, where it was switched on in a call: 0.5 s.
+const LEARNT_FIRST: u8 = 25;
 /// In which our own digit is looked for, samples: each as long as a Goertzel filter needs to tell
 /// neighbouring keys apart; as many as a digit that is certain began ago.
 const OWN_DIGIT_WINDOW: usize = 200;
@@ -29,6 +32,13 @@ const OWN_DIGIT_WEAKEST: f32 = 8_200.0;
 #[derive(Clone, Debug)]
 pub struct EchoControl {
     on: bool,
+    /// To be on, or off, as soon as that does not click.
+    wanted: bool,
+    /// Switched on in a call, so many frames of echo are learnt before any is taken out: what is learnt
+    /// first would be heard as clicks. `None`: nothing was heard yet, it is at once what it is set to.
+    to_learn: Option<u8>,
+    /// The frame as it came, which fades into what is made of it, or the other way round.
+    came: Option<Linear>,
     canceller: EchoCanceller,
     suppressor: Suppressor,
     somebody: bool,
@@ -45,31 +55,50 @@ impl EchoControl {
     pub const fn new() -> Self {
         Self {
             on: false,
+            wanted: false,
+            to_learn: None,
+            came: None,
             canceller: EchoCanceller::new(),
             suppressor: Suppressor::new(),
             somebody: true,
         }
     }
 
-    /// Switches it; what it had learnt is forgotten.
-    pub fn set(&mut self, on: bool) {
-        if on != self.on {
-            *self = Self { on, ..Self::new() };
+    /// Switches it: off within the next frame, on once half a second of echo has been learnt. What it
+    /// had learnt is forgotten where it is off.
+    pub const fn set(&mut self, on: bool) {
+        self.wanted = on;
+        if self.to_learn.is_none() {
+            self.on = on;
         }
     }
 
     /// Forgets what was learnt: another call.
     pub fn reset(&mut self) {
-        *self = Self { on: self.on, ..Self::new() };
+        *self = Self { on: self.wanted, wanted: self.wanted, ..Self::new() };
     }
 
     /// Takes the echo of `given` out of `heard`, in whose beginning may be the echo of what was
     /// given `delay` samples before ([`MAX_DELAY`] at most). `keys`: keys are being pressed, nothing
     /// is learnt. Does not allocate, wait or fail.
     pub fn cancel(&mut self, heard: &mut Linear, given: &Linear, delay: usize, keys: bool) {
-        if self.on {
-            let told = self.canceller.cancel(heard, given, delay, keys);
-            self.somebody = self.suppressor.judge(heard, told.echo, told.reference);
+        let mut before = self.to_learn.unwrap_or(0);
+        if self.wanted && !self.on {
+            (self.on, before) = (true, LEARNT_FIRST);
+        }
+        self.to_learn = Some(before);
+        if !self.on {
+            return;
+        }
+        let came = *heard;
+        let told = self.canceller.cancel(heard, given, delay, keys);
+        self.somebody = self.suppressor.judge(heard, told.echo, told.reference);
+        let left = if told.reference > NOTHING { before.saturating_sub(1) } else { before };
+        self.to_learn = Some(left);
+        if left > 0 {
+            (*heard, self.somebody) = (came, true);
+        } else if before > 0 || !self.wanted {
+            self.came = Some(came);
         }
     }
 
@@ -92,9 +121,26 @@ impl EchoControl {
 
     /// Makes `heard` what others are to hear. After [`EchoControl::cancel`].
     pub fn suppress(&mut self, heard: &mut Linear) {
-        if self.on {
+        if self.on && self.to_learn == Some(0) {
             self.suppressor.suppress(heard);
         }
+        if let Some(came) = self.came.take() {
+            fade(heard, &came, self.wanted);
+        }
+        if self.on && !self.wanted {
+            self.reset();
+            self.to_learn = Some(0);
+        }
+    }
+}
+
+/// Makes of a frame one that becomes `other` in its course; or, `from_other`, one that was.
+fn fade(frame: &mut Linear, other: &Linear, from_other: bool) {
+    let last = frame.len() as f32;
+    for (index, (sample, other)) in frame.iter_mut().zip(other).enumerate() {
+        let done = (index + 1) as f32 / last;
+        let share = if from_other { 1.0 - done } else { done };
+        *sample = rounded(f32::from(*sample) * (1.0 - share) + f32::from(*other) * share);
     }
 }
 

@@ -24,7 +24,7 @@ const SOMEBODY: f32 = 4.0;
 /// What a hybrid returns may sound on for 16 ms: pieces that remember their echo.
 const MEMORY: usize = 3;
 /// Mean square below which nothing was played: −55 dBm0.
-const NOTHING: f32 = 820.0;
+pub(super) const NOTHING: f32 = 820.0;
 /// Rise of the noise floor in 10 ms: 3 dB in a second.
 const FLOOR_RISE: f32 = 1.007;
 /// The quietest line, and the loudest floor that is believed: −75 and −35 dBm0.

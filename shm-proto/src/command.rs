@@ -160,6 +160,9 @@ pub enum Command {
         /// Who hears the line there.
         heard_by: HeardBy,
     },
+    /// Needs `off_hook`. From the next frame on, until it is on hook: digits of the phone are apid's
+    /// alone, whoever it is bridged or in conference with hears 40 ms of them at most. `Done`.
+    KeepDigits(bool),
 }
 
 /// Who hears a line in a conference.

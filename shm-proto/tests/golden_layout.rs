@@ -214,7 +214,7 @@ fn variants_keep_their_numbers() {
     let tags: Vec<u8> = commands().into_iter().map(tag).collect();
     let expected = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 18, 19, 20, 21, 22,
-        23,
+        23, 24,
     ];
     assert_eq!(tags, expected);
     let tag = |event: Event| wire::encode::<_, EVENT_WORDS>(&Stamped { at: Nanos(0), event });
@@ -476,6 +476,7 @@ fn commands() -> Vec<Command> {
         Command::LineSettings(settings()),
         Command::Mute { spoken: true, heard: true },
         Command::Confer { conference: ConferenceId(1), heard_by: HeardBy::Only(LineId(2)) },
+        Command::KeepDigits(true),
     ]
 }
 

@@ -9,7 +9,8 @@ use crate::hub::{Delivery, Filter, Listener, NoticeBody};
 use crate::view::StopOn;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use tipring_shm_proto::command::PlayPath;
+use tipring_shm_proto::command::{Command, PlayPath};
+use tipring_shm_proto::units::LineId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -114,6 +115,7 @@ impl Digits {
 struct Awaited<'a> {
     control: &'a Control,
     line: &'a str,
+    engine: LineId,
     digits: Option<mpsc::UnboundedReceiver<char>>,
 }
 
@@ -133,6 +135,11 @@ impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         if let Some(digits) = self.digits.take() {
             lock(&self.control.0.digits).give_back(self.line, digits);
+            let (control, engine) = (self.control.clone(), self.engine);
+            self.control.0.runtime.spawn(async move {
+                // A phone that was put down keeps none any more.
+                let _ = control.ask(engine, Command::KeepDigits(false)).await;
+            });
         }
     }
 }
@@ -155,7 +162,10 @@ impl Control {
         check(&question.rules)?;
         let taken = lock(&self.0.digits).take(line, question.type_ahead);
         let digits = taken.ok_or(Refused::Full { what: "collections of digits on this line" })?;
-        let mut awaited = Awaited { control: self, line, digits: Some(digits) };
+        let (control, engine) = (self, at.engine);
+        let mut awaited = Awaited { control, line, engine, digits: Some(digits) };
+        // Whoever the phone talks with meanwhile does not hear them.
+        self.ask(engine, Command::KeepDigits(true)).await?;
         let mut collector = DigitCollector::new(question.rules);
         let mut prompt = None;
         if let Some((source, options)) = question.prompt {

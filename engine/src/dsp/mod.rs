@@ -70,6 +70,8 @@ pub struct Listened {
     pub tones: ToneEvents,
     /// Digits that began or ended.
     pub digits: DtmfEvents,
+    /// A digit that is certain sounds in it, or has just ended.
+    pub keys: bool,
 }
 
 /// Listens to one line.
@@ -169,7 +171,9 @@ impl Listener {
         self.echo.cancel(rx, given, delay, self.digits.hears_tones());
         let level = Level { clipped_samples, peak, ..level::measure(rx) };
         self.meter.hear(rx, &level);
+        let had_keys = self.digits.digit().is_some();
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };
+        let keys = had_keys || self.digits.digit().is_some();
         let digits = self.without_our_own(digits);
         let no_voice = self.digits.hears_tones() || self.echo.only_echo();
         let mut tones = ToneEvents::new();
@@ -198,6 +202,7 @@ impl Listener {
             noise: self.voice.noise(),
             tones,
             digits,
+            keys,
         }
     }
 

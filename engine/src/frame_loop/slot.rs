@@ -5,6 +5,7 @@
 
 mod bridge;
 mod card;
+mod digit_relay;
 mod rtp;
 
 use super::ears::{Ears, tone_signal, voice_signal};
@@ -24,6 +25,7 @@ use crate::mixer::{Note, Notes, Playback, Progress};
 use crate::signal::{Drive, Signal};
 use crate::trace::Trace;
 use bridge::Crossing;
+use digit_relay::DigitRelay;
 use tipring_shm_proto::command::{Command, Law, LineKind, LineState, Outcome, Refusal, SimAction};
 use tipring_shm_proto::event::{DigitSource, PlaybackEnd};
 use tipring_shm_proto::line_table::{LineRow, MeterRow, RtpRow};
@@ -58,6 +60,7 @@ pub struct Slot {
     /// Of what the phone is given to hear.
     meter: Meter,
     crossing: Option<Crossing>,
+    relay: DigitRelay,
     echo: bool,
     /// Law of what is written to the device.
     law: Law,
@@ -112,6 +115,7 @@ impl Slot {
             voices: Voices::new(tones, kind == LineKind::Sim),
             meter: Meter::new(),
             crossing: None,
+            relay: DigitRelay::new(),
             echo: false,
             law,
             given: SILENCE,
@@ -225,18 +229,16 @@ impl Slot {
         now: Nanos,
         outside: &mut Outside,
     ) -> Option<Listened> {
-        let in_band = match &self.device {
-            AnyDevice::Rtp(rtp) => !rtp.has_telephone_event(),
-            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => true,
-        };
-        self.ears.set_in_band_digits(in_band);
+        self.ears.set_in_band_digits(!self.takes_events());
         // What it hears of itself would be taken for its own echo.
         let given = if self.echo { &SILENCE } else { &self.given };
         // Of what was written the device holds back a frame at least, and it is that which comes
         // back now.
         let delay = (self.device.reserve_samples() as usize).saturating_sub(given.len());
         let settings = &self.row.settings;
-        let listened = self.ears.listen(heard, rx, given, delay, settings)?;
+        let listened = self.ears.listen(heard, rx, given, delay, settings);
+        self.relay.listen(listened.is_some_and(|listened| listened.keys));
+        let listened = listened?;
         for digit in listened.digits {
             let source = DigitSource::Dtmf;
             let signal = match digit {
@@ -272,6 +274,7 @@ impl Slot {
     }
 
     fn signal(&mut self, signal: Signal, now: Nanos, outside: &mut Outside) {
+        self.relay.note(&signal);
         self.actions.clear();
         self.line.handle_signal(signal, now, &mut self.actions);
         let _ = self.apply(now, outside);

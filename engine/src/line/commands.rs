@@ -85,6 +85,7 @@ impl Line {
                 }
             }
             Command::Mute { spoken, heard } => self.off_hook()?.muted = Muted { spoken, heard },
+            Command::KeepDigits(on) => self.off_hook()?.keeps_digits = on,
             Command::Tag(tag) => self.tag = tag,
             Command::LineSettings(settings) => self.caller_id = settings.caller_id,
             Command::Reset => {
@@ -132,7 +133,8 @@ impl Line {
             | Command::Dtmf { .. }
             | Command::Hold(_)
             | Command::Echo(_)
-            | Command::Mute { .. } => self.need_off_hook(),
+            | Command::Mute { .. }
+            | Command::KeepDigits(_) => self.need_off_hook(),
             Command::Flash => {
                 self.need_off_hook()?;
                 if self.on_a_loop() || self.media == Media::TelephoneEvent {

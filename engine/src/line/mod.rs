@@ -37,7 +37,9 @@ use hook::{HookSwitch, Judgement};
 use orders::{ChangeBudget, Orders, Patience};
 use ringing::Stroke;
 use state::{State, Supply, Talk};
-use tipring_shm_proto::command::{Hook, HookSource, LineKind, LineState, Phase, Refusal, Since};
+use tipring_shm_proto::command::{
+    Digits, Hook, HookSource, LineKind, LineState, Phase, Refusal, Since,
+};
 use tipring_shm_proto::event::{LineEvent, RingStop};
 use tipring_shm_proto::line_table::LineRow;
 use tipring_shm_proto::settings::CallerIdType;
@@ -153,6 +155,24 @@ impl Line {
         match &self.state {
             State::OffHook(off) => off.muted,
             _ => Muted::default(),
+        }
+    }
+
+    /// Its digits are apid's alone: the frame loop lets none of them pass to its company.
+    pub fn keeps_digits(&self) -> bool {
+        matches!(&self.state, State::OffHook(off) if off.keeps_digits)
+    }
+
+    /// A phone that it is bridged with pressed a key, and none of that is in the audio: its own phone
+    /// is sent the digit.
+    pub fn handle_press(&mut self, digit: u8, ms: u16, now: Nanos, actions: &mut Actions) {
+        let State::OffHook(off) = &mut self.state else { return };
+        let on_ms = ms.clamp(*DIGIT_MS.start(), *DIGIT_MS.end());
+        let digit = [digit];
+        let digit = std::str::from_utf8(&digit).ok().and_then(Digits::new);
+        // Nobody presses keys faster than they can be sent, but for a peer that lies.
+        if digit.is_some_and(|digit| off.digits.add(digit, on_ms, *DIGIT_MS.start()).is_ok()) {
+            self.send_digit(now, actions);
         }
     }
 

@@ -99,6 +99,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => any::<bool>().prop_map(Command::Echo),
         1 => (any::<bool>(), any::<bool>())
             .prop_map(|(spoken, heard)| Command::Mute { spoken, heard }),
+        1 => any::<bool>().prop_map(Command::KeepDigits),
         1 => any::<u64>().prop_map(Command::Tag),
         1 => any::<u8>().prop_map(|slot| Command::StartPlayback {
             slot: slot % 8,

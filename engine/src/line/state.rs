@@ -111,6 +111,7 @@ pub(super) struct OffHook {
     pub(super) company: Option<Company>,
     pub(super) echo: bool,
     pub(super) muted: Muted,
+    pub(super) keeps_digits: bool,
     pub(super) voice: bool,
     pub(super) digits: DigitQueue,
 }
@@ -123,6 +124,7 @@ impl OffHook {
             company: None,
             echo: false,
             muted: Muted::default(),
+            keeps_digits: false,
             voice: false,
             digits: DigitQueue::new(),
         }

@@ -2,5 +2,6 @@
 
 mod live_settings;
 mod no_allocation;
+mod digit_leak;
 mod rig;
 mod stories;

@@ -149,6 +149,7 @@ fn everything(rig: &mut Rig) {
             Command::HangUp,
             Command::Echo(true),
             Command::Mute { spoken: true, heard: true },
+            Command::KeepDigits(true),
             Command::Hold(true),
             Command::Bridge { peer: tipring_shm_proto::units::LineId(999) },
             confer(0),

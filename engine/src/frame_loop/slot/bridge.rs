@@ -4,7 +4,8 @@
 //! As [`super`].
 
 use super::Slot;
-use crate::crossing::{Crossed, CrossingEnd};
+use crate::crossing::{Beside, Crossed, CrossingEnd, Press};
+use crate::device::AnyDevice;
 use crate::frame::{Linear, SILENCE};
 use crate::frame_loop::orders::Discard;
 use crate::frame_loop::outside::Outside;
@@ -28,16 +29,26 @@ impl Slot {
         outside: &mut Outside,
         now: Nanos,
     ) -> Option<Linear> {
+        let (pressed, keys) = self.relay.take();
+        let takes_events = self.takes_events();
         let crossing = self.crossing.as_mut()?;
         let held = self.line.held();
-        let spoken = if held { &SILENCE } else { rx };
-        if !crossing.end.send(spoken) {
+        let mut spoken = if held { SILENCE } else { *rx };
+        let kept = self.line.keeps_digits();
+        let to_line = crossing.company.line().is_some();
+        let told = to_line && (takes_events || crossing.end.peer_takes_events());
+        self.relay.gate(&mut spoken, keys && (kept || told));
+        let pressed = pressed.filter(|_| told && !kept && !held && !self.line.muted().spoken);
+        if !crossing.end.send_beside(&spoken, Beside { takes_events, pressed }) {
             outside.count(Counter::bridge_dropped_frames_total, 1);
         }
         let mut frame = SILENCE;
         match crossing.end.receive(&mut frame) {
             Crossed::Frame { dropped } => {
                 outside.count(Counter::bridge_dropped_frames_total, u64::from(dropped));
+                if let Some(press) = crossing.end.take_press() {
+                    self.send_press(press, now, outside);
+                }
                 (!held).then_some(frame)
             }
             Crossed::Empty => None,
@@ -50,6 +61,21 @@ impl Slot {
                 None
             }
         }
+    }
+
+    /// Its phone has digits as events: it sends them so, and is sent them so.
+    pub(super) fn takes_events(&self) -> bool {
+        match &self.device {
+            AnyDevice::Rtp(rtp) => rtp.has_telephone_event(),
+            AnyDevice::Dahdi(_) | AnyDevice::Simulated(_) => false,
+        }
+    }
+
+    /// The phone is sent the key that its company's phone pressed.
+    fn send_press(&mut self, press: Press, now: Nanos, outside: &mut Outside) {
+        self.actions.clear();
+        self.line.handle_press(press.digit, press.duration_ms, now, &mut self.actions);
+        let _ = self.apply(now, outside);
     }
 
     /// Takes one end of a bridge, or the line's of a seat.

@@ -308,7 +308,7 @@ impl Supervisor {
                 self.journal.write(trace.level(), trace.describe(LoopId(from as u8)));
             }
             Report::OpenRtp { line, pending, media, local_ip } => {
-                let opened = self.ports.open(local_ip);
+                let opened = self.ports.open(local_ip, media.remote);
                 self.order(from, Order::Socket { line, pending, media, opened });
             }
             Report::Bridge { line, peer, pending } => self.begin_bridge(line, peer, pending),

@@ -4,15 +4,18 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proptest::prelude::*;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
+use tipring_engine::config::PortRange;
 use tipring_engine::device::rtp::packet::{self, Header};
 use tipring_engine::device::rtp::telephone_event::EventPayload;
 use tipring_engine::device::rtp::{Rtp, StreamStart};
 use tipring_engine::device::simulated::Simulated;
 use tipring_engine::device::{AnyDevice, Device};
 use tipring_engine::frame::{Companded, Heard};
+use tipring_engine::frame_loop::orders::OpenedSocket;
+use tipring_engine::rtp_ports::RtpPorts;
 use tipring_engine::signal::{Drive, Driven, Signal};
 use tipring_shm_proto::command::{Law, RtpMedia, SimAction};
 use tipring_shm_proto::event::DigitSource;
@@ -23,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Signals of one tick after which a device is taken for one that never ends.
 const MANY_SIGNALS: usize = 64;
 const EVENT: u8 = 101;
+const LOOPBACK: [u8; 16] = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
 /// What stands in a frame that no device may write to.
 const UNTOUCHED: u8 = 0x5A;
 
@@ -42,8 +46,8 @@ const ORDERS: [Drive; 9] = [
 /// The phone at the other end of an RTP device.
 struct Phone {
     socket: UdpSocket,
-    /// The device's socket once more, to wait on.
-    device_socket: UdpSocket,
+    /// The device's sockets once more, to wait on.
+    device_sockets: Vec<UdpSocket>,
     sequence: u16,
     ssrc: u32,
 }
@@ -70,18 +74,20 @@ fn simulated() -> Rig {
     rig
 }
 
-/// Engine and phone each on a socket of its own; `local` is the engine's address.
-fn over_rtp(name: &'static str, local: &str) -> Rig {
-    let socket = UdpSocket::bind(local).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let phone = Phone {
-        socket: phone_socket("127.0.0.1:0"),
-        device_socket: socket.try_clone().unwrap(),
-        sequence: 65_530,
-        ssrc: 77,
-    };
+/// Engine and phone each on sockets of their own; `local_ip` is the engine's address. `direct`: signalling
+/// has named the phone's address in time for a socket that is connected with it.
+fn over_rtp(name: &'static str, local_ip: [u8; 16], direct: bool) -> Rig {
+    let phone = phone_socket("127.0.0.1:0");
+    let remote = Some(phone.local_addr().unwrap().into());
+    let mut ports = RtpPorts::new(PortRange { min: 39_300, max: 39_998 });
+    let OpenedSocket { sockets, .. } = ports.open(local_ip, remote.filter(|_| direct)).unwrap();
+    let own = sockets.direct.as_ref().map(|direct| &direct.socket);
+    assert_eq!(own.is_some(), direct);
+    let device_sockets = own.into_iter().chain([&sockets.rtp]);
+    let device_sockets = device_sockets.map(|socket| socket.try_clone().unwrap()).collect();
+    let phone = Phone { socket: phone, device_sockets, sequence: 65_530, ssrc: 77 };
     let media = RtpMedia {
-        remote: Some(phone.socket.local_addr().unwrap().into()),
+        remote,
         law: Law::Mu,
         telephone_event: Some(EVENT),
         send: true,
@@ -91,7 +97,7 @@ fn over_rtp(name: &'static str, local: &str) -> Rig {
     };
     let start = StreamStart { ssrc: 1, sequence: 65_533, timestamp: u32::MAX - 500, seed: [7; 12] };
     let mut device = Rtp::new();
-    device.open(Nanos(0), socket.into(), media, start).unwrap();
+    device.open(Nanos(0), sockets, media, start).unwrap();
     let device = AnyDevice::Rtp(device);
     Rig { name, device, phone: Some(phone), now: Nanos(0), frame: 0 }
 }
@@ -103,13 +109,20 @@ fn phone_socket(address: &str) -> UdpSocket {
 }
 
 fn rtp_rig() -> Rig {
-    over_rtp("rtp", "127.0.0.1:0")
+    over_rtp("rtp", LOOPBACK, true)
+}
+
+/// With a socket for the phone alone and without.
+fn rtp_rigs() -> [Rig; 2] {
+    [rtp_rig(), over_rtp("rtp on one socket", LOOPBACK, false)]
 }
 
 fn rigs() -> Vec<Rig> {
-    let mut rigs = vec![simulated(), rtp_rig()];
+    let mut rigs = vec![simulated()];
+    rigs.extend(rtp_rigs());
     if UdpSocket::bind("[::]:0").is_ok() {
-        rigs.push(over_rtp("rtp on a socket of both families", "[::]:0"));
+        rigs.push(over_rtp("rtp on sockets of both families", [0; 16], true));
+        rigs.push(over_rtp("rtp on one socket of both families", [0; 16], false));
     } else {
         eprintln!("no IPv6 here: RTP on a socket of both families is not tried");
     }
@@ -123,13 +136,14 @@ impl Phone {
         let header = Header { marker: false, payload_type, sequence, timestamp, ssrc: self.ssrc };
         let octets = [&header.octets()[..], payload].concat();
         self.socket.send_to(&octets, ("127.0.0.1", self.device_port())).unwrap();
-        let mut arrival = [PollFd::new(self.device_socket.as_fd(), PollFlags::POLLIN)];
+        let awaited = |socket| PollFd::new(AsFd::as_fd(socket), PollFlags::POLLIN);
+        let mut arrivals: Vec<PollFd<'_>> = self.device_sockets.iter().map(awaited).collect();
         let patience = PollTimeout::try_from(PATIENCE).unwrap();
-        assert_eq!(poll(&mut arrival, patience), Ok(1), "a datagram is lost on loopback");
+        assert_ne!(poll(&mut arrivals, patience), Ok(0), "a datagram is lost on loopback");
     }
 
     fn device_port(&self) -> u16 {
-        self.device_socket.local_addr().unwrap().port()
+        self.device_sockets[0].local_addr().unwrap().port()
     }
 
     fn hear(&self) -> (Header, Vec<u8>) {
@@ -338,83 +352,89 @@ fn digits_cross_rtp_both_ways() {
 
 #[test]
 fn packets_follow_the_phone_to_the_port_it_sends_from() {
-    let mut rig = rtp_rig();
-    rig.rtp().1.socket = phone_socket("127.0.0.1:0");
-    for _ in 0..3 {
-        rig.say(9);
-        rig.read();
-        rig.now = Nanos(rig.now.0 + FRAME_NS);
+    for mut rig in rtp_rigs() {
+        rig.rtp().1.socket = phone_socket("127.0.0.1:0");
+        for _ in 0..3 {
+            rig.say(9);
+            rig.read();
+            rig.now = Nanos(rig.now.0 + FRAME_NS);
+        }
+        let translated = rig.rtp().1.socket.local_addr().unwrap().into();
+        assert_eq!(rig.signals(), [Signal::RtpHeard { remote: translated }]);
+        rig.write(4);
+        assert_eq!(rig.hear(), 4);
+        assert_eq!(rig.rtp().0.stats().unwrap().remote, Some(translated));
     }
-    let translated = rig.rtp().1.socket.local_addr().unwrap().into();
-    assert_eq!(rig.signals(), [Signal::RtpHeard { remote: translated }]);
-    rig.write(4);
-    assert_eq!(rig.hear(), 4);
-    assert_eq!(rig.rtp().0.stats().unwrap().remote, Some(translated));
 }
 
 #[test]
 fn a_flood_of_strangers_does_not_silence_the_phone() {
-    let mut rig = rtp_rig();
-    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let device = ("127.0.0.1", rig.rtp().1.device_port());
-    let mut heard = 0;
-    for ssrc in 0..100 {
-        for sequence in 0..20 {
-            let header = Header { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc };
-            let octets = [&header.octets()[..], &[UNTOUCHED; FRAME_SAMPLES]].concat();
-            stranger.send_to(&octets, device).unwrap();
+    for mut rig in rtp_rigs() {
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let device = ("127.0.0.1", rig.rtp().1.device_port());
+        let mut heard = 0;
+        for ssrc in 0..100 {
+            for sequence in 0..20 {
+                let header =
+                    Header { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc };
+                let octets = [&header.octets()[..], &[UNTOUCHED; FRAME_SAMPLES]].concat();
+                stranger.send_to(&octets, device).unwrap();
+            }
+            rig.say(7);
+            let octet = rig.read();
+            assert_ne!(octet, Some(UNTOUCHED));
+            heard += u32::from(octet == Some(7));
+            rig.pass();
         }
-        rig.say(7);
-        let octet = rig.read();
-        assert_ne!(octet, Some(UNTOUCHED));
-        heard += u32::from(octet == Some(7));
-        rig.pass();
+        assert!(heard >= 90, "{heard}");
     }
-    assert!(heard >= 90, "{heard}");
 }
 
 /// A tick that looks for more than the frame it needs pays a system call for it.
 #[test]
 fn after_a_tick_in_vain_only_what_is_needed_is_taken_again() {
-    let mut rig = rtp_rig();
-    rig.say(1);
-    rig.read();
-    rig.pass();
-    rig.read();
-    rig.pass();
-    rig.say(2);
-    rig.say(3);
-    rig.read();
-    let now = rig.now;
-    let sockets = rig.rtp().0.close(now).unwrap();
-    let mut octets = [0; 512];
-    assert!(sockets.rtp.recv(&mut octets).is_ok(), "the second packet waits for its own tick");
-    assert!(sockets.rtp.recv(&mut octets).is_err(), "the first one was taken");
+    for mut rig in rtp_rigs() {
+        rig.say(1);
+        rig.read();
+        rig.pass();
+        rig.read();
+        rig.pass();
+        rig.say(2);
+        rig.say(3);
+        rig.read();
+        let now = rig.now;
+        let sockets = rig.rtp().0.close(now).unwrap();
+        let mut octets = [0; 512];
+        let socket = sockets.direct.as_ref().map_or(&sockets.rtp, |direct| &direct.socket);
+        assert!(socket.recv(&mut octets).is_ok(), "the second packet waits for its own tick");
+        assert!(socket.recv(&mut octets).is_err(), "the first one was taken");
+    }
 }
 
 #[test]
 fn a_phone_that_has_gone_harms_nothing_and_may_come_back() {
-    let mut rig = rtp_rig();
-    rig.say(1);
-    let address = rig.rtp().1.socket.local_addr().unwrap();
-    // Its port closes: each packet is answered by ICMP "port unreachable".
-    rig.rtp().1.socket = phone_socket("127.0.0.1:0");
-    for _ in 0..50 {
-        rig.read();
-        rig.write(1);
-        rig.pass();
+    for mut rig in rtp_rigs() {
+        rig.say(1);
+        let address = rig.rtp().1.socket.local_addr().unwrap();
+        // Its port closes: each packet is answered by ICMP "port unreachable".
+        rig.rtp().1.socket = phone_socket("127.0.0.1:0");
+        for _ in 0..50 {
+            rig.read();
+            rig.write(1);
+            rig.pass();
+        }
+        assert_eq!(rig.rtp().0.take_counts().sent, 50);
+        rig.rtp().1.socket = phone_socket(&address.to_string());
+        rig.write(8);
+        assert_eq!(rig.hear(), 8);
+        let mut heard = 0;
+        for _ in 0..10 {
+            rig.say(6);
+            heard += u32::from(rig.read() == Some(6));
+            rig.pass();
+        }
+        assert!(heard >= 7, "{heard}");
     }
-    assert_eq!(rig.rtp().0.take_counts().sent, 50);
-    rig.rtp().1.socket = phone_socket(&address.to_string());
-    rig.write(8);
-    assert_eq!(rig.hear(), 8);
-    let mut heard = 0;
-    for _ in 0..10 {
-        rig.say(6);
-        heard += u32::from(rig.read() == Some(6));
-        rig.pass();
-    }
-    assert!(heard >= 7, "{heard}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! A telephone behind RTP (RFC 3550, 3551): G.711 and telephone-event over one UDP socket.
+//! A telephone behind RTP (RFC 3550, 3551): G.711 and telephone-event over UDP.
 //!
 //! The supervisor makes sockets and closes them; between [`Rtp::open`] and [`Rtp::close`] the
-//! frame loop owns one. While none is open the phone says nothing and hears nothing. Files in the
+//! frame loop owns those of one call. While none are open the phone says nothing and hears nothing. Files in the
 //! order that a packet meets them; all but this one are sans-IO:
 //!
 //! `arrival` → `srtp` (where the call is encrypted) → `packet` → `source` (is it the phone?) →
@@ -25,6 +25,7 @@ pub mod reports;
 pub mod rtcp;
 pub mod session;
 mod signals;
+mod sockets;
 pub mod source;
 pub mod srtp;
 pub mod telephone_event;
@@ -36,7 +37,9 @@ use arrival::Clock;
 pub use counts::RtpCounts;
 pub use outgoing::StreamStart;
 use session::{CONTROL_OCTETS, Session};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use sockets::Way;
+pub use sockets::{CallSockets, Direct};
+use std::net::{IpAddr, SocketAddr};
 use tipring_shm_proto::command::{Law, RtpMedia};
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, FRAME_SAMPLES, Nanos};
@@ -55,6 +58,9 @@ const FAR_END_SAMPLES: u32 = 800;
 const CONTROL_EVERY: u8 = 8;
 /// RTCP packets taken from it then, at most.
 const MAX_CONTROLS: u32 = 4;
+/// The socket by which the phone does not come is looked at once in so many ticks, and whenever it
+/// does not come by the other one.
+const OTHER_EVERY: u8 = 8;
 
 /// The back end. Allocates once, in [`Rtp::new`].
 pub struct Rtp {
@@ -70,27 +76,16 @@ struct Call {
     is_v6: bool,
     /// The tick whose packets were taken.
     received_at: Option<Nanos>,
+    /// By which the phone came last.
+    way: Way,
+    /// Ticks until the other one is looked at.
+    other_in: u8,
     /// The last tick took all that it may, and left the rest.
     is_behind: bool,
     /// Ticks until the RTCP socket is looked at.
     control_in: u8,
     /// RTCP goes by the socket of RTP (RFC 5761).
     shares_port: bool,
-}
-
-/// Sockets of one call, bound and non-blocking.
-#[derive(Debug)]
-pub struct CallSockets {
-    /// For RTP, and for RTCP where they share a port.
-    pub rtp: UdpSocket,
-    /// For RTCP, one port above; without it RTCP needs the shared port.
-    pub rtcp: Option<UdpSocket>,
-}
-
-impl From<UdpSocket> for CallSockets {
-    fn from(rtp: UdpSocket) -> Self {
-        Self { rtp, rtcp: None }
-    }
 }
 
 impl Default for Rtp {
@@ -105,9 +100,8 @@ impl Rtp {
         Self { session: Session::new(), call: None, octets: [0; MAX_DATAGRAM_OCTETS] }
     }
 
-    /// Begins a call on `sockets`, which the supervisor has bound and made non-blocking; they must
-    /// not be connected (a connected one answers ECONNREFUSED, and cannot be symmetric).
-    /// Does not allocate; three system calls.
+    /// Begins a call on `sockets`, which the supervisor has bound and made non-blocking. Does not
+    /// allocate; four system calls.
     ///
     /// # Errors
     /// Gives the sockets back if a call is open already.
@@ -123,13 +117,16 @@ impl Rtp {
         }
         let local = sockets.rtp.local_addr().ok();
         arrival::ask_for_stamps(&sockets.rtp);
-        sockets.rtcp.iter().for_each(arrival::ask_for_stamps);
+        sockets.by(Way::Direct).into_iter().chain(&sockets.rtcp).for_each(arrival::ask_for_stamps);
         self.session.begin(now, media, start);
+        let way = if sockets.direct.is_some() { Way::Direct } else { Way::Any };
         self.call = Some(Call {
             sockets,
             local_port: local.map_or(0, |address| address.port()),
             is_v6: local.is_some_and(|address| address.is_ipv6()),
             received_at: None,
+            way,
+            other_in: 0,
             is_behind: false,
             control_in: 0,
             shares_port: media.rtcp_mux,
@@ -221,34 +218,47 @@ impl Rtp {
 
 impl Device for Rtp {
     fn receive(&mut self, now: Nanos) {
-        let Some(call) = &mut self.call else { return };
+        let Self { session, call, octets } = self;
+        let Some(call) = call else { return };
         let last = call.received_at.replace(now).unwrap_or(now);
-        self.session.handle_tick(now);
+        session.handle_tick(now);
         let clock = Clock::read(now);
-        let mut accepted = 0;
-        let was_behind = std::mem::replace(&mut call.is_behind, true);
-        for _ in 0..MAX_DATAGRAMS {
-            // Any error ends it: mostly there is nothing yet, and what else there may be
-            // (ENOMEM, an interrupt) is over by the next tick.
-            let Some(arrival) = arrival::take(&call.sockets.rtp, &clock, &mut self.octets) else {
-                call.is_behind = false;
-                break;
-            };
-            let octets = &self.octets[..arrival.len];
-            if rtcp::is_control(octets) {
-                let real_ns = clock.real_at(arrival.at);
-                self.session.handle_shared_control(arrival.at, real_ns, arrival.from, octets);
-                continue;
+        let was_behind = std::mem::take(&mut call.is_behind);
+        let mut take = |call: &mut Call, way| {
+            let Some(socket) = call.sockets.by(way) else { return false };
+            let mut accepted = 0;
+            for _ in 0..MAX_DATAGRAMS {
+                // Any error ends it: mostly there is nothing yet, and what else there may be
+                // (ENOMEM, an interrupt, ICMP's) is over by the next tick.
+                let Some(arrival) = arrival::take(socket, &clock, octets) else {
+                    return accepted > 0;
+                };
+                let octets = &octets[..arrival.len];
+                if rtcp::is_control(octets) {
+                    let real_ns = clock.real_at(arrival.at);
+                    session.handle_shared_control(arrival.at, real_ns, arrival.from, octets);
+                    continue;
+                }
+                accepted += u32::from(session.handle_packet(arrival.at, arrival.from, octets));
+                if accepted == MAX_PACKETS {
+                    break;
+                }
+                if !was_behind && session.has_enough(last, now) {
+                    return true;
+                }
             }
-            accepted += u32::from(self.session.handle_packet(arrival.at, arrival.from, octets));
-            if accepted == MAX_PACKETS {
-                break;
-            }
-            if !was_behind && self.session.has_enough(last, now) {
-                call.is_behind = false;
-                break;
+            call.is_behind = true;
+            accepted > 0
+        };
+        let came = take(call, call.way);
+        if !came || call.other_in == 0 {
+            call.other_in = OTHER_EVERY;
+            let other = call.way.other();
+            if take(call, other) && !came {
+                call.way = other;
             }
         }
+        call.other_in -= 1;
         self.exchange_control(&clock);
     }
 
@@ -277,7 +287,7 @@ impl Device for Rtp {
     fn flush_out(&mut self, _now: Nanos) {
         let Some(call) = &self.call else { return };
         let Some((octets, target)) = self.session.outgoing() else { return };
-        let sent = call.sockets.rtp.send_to(octets, call.address_of(target));
+        let sent = call.sockets.send(octets, call.address_of(target));
         self.session.handle_sent(sent.is_ok());
     }
 

@@ -313,3 +313,35 @@ fn the_noise_of_the_line_stays_when_its_echo_goes() {
     let during = level_between(&run.heard, 3.0, 8.0);
     assert!((during - before).abs() < 3.0, "{before} dBm0, then {during}");
 }
+
+/// A vowel that is sung: harmonics of a pitch that hardly wanders.
+fn vowel(ms: usize, pitch: f64, dbm0: f64) -> Vec<f64> {
+    let mut phase = 0.0;
+    let samples = (0..ms * 8).map(|n| {
+        phase += (pitch + 2.0 * (n as f64 / 900.0).sin()) / 8000.0;
+        let harmonic = |k: usize| {
+            let weight = 1.0 / (1.0 + ((k as f64 * pitch - 600.0) / 300.0).powi(2));
+            weight * (std::f64::consts::TAU * k as f64 * phase).sin()
+        };
+        (1..12).map(harmonic).sum()
+    });
+    at_level(samples.collect(), dbm0)
+}
+
+/// Whoever is 30 dB louder than the echo teaches nothing. A canceller that learns from that as from
+/// anything else makes of the second of these echoes one that is 24 dB louder.
+#[test]
+fn who_is_much_louder_than_the_echo_spoils_nothing() {
+    for seed in [5, 6] {
+        let given = at_level(speech(12, 60 + seed), -16.0);
+        let mut line = Line::new(given, hybrid(12.0, 8, seed)).with_noise(-65.0);
+        for word in 0..6 {
+            let pitch = 110.0 + 17.0 * word as f64 + 5.0 * seed as f64;
+            add(&mut line.near, 4 * 8000 + word * 5600, &vowel(690, pitch, -1.0));
+        }
+        let run = line.run();
+        let (echo, left) =
+            (level_between(&run.echo, 8.2, 12.0), level_between(&run.heard, 8.2, 12.0));
+        assert!(echo - left >= 25.0, "hybrid {seed}: {echo} to {left} dBm0 after double talk");
+    }
+}

@@ -68,7 +68,7 @@ fn body_for(path: &str) -> Value {
         "script" => json!({"steps": [{"do": "wait", "ms": 1}]}),
         "calls" => json!({"from": "line:1", "to": "line:2"}),
         "diversion" => json!({"busy": "600"}),
-        "members" => json!({"line": "nothing"}),
+        "members" | "listen" => json!({"line": "nothing"}),
         "bridge" => json!({"with": "nothing"}),
         "transfer" => json!({"to": "102"}),
         "tickets" => json!({"scopes": ["read"]}),

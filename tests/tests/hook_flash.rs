@@ -123,7 +123,7 @@ fn a_flash_answers_changes_over_calls_and_joins() {
     second.press("101");
     rest.line_becomes("1", "ringing");
     rest.hook("1", true);
-    events.expect("connected", |m| m["type"] == "call_connected" && m["call"]["to"] == "line:1");
+    until_true("they talk", GENEROUS, || rest.calls_become(1)[0]["state"] == "connected");
     flash(&rest);
     until_true("dial tone", GENEROUS, || rest.line("1")["phase"] == "dial_tone");
     let body = json!({ "off": false });

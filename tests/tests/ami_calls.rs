@@ -31,6 +31,15 @@ exten => 310,1,Answer()
  same => n,Dial(SIM/2,20,g)
  same => n,Playback(one)
  same => n,Wait(600)
+exten => 320,1,Set(SEEN=${EXTEN}-${CALLERID(num)})
+ same => n,Dial(SIM/1&SIP/202,20)
+exten => 321,1,Answer()
+ same => n,Read(code,,3)
+ same => n,Set(DB(local/code)=${code})
+ same => n,Playback(silence/1)
+ same => n,Dial(SIM/1,20)
+exten => 322,1,Busy()
+exten => 323,1,Wait(600)
 ";
 
 fn one() -> Vec<i16> {
@@ -242,6 +251,101 @@ fn who_is_asked_first_is_handed_over() {
     ami.ends();
     let last = ami.told().pop().expect("events");
     assert_eq!((last.get("Event"), last.get("Shutdown")), ("Shutdown", "Cleanly"));
+}
+
+/// `Local/NUMBER@CONTEXT` of a number that only the plan has: its steps are run without a telephone,
+/// and whoever they dial is where the other end was, in the middle of what that does.
+#[test]
+fn a_plan_runs_without_a_telephone_until_it_dials_one() {
+    let system = system();
+    let rest = system.rest();
+    let mut ami = Ami::login(&system);
+    let second = phone(&system, "phone2", &[0; 8000], false);
+    let originate = |ami: &mut Ami, number: &str, more: &[(&str, &str)]| {
+        let channel = format!("Local/{number}@default");
+        let mut headers = vec![("Channel", channel.as_str()), ("CallerID", "Ann <301>")];
+        headers.extend([("Async", "true")]);
+        headers.extend(more);
+        ami.act("Originate", &headers)
+    };
+    let response =
+        |ami: &Ami, id: &str| ami.event("OriginateResponse", |told| told.get("ActionID") == id);
+
+    // It dials two: the one who lifts goes on, the other one is left alone.
+    let playback = [("Application", "Playback"), ("Data", "one"), ("Variable", "who=ann")];
+    let id = originate(&mut ami, "320", &playback);
+    let pair = ami.event("LocalBridge", |told| told.get("Exten") == "320");
+    let (waits, dials) = (pair.get("Channel1").to_owned(), pair.get("Channel2").to_owned());
+    rest.line_becomes("1", "ringing");
+    second.expect_event("CALL_INCOMING");
+    let seen = ami.event("VarSet", |told| told.get("Variable") == "SEEN");
+    assert_eq!((seen.get("Channel"), seen.get("Value")), (dials.as_str(), "320-301"));
+    let begin = |told: &Told| told.get("Dialstring") == "1" && told.get("Channel") == dials;
+    ami.event("Dial", begin);
+    let ear = Ear::lift(&system, "1");
+    second.expect_event("CALL_CLOSED");
+    let answered = response(&ami, &id);
+    assert_eq!((answered.get("Response"), answered.get("Reason")), ("Success", "4"));
+    assert!(answered.get("Channel").starts_with("SIM/1-"), "{answered:?}");
+    assert_eq!(answered.get("Uniqueid"), pair.get("Uniqueid1"));
+    ear.hears(&one());
+    let phone_is =
+        |told: &Told| told.get("Oldname") == waits && told.get("Newname").starts_with("SIM");
+    ami.event("Rename", phone_is);
+    ami.event("Hangup", |told| told.get("Channel") == dials);
+    drop(ear);
+    rest.calls_become(0);
+    rest.line_becomes("1", "on_hook");
+
+    // It answers itself: the two ends talk by digits, and a phone comes in later.
+    let id = originate(&mut ami, "321", &[("Application", "AGI"), ("Data", "agi:async")]);
+    assert_eq!(response(&ami, &id).get("Reason"), "4");
+    let started =
+        |told: &Told| told.get("SubEvent") == "Start" && told.get("Channel").ends_with(";1");
+    let waits = ami.event("AsyncAGI", started).get("Channel").to_owned();
+    let agi = |ami: &mut Ami, channel: &str, command: &str| {
+        let headers = [("Channel", channel), ("Command", command), ("CommandID", command)];
+        ask(ami, "AGI", &headers, "Added AGI command to queue");
+        let told = ami.event("AsyncAGI", |told| told.get("CommandID") == command);
+        told.get("Result").to_owned()
+    };
+    assert_eq!(agi(&mut ami, &waits, "CHANNEL STATUS"), "200%20result%3D6%0A");
+    assert_eq!(agi(&mut ami, &waits, "EXEC SendDTMF 427"), "200%20result%3D0%0A");
+    let kept = ami.event("VarSet", |told| told.get("Variable") == "code");
+    assert_eq!(kept.get("Value"), "427");
+    rest.line_becomes("1", "ringing");
+    let ear = Ear::lift(&system, "1");
+    let channel = ami.event("Rename", |told| told.get("Oldname") == waits);
+    let channel = channel.get("Newname").to_owned();
+    assert_eq!(agi(&mut ami, &channel, "EXEC Playback two"), "200%20result%3D0%0A");
+    ear.hears(&two());
+    ear.press("5");
+    ami.event("DTMF", |told| told.get("Channel") == channel && told.get("Digit") == "5");
+    assert_eq!(agi(&mut ami, &channel, "HANGUP"), "200%20result%3D1%0A");
+    ami.event("Hangup", |told| told.get("Channel") == channel);
+    drop(ear);
+    rest.calls_become(0);
+
+    // Nobody answers.
+    let echo = [("Application", "Echo")];
+    let id = originate(&mut ami, "322", &echo);
+    assert_eq!(response(&ami, &id).get("Reason"), "5", "busy");
+    let id = originate(&mut ami, "999", &echo);
+    assert_eq!(response(&ami, &id).get("Reason"), "0", "there is no such number");
+    let id = originate(&mut ami, "323", &[("Application", "Echo"), ("Timeout", "300")]);
+    assert_eq!(response(&ami, &id).get("Reason"), "3", "it takes too long");
+    let id = originate(&mut ami, "323", &[("Application", "Echo"), ("Timeout", "60000")]);
+    let late = |told: &Told| told.get("Application") == "Wait" && told.get("Extension") == "323";
+    until_true("both", GENEROUS, || ami.told().iter().filter(|told| late(told)).count() == 2);
+    let dials =
+        ami.told().iter().rfind(|told| late(told)).expect("it waits").get("Channel").to_owned();
+    ask(&mut ami, "Hangup", &[("Channel", &dials)], "Channel Hungup");
+    assert_eq!(response(&ami, &id).get("Reason"), "1", "hung up");
+    until_true("that no channel is left", GENEROUS, || {
+        let id = ami.act("CoreShowChannels", &[]);
+        let end = |told: &Told| told.get("ActionID") == id && !told.get("ListItems").is_empty();
+        ami.find("the list", end).get("ListItems") == "0"
+    });
 }
 
 /// What of some speech was heard behind `from`; the score of its best place.

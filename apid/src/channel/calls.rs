@@ -57,7 +57,8 @@ impl Registry {
         let live: Vec<&Call> = calls.iter().filter(|c| c.state != CallState::Ended).collect();
         let in_one = |line: &str| live.iter().any(|call| live_legs(call).any(|(l, _)| l == line));
         let lines = self.channels.values().map(|entry| &entry.channel.line);
-        let gone: Vec<String> = lines.filter(|line| !in_one(line)).cloned().collect();
+        let is_nobodys = |line: &&String| !line.is_empty() && !in_one(line);
+        let gone: Vec<String> = lines.filter(is_nobodys).cloned().collect();
         for line in gone {
             self.hang_up(&line, NORMAL, at, &mut out);
         }
@@ -159,10 +160,15 @@ impl Registry {
         let seconds = call.started_at.0.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let (serial, expected, by_pair) = match expected {
             Some((serial, mut expected)) => match expected.local.take() {
-                None => (serial, Some(expected), None),
+                None => {
+                    let by = expected.dialled_by.take();
+                    let by = by.and_then(|by| self.entry(&by).map(|e| e.channel.clone()));
+                    let expected = Some(expected).filter(|_| by.is_none());
+                    (serial, expected, by)
+                }
                 Some(local) => {
-                    let of = Beginning { line, endpoint: &endpoint, serial, seconds };
-                    let dials = self.create_pair(&of, &local, expected, at, out);
+                    let of = Beginning { line, serial, seconds };
+                    let dials = self.create_pair(&of, &endpoint, &local, expected, at, out);
                     (self.next_serial(), None, dials)
                 }
             },

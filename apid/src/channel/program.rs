@@ -2,7 +2,12 @@
 //! it, `startup` wires it.
 
 use super::model::Channel;
+use super::registry::Expected;
+use super::ring::Unanswered;
+use crate::control::Cause;
 use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a channel starts or goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +104,20 @@ pub trait Program: Send + Sync {
         other: (&Channel, Start),
     ) -> Result<(), ProgramError>;
 
+    /// Has one end of a new pair without telephones (`expected.local`) go through a dial plan; gives
+    /// the channel that goes on once that is answered: the other end, or the phone in its place.
+    ///
+    /// # Errors
+    /// Why it is not answered.
+    async fn call_pair(
+        &self,
+        expected: Expected,
+        timeout: Duration,
+    ) -> Result<Arc<Channel>, Unanswered>;
+
+    /// Hangs up on a channel without a telephone; `false` where it is none, or gone.
+    fn end_phoneless(&self, channel: &Channel, cause: Cause) -> bool;
+
     /// A variable of a channel or of all, or a function of dial plans as `CALLERID(num)`; empty
     /// where there is none.
     fn value(&self, channel: Option<&Channel>, name: &str) -> String;
@@ -148,6 +167,14 @@ impl Program for NoProgram {
         _other: (&Channel, Start),
     ) -> Result<(), ProgramError> {
         self.check(&one.1)
+    }
+
+    async fn call_pair(&self, _: Expected, _: Duration) -> Result<Arc<Channel>, Unanswered> {
+        Err(Unanswered::Ended(Cause::UnallocatedNumber.code()))
+    }
+
+    fn end_phoneless(&self, _channel: &Channel, _cause: Cause) -> bool {
+        false
     }
 
     fn value(&self, _channel: Option<&Channel>, _name: &str) -> String {

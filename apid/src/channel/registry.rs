@@ -19,6 +19,8 @@ pub struct Expected {
     pub variables: Vec<(String, String)>,
     /// A pair dials it.
     pub local: Option<Local>,
+    /// Unique id of the channel that dials it, where that has no telephone.
+    pub dialled_by: Option<String>,
 }
 
 /// What may be noted of a channel.
@@ -174,7 +176,7 @@ impl Registry {
         }
     }
 
-    fn entry(&self, unique_id: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, unique_id: &str) -> Option<&Entry> {
         let parting = self.parting.get(unique_id).map(|parting| &parting.entry);
         parting.or_else(|| self.channels.values().find(|e| e.channel.unique_id == unique_id))
     }

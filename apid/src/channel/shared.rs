@@ -181,6 +181,34 @@ impl Channels {
         self.lock().expect(line, expected)
     }
 
+    /// A pair whose `;2` goes through a dial plan: both of it, `;1` first.
+    pub fn open_pair(&self, expected: Expected) -> Option<(Arc<Channel>, Arc<Channel>)> {
+        let mut registry = self.lock();
+        let mut news = Vec::new();
+        let pair = registry.open_pair(expected, Timestamp::now(), &mut news);
+        self.send(news);
+        pair
+    }
+
+    /// Both ends of a pair without a telephone, by their unique ids, are answered.
+    pub fn pair_answers(&self, waits: &str, dials: &str) {
+        let mut registry = self.lock();
+        self.send(registry.pair_answers(waits, dials, Timestamp::now()));
+    }
+
+    /// The phone of a line, which the end `dials` of a pair has reached, is in the place of the end
+    /// `waits`, and both ends are no more.
+    pub fn phone_takes_place(&self, line: &str, waits: &str, dials: &str) {
+        let mut registry = self.lock();
+        self.send(registry.phone_takes_place(line, waits, dials, Timestamp::now()));
+    }
+
+    /// An end of a pair without a telephone is over.
+    pub fn end_phoneless(&self, unique_id: &str, cause: u8) {
+        let mut registry = self.lock();
+        self.send(registry.end_phoneless(unique_id, cause, Timestamp::now()));
+    }
+
     /// Nobody calls there.
     pub fn forget_expected(&self, line: &str, serial: u64) {
         self.lock().forget_expected(line, serial);

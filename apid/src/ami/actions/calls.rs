@@ -27,6 +27,9 @@ pub(super) async fn end(context: &Context, name: &str, code: Option<u8>) -> Resu
     let body = NewsBody::SoftHangupRequest { cause: code.unwrap_or(0) };
     context.channels.tell(&channel.unique_id, body);
     let cause = cause.unwrap_or(Cause::NormalClearing);
+    if context.channels.program().end_phoneless(&channel, cause) {
+        return Ok(());
+    }
     context.control.hangup_for(&context.caller, &channel.line, cause).await.map_err(|_| ())
 }
 

@@ -1,12 +1,11 @@
 //! `Originate`: rings a phone and lets it go on in a dial plan or an application when it is lifted.
 
 use super::{Context, Message, Packet, Reply, is_true};
-use crate::channel::{ChannelState, Expected, Local, NewsBody, Start, Told, Variables};
-use crate::control::Refused;
-use crate::view::{CallerIdView, RingRequest};
+use crate::channel::{Channel, Expected, Local, NewsBody, Ringing, Start, Unanswered, Variables};
+use crate::control::{Cause, Refused};
+use crate::view::CallerIdView;
 use std::sync::Arc;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use std::time::Duration;
 
 /// How long a phone rings where nobody says, and the longest, ms.
 const DEFAULT_TIMEOUT_MS: u32 = 30_000;
@@ -84,6 +83,7 @@ fn read(context: &Context, packet: &Packet) -> Result<Order, Message> {
         account: packet.get("Account").chars().take(80).collect(),
         variables,
         local: local(dialled),
+        dialled_by: None,
     };
     let line = context.line(dialled).map(|entry| entry.id).unwrap_or_default();
     let action_id = packet.get("ActionID").to_owned();
@@ -155,7 +155,7 @@ async fn carry_out(context: &Context, order: Order, tell: bool) -> bool {
     let Order { dialled, line, start, timeout_ms, expected, action_id } = order;
     let caller = expected.caller.clone();
     let answered = ring(context, &line, expected, timeout_ms).await;
-    let channel = answered.as_ref().ok().and_then(|id| context.channels.find(id));
+    let channel = answered.as_ref().ok().cloned();
     if tell {
         let body = NewsBody::OriginateResponse {
             session: context.session,
@@ -175,73 +175,43 @@ async fn carry_out(context: &Context, order: Order, tell: bool) -> bool {
     let program = context.channels.program();
     if program.start(&channel, start).await.is_err() {
         // It has nothing to go on with; whether it is gone already does not matter.
-        let _ = context.control.end_call(&context.caller, &channel.call_id).await;
+        if !program.end_phoneless(&channel, Cause::NormalClearing) {
+            let _ = context.control.end_call(&context.caller, &channel.call_id).await;
+        }
         return false;
     }
     true
 }
 
-/// Rings a line until it is answered; the unique id of its channel, or the reason why not.
+/// Until somebody answers: the channel that goes on, or the reason why there is none.
 async fn ring(
     context: &Context,
     line: &str,
     expected: Expected,
     timeout_ms: u32,
-) -> Result<String, u8> {
-    let mut news = context.channels.subscribe();
-    let caller_id = Some(expected.caller.clone());
-    let serial = context.channels.expect(line, expected);
-    let request = RingRequest { timeout_ms: Some(timeout_ms), caller_id, ..RingRequest::default() };
-    let rung = context.control.ring(&context.caller, line, request).await;
-    if let Err(refused) = rung {
-        context.channels.forget_expected(line, serial);
-        return Err(match refused {
-            Refused::LineBusy { .. } => reason::BUSY,
-            Refused::Full { .. } => reason::CONGESTION,
-            _ => reason::FAILURE,
-        });
+) -> Result<Arc<Channel>, u8> {
+    let Context { control, channels, caller, .. } = context;
+    if line.is_empty() && expected.local.is_some() {
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
+        return channels
+            .program()
+            .call_pair(expected, timeout)
+            .await
+            .map_err(|why| reason_of(&why));
     }
-    outcome(context, &mut news, line, serial).await
+    let ringing = Ringing::begin((control, channels), caller, line, expected, timeout_ms).await;
+    let ringing = ringing.map_err(|refused| reason_of(&Unanswered::Refused(refused)))?;
+    let unique_id = ringing.answered().await.map_err(|why| reason_of(&why))?;
+    channels.find(&unique_id).ok_or(reason::HUNG_UP)
 }
 
-async fn outcome(
-    context: &Context,
-    news: &mut Receiver<Arc<Told>>,
-    line: &str,
-    serial: u64,
-) -> Result<String, u8> {
-    let is_ours = |id: &str| id.rsplit('.').next() == Some(serial.to_string().as_str());
-    loop {
-        match news.recv().await {
-            Ok(news) => {
-                let ours = news.channel.as_ref().filter(|channel| is_ours(&channel.unique_id));
-                let Some(channel) = ours else { continue };
-                match news.body {
-                    NewsBody::State if channel.state == ChannelState::Up => {
-                        return Ok(channel.unique_id.clone());
-                    }
-                    NewsBody::Hangup { cause } => {
-                        return Err(match cause {
-                            17 => reason::BUSY,
-                            18 | 19 => reason::NO_ANSWER,
-                            16 => reason::HUNG_UP,
-                            _ => reason::CONGESTION,
-                        });
-                    }
-                    _ => {}
-                }
-            }
-            Err(RecvError::Lagged(_)) => {
-                let channel = context.channels.of_line(line);
-                match channel.filter(|channel| is_ours(&channel.unique_id)) {
-                    None => return Err(reason::FAILURE),
-                    Some(channel) if channel.state == ChannelState::Up => {
-                        return Ok(channel.unique_id.clone());
-                    }
-                    Some(_) => {}
-                }
-            }
-            Err(RecvError::Closed) => return Err(reason::FAILURE),
-        }
+const fn reason_of(why: &Unanswered) -> u8 {
+    match why {
+        Unanswered::Refused(Refused::LineBusy { .. }) | Unanswered::Ended(17) => reason::BUSY,
+        Unanswered::Ended(18 | 19) => reason::NO_ANSWER,
+        Unanswered::Ended(16) => reason::HUNG_UP,
+        Unanswered::Refused(Refused::Full { .. }) => reason::CONGESTION,
+        Unanswered::Refused(_) | Unanswered::Ended(1) | Unanswered::Lost => reason::FAILURE,
+        Unanswered::Ended(_) => reason::CONGESTION,
     }
 }

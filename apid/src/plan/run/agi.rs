@@ -267,7 +267,7 @@ impl Session {
                 break;
             }
             if let Some(cause) = program.hang_up.take() {
-                self.services.control.plan_ends(&self.call, cause);
+                self.ends_call(cause);
             }
             if let (Some(stop), None) = (stop, &last) {
                 last = Some(stop);

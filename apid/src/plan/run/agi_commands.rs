@@ -169,10 +169,10 @@ impl Session {
     fn status_of(&self, name: Option<&str>) -> Reply {
         let found = match name {
             Some(name) => self.services.channels.find(name),
-            None => self.services.channels.of_line(&self.line).filter(|c| c.call_id == self.call),
+            None => self.channel_now().filter(|_| self.over.is_none()),
         };
         // The registry hears of the own answer a moment later than this channel did.
-        let answered = name.is_none() && self.services.control.plan_is_answered(&self.call);
+        let answered = name.is_none() && self.is_answered();
         let state = |channel: Arc<channel::Channel>| {
             if answered { channel::ChannelState::Up } else { channel.state }
         };
@@ -187,8 +187,10 @@ impl Session {
                 let Some(channel) = self.services.channels.find(name) else {
                     return Reply::Result(-1);
                 };
-                let hung = self.services.control.hangup(&Self::caller(), &channel.line).await;
-                Reply::Result(if hung.is_ok() { 1 } else { -1 })
+                let program = self.services.channels.program();
+                let hung = program.end_phoneless(&channel, Cause::NormalClearing)
+                    || self.services.control.hangup(&Self::caller(), &channel.line).await.is_ok();
+                Reply::Result(if hung { 1 } else { -1 })
             }
             _ => {
                 program.hang_up = Some(Cause::NormalClearing);
@@ -287,7 +289,9 @@ impl Session {
         let other = name.and_then(|name| self.services.channels.find(name));
         let value = match (name, other) {
             (None, _) => self.expand(text),
-            (Some(_), Some(other)) if other.line == self.line => self.expand(text),
+            (Some(_), Some(other)) if other.call_id == self.call && other.line == self.line => {
+                self.expand(text)
+            }
             (Some(_), Some(other)) => {
                 let scope = OfChannel::of(&self.services, Some(&other));
                 substitute::expand(text, &scope, &mut Vec::new())

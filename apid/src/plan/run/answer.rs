@@ -24,7 +24,7 @@ impl Session {
         if let Some(cause) = self.over {
             return Err(Stop::HangUp(cause));
         }
-        if self.is_dialled {
+        if self.is_dialled || self.answers_phoneless() {
             return Ok(());
         }
         match self.services.control.plan_answers(&self.call) {
@@ -74,6 +74,9 @@ impl Session {
         if let Some(cause) = self.over {
             return Err(Stop::HangUp(cause));
         }
+        if self.local.is_some() {
+            return Ok(());
+        }
         if let Err(refused) = self.services.control.plan_indicates(&self.call, tone) {
             self.complaint(&refused.to_string());
         }
@@ -82,9 +85,9 @@ impl Session {
 
     /// A phone that is not answered is refused; any other hears the tone.
     pub(super) async fn app_busy(&mut self, data: &str, cause: Cause) -> Ran {
-        let control = &self.services.control;
-        let line = control.line_entry(&Self::caller(), &self.line);
-        if line.is_ok_and(|line| line.sip) && !control.plan_is_answered(&self.call) {
+        let line = self.services.control.line_entry(&Self::caller(), &self.line);
+        let hears_no_tone = self.local.is_some() || line.is_ok_and(|line| line.sip);
+        if hears_no_tone && !self.is_answered() {
             return Err(Stop::HangUp(cause));
         }
         let tone =
@@ -109,6 +112,9 @@ impl Session {
 
     pub(super) async fn app_echo(&mut self) -> Ran {
         self.answer().await?;
+        if self.local.is_some() {
+            return Err(self.wait_for_end().await);
+        }
         if let Err(refused) = self.services.control.plan_echoes(&self.call, true) {
             self.complaint(&refused.to_string());
             return Ok(Outcome::Next);
@@ -165,6 +171,9 @@ impl Session {
     }
 
     pub(super) async fn background_plays(&mut self, source: PlaySource) {
+        if self.local.is_some() {
+            return;
+        }
         let options = PlayOptions { looped: true, ..PlayOptions::default() };
         let played = self.services.control.play(&Self::caller(), &self.line, source, options).await;
         match played {
@@ -196,6 +205,9 @@ impl Session {
         on_ms: Option<u16>,
         off_ms: Option<u16>,
     ) -> Result<(), Stop> {
+        if self.local.is_some() {
+            return self.send_to_other(digits).await;
+        }
         let line = self.line.clone();
         for (index, part) in digits.split('W').enumerate() {
             if index > 0 {

@@ -40,7 +40,7 @@ impl Session {
         let options = arguments.get(1).map(String::as_str).unwrap_or_default();
         if options.contains('n') {
             // Without an answer nobody would hear it.
-            if !self.services.control.plan_is_answered(&self.call) {
+            if !self.is_answered() {
                 return Ok(Outcome::Next);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use crate::channel::Endpoint;
+use crate::control::LineEntry;
 
 /// Devices of one Dial.
 const DEVICES_MAX: usize = crate::call::DIAL_MAX;
@@ -23,6 +24,12 @@ impl Session {
     fn line_of(&self, device: &str) -> Option<String> {
         let entries = self.services.control.line_entries(&Self::caller()).ok()?;
         let (kind, name) = device.split_once('/')?;
+        if kind.eq_ignore_ascii_case("Local") {
+            let number = name.split_once('@').filter(|(_, context)| context.starts_with("default"));
+            let (number, _) = number?;
+            let has = |entry: &&LineEntry| entry.extension.as_deref() == Some(number);
+            return entries.iter().find(has).map(|entry| entry.id.clone());
+        }
         // A phone is the same whichever of Asterisk's drivers the plan was written for.
         let sip = ["SIP", "PJSIP"].iter().any(|driver| driver.eq_ignore_ascii_case(kind));
         let kind = if sip { "SIP" } else { kind };

@@ -132,6 +132,9 @@ impl Session {
             timeout_ms: (seconds.min(RING_MAX as f64) * 1000.0) as u32,
             ringback: options.music.is_none(),
         };
+        if self.local.is_some() {
+            return self.dial_for_other(dial).await;
+        }
         self.dial(dial, &options).await
     }
 
@@ -166,7 +169,7 @@ impl Session {
         }
     }
 
-    fn dialled_in_vain(&mut self, cause: Cause) {
+    pub(super) fn dialled_in_vain(&mut self, cause: Cause) {
         self.set("DIALSTATUS", channel::Outcome::of_code(cause.code()).text());
         self.set("HANGUPCAUSE", &cause.code().to_string());
     }

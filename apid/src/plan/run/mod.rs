@@ -13,6 +13,7 @@ mod devices;
 mod dial;
 mod flow;
 mod functions;
+mod local;
 mod screen;
 mod session;
 mod sound;
@@ -24,15 +25,20 @@ pub use database::Database;
 
 use super::dialplan::{Dialplan, Start as Priority};
 use super::names::application;
-use crate::channel::{self, AgiCommand, Channel, Channels, Memory, Numbers, Program, ProgramError};
-use crate::control::{Control, Others, PlanNote, PlanRunner};
+use crate::channel::{
+    self, AgiCommand, Channel, Channels, Expected, Memory, Numbers, Program, ProgramError,
+    Unanswered,
+};
+use crate::control::{Cause, Control, Others, PlanNote, PlanRunner};
 use async_trait::async_trait;
 use functions::OfChannel;
+use local::Waiting;
 use session::Session;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Things a session has not taken yet; a call has a handful of them.
@@ -58,6 +64,13 @@ impl CurrentPlan {
 #[derive(Clone, Debug)]
 enum Input {
     Note(PlanNote),
+    /// The other end of a pair without telephones sent it.
+    Digit(char),
+    /// A phone is in its place from now on.
+    Seat {
+        call: String,
+        line: String,
+    },
     /// It goes on there.
     Start(Begin),
 }
@@ -86,9 +99,13 @@ struct Services {
     database: Database,
     /// Where local AGI scripts are started; nowhere by default.
     scripts: Option<Arc<Path>>,
+    sessions: Sessions,
     /// Counts AGI commands.
     agi_commands: Arc<AtomicU32>,
 }
+
+/// By call; those without a telephone by what stands for one.
+type Sessions = Arc<Mutex<HashMap<String, Handle>>>;
 
 /// Runs dial plans.
 #[derive(Debug)]
@@ -96,8 +113,8 @@ pub struct Runner {
     services: Services,
     /// What is no number of the plan may be one of the switch's own.
     numbers: Numbers,
-    /// By call.
-    sessions: Arc<Mutex<HashMap<String, Handle>>>,
+    /// Ends of pairs that are not answered yet, or do not go on yet.
+    waiting: Mutex<HashMap<String, Waiting>>,
 }
 
 impl Runner {
@@ -119,28 +136,33 @@ impl Runner {
             plan,
             database,
             scripts,
+            sessions: Arc::default(),
             agi_commands: Arc::default(),
         };
         let numbers = Numbers::new(control.clone());
-        let runner = Arc::new(Self { services, numbers, sessions: Arc::default() });
+        let runner = Arc::new(Self { services, numbers, waiting: Mutex::default() });
         control.run_plans_by(runner.clone());
         channels.run_by(runner.clone());
         runner
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
-        lock(&self.sessions)
+        lock(&self.services.sessions)
     }
 
     fn begin(&self, call: &str, line: &str, begin: Begin) {
         let (inputs, receiver) = mpsc::channel(INPUTS);
         // What happens on the line from now on is heard, though its task begins later.
         let session = Session::new(self.services.clone(), call, line, receiver);
-        let handle = Handle { line: line.to_owned(), inputs, agi: session.agi.clone() };
-        self.lock().insert(call.to_owned(), handle);
-        let (call, sessions) = (call.to_owned(), self.sessions.clone());
+        self.run(session, inputs, begin);
+    }
+
+    fn run(&self, session: Session, inputs: mpsc::Sender<Input>, begin: Begin) {
+        let handle = Handle { line: session.line.clone(), inputs, agi: session.agi.clone() };
+        self.lock().insert(session.call.clone(), handle);
+        let sessions = self.services.sessions.clone();
         tokio::spawn(async move {
-            session.run(begin).await;
+            let call = session.run(begin).await;
             lock(&sessions).remove(&call);
         });
     }
@@ -163,6 +185,9 @@ impl Runner {
             && handle.line == channel.line
         {
             return handle.inputs.try_send(Input::Start(begin)).map_err(|_| ProgramError::Full);
+        }
+        if channel.line.is_empty() {
+            return self.begin_waiting(channel, begin);
         }
         let taken = self.services.control.plan_takes(&channel.line, others);
         let call = taken.map_err(|_| ProgramError::NoSuchChannel)?;
@@ -237,6 +262,18 @@ impl Program for Runner {
         let (first, last) = if self.has(one.0) { (other, one) } else { (one, other) };
         self.go_on(first.0, &first.1, Others::Stay)?;
         self.go_on(last.0, &last.1, Others::Left)
+    }
+
+    async fn call_pair(
+        &self,
+        expected: Expected,
+        timeout: Duration,
+    ) -> Result<Arc<Channel>, Unanswered> {
+        Self::call_pair(self, expected, timeout).await
+    }
+
+    fn end_phoneless(&self, channel: &Channel, cause: Cause) -> bool {
+        Self::end_phoneless(self, channel, cause)
     }
 
     fn value(&self, channel: Option<&Channel>, name: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::super::dialplan::{Dialplan, Position};
 use super::super::substitute;
+use super::local::End;
 use super::{Begin, Input, PlanNote, Services};
 use crate::auth::Caller;
 use crate::channel::{self, AgiCommand, Channel};
@@ -74,6 +75,8 @@ pub(super) struct Session {
     pub(super) over: Option<Cause>,
     /// It was dialled by another one's plan, which has the call; it is answered.
     pub(super) is_dialled: bool,
+    /// It has no telephone: an end of a pair.
+    pub(super) local: Option<End>,
     /// Plays until it is told to stop: tones, music.
     pub(super) background: Option<String>,
     /// `TIMEOUT(response)`, `TIMEOUT(digit)`.
@@ -92,9 +95,7 @@ impl Session {
         line: &str,
         inputs: mpsc::Receiver<Input>,
     ) -> Self {
-        let types = ["dtmf", "playback_ended", "recording_ended"].map(str::to_owned).to_vec();
-        let filter = Filter { lines: vec![line.to_owned()], types };
-        let heard = services.control.listen_to(filter, "plan");
+        let heard = Self::listen(&services, line);
         Self {
             services,
             call: call.to_owned(),
@@ -108,12 +109,20 @@ impl Session {
             notes: VecDeque::new(),
             over: None,
             is_dialled: false,
+            local: None,
             background: None,
             response: Duration::from_secs(10),
             between_digits: Duration::from_secs(5),
             absolute: None,
             agi: Arc::default(),
         }
+    }
+
+    /// What the phone of a line does from now on.
+    pub(super) fn listen(services: &Services, line: &str) -> Listener {
+        let types = ["dtmf", "playback_ended", "recording_ended"].map(str::to_owned).to_vec();
+        let filter = Filter { lines: vec![line.to_owned()], types };
+        services.control.listen_to(filter, "plan")
     }
 
     /// Whoever wrote the plan may do everything.
@@ -125,8 +134,8 @@ impl Session {
         self.services.plan.get()
     }
 
-    /// From the beginning to the end of the call, or of the plan.
-    pub(super) async fn run(mut self, begin: Begin) {
+    /// From the beginning to the end of the call, or of the plan; gives the call that it had last.
+    pub(super) async fn run(mut self, begin: Begin) -> String {
         self.await_channel().await;
         let mut begin = begin;
         let cause = loop {
@@ -153,13 +162,17 @@ impl Session {
                 Err(Stop::HangUp(cause)) => break cause,
                 Err(Stop::Taken) => {
                     self.stop_background().await;
-                    return;
+                    return self.call;
                 }
                 Err(Stop::Start(next)) => begin = self.leave().await.unwrap_or(next),
             }
         };
         self.after_hang_up(cause).await;
-        self.services.control.plan_ends(&self.call, cause);
+        match self.local.take() {
+            Some(end) => end.over(&self.services, cause),
+            None => self.services.control.plan_ends(&self.call, cause),
+        }
+        self.call
     }
 
     /// `h` of the context it was in: what is to be done when nobody listens any more.
@@ -178,19 +191,23 @@ impl Session {
     /// Whatever it did before ends, and what is told of that is of no interest; where it goes on,
     /// where something later was said of that.
     async fn leave(&mut self) -> Option<Begin> {
-        self.stop_background().await;
-        self.services.control.plan_ends_dial(&self.call);
-        // Most do not sit in one.
-        let _ = self.services.control.plan_leaves_conference(&self.call);
-        let played = self.services.control.stop_playbacks(&Self::caller(), &self.line).await;
-        if let Err(refused) = played {
-            tracing::debug!(call = self.call, "nothing to stop: {refused}");
+        if self.local.is_none() {
+            self.stop_background().await;
+            self.services.control.plan_ends_dial(&self.call);
+            // Most do not sit in one.
+            let _ = self.services.control.plan_leaves_conference(&self.call);
+            let played = self.services.control.stop_playbacks(&Self::caller(), &self.line).await;
+            if let Err(refused) = played {
+                tracing::debug!(call = self.call, "nothing to stop: {refused}");
+            }
         }
         let mut later = None;
         while let Ok(input) = self.inputs.try_recv() {
             match input {
                 Input::Note(note) => self.notes.push_back(note),
                 Input::Start(begin) => later = Some(begin),
+                Input::Seat { call, line } => self.sits_at(call, line),
+                Input::Digit(_) => {}
             }
         }
         let ends =
@@ -204,7 +221,11 @@ impl Session {
         let mut news = self.services.channels.subscribe();
         let there = async {
             loop {
-                let found = self.services.channels.of_line(&self.line);
+                let found = if self.local.is_some() {
+                    self.services.channels.all().into_iter().find(|c| c.call_id == self.call)
+                } else {
+                    self.services.channels.of_line(&self.line)
+                };
                 if let Some(channel) = found.filter(|channel| channel.call_id == self.call) {
                     return channel;
                 }

@@ -54,6 +54,13 @@ impl Session {
         if let Some(cause) = self.over {
             return Err(Stop::HangUp(cause));
         }
+        if self.local.is_some() {
+            let Some(time) = self.length_of(source).await else {
+                return Ok(Heard { failed: true, ..Heard::default() });
+            };
+            let digit = self.silence(time, escape).await?;
+            return Ok(Heard { digit, played_ms: time.as_millis() as u64, failed: false });
+        }
         // The engine itself silences at the first frame of a digit, but knows no choice of them.
         let any = EVERY_DIGIT.chars().all(|digit| escape.contains(digit));
         let stop_on = if any { vec![StopOn::Digit] } else { Vec::new() };
@@ -111,7 +118,7 @@ impl Session {
         let arguments = arguments::split(data, 2);
         let files = arguments.first().map(String::as_str).unwrap_or_default().to_owned();
         let options = arguments.get(1).map(String::as_str).unwrap_or_default();
-        let answered = self.services.control.plan_is_answered(&self.call);
+        let answered = self.is_answered();
         if !answered && (options.contains("skip") || options.contains("noanswer")) {
             // There is no way yet to be heard by a phone that is not answered.
             self.set("PLAYBACKSTATUS", "FAILED");
@@ -174,6 +181,10 @@ impl Session {
     ) -> Result<Option<Kept>, Stop> {
         if let Some(cause) = self.over {
             return Err(Stop::HangUp(cause));
+        }
+        if self.local.is_some() {
+            self.complaint("there is nothing to record without a telephone");
+            return Ok(None);
         }
         let any = EVERY_DIGIT.chars().all(|digit| escape.contains(digit));
         if any {

@@ -57,6 +57,8 @@ impl Session {
                 input = self.inputs.recv() => match input {
                     Some(Input::Note(note)) => self.notes.push_back(note),
                     Some(Input::Start(begin)) => return Err(Stop::Start(begin)),
+                    Some(Input::Digit(digit)) => return Ok(Some(Event::Digit(digit))),
+                    Some(Input::Seat { call, line }) => self.sits_at(call, line),
                     None => {
                         self.over = Some(Cause::NormalClearing);
                     }

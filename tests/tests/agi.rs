@@ -390,6 +390,7 @@ fn a_program_over_a_connection_commands_a_call() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let apid = "lines:\n  - {id: \"1\", engine: sim/1, extension: \"101\"}\n\
+                ami: {users: [{user: manager, secret: secret}]}\n\
                 fetch: {private: [127.0.0.1/32]}\nextensions: extensions.conf\n";
     let mut system =
         System::prepare(Setup { apid_yaml: Some(apid.to_owned()), ..Setup::default() });
@@ -411,6 +412,7 @@ fn a_program_over_a_connection_commands_a_call() {
     system.start_apid();
     system.ready();
     let rest = system.rest();
+    let ami = Ami::login(&system);
     dials(&rest, "1", "404");
     let mut program = Program::accept(&listener);
     let has = |line: &str| assert!(program.environment.iter().any(|known| known == line), "{line}");
@@ -432,6 +434,10 @@ fn a_program_over_a_connection_commands_a_call() {
         ("GET VARIABLE XYZ", "200 result=1 (1 2)"),
         ("GET VARIABLE NONE", "200 result=0"),
         ("GET FULL VARIABLE \"${LEN(${XYZ})}$[1 + 1]\"", "200 result=1 (32)"),
+        // A value with lines of its own stays one line.
+        ("GET FULL VARIABLE \"${URIDECODE(a%0AHANGUP)}\"", "200 result=1 (a HANGUP)"),
+        ("EXEC Set LINES=${URIDECODE(a%0D%0AEvent: Fake)}", "200 result=0"),
+        ("GET VARIABLE LINES", "200 result=1 (a  Event: Fake)"),
         ("GET VARIABLE CALLERID(num)", "200 result=1 (101)"),
         ("SET CALLERID \"Ann\" <77>", "520-Invalid command syntax.  Proper usage follows:"),
         ("DATABASE PUT door code 1234", "200 result=1"),
@@ -490,6 +496,9 @@ fn a_program_over_a_connection_commands_a_call() {
         tried.push(line);
         while expected.starts_with("520-") && !program.line().starts_with("520 ") {}
     }
+    let lines = ami.event("VarSet", |told| told.get("Variable") == "LINES");
+    assert_eq!(lines.get("Value"), "a  Event: Fake");
+    assert!(!ami.told().iter().any(|told| told.get("Event") == "Fake"));
     for command in COMMANDS {
         assert!(tried.iter().any(|line| line.starts_with(command)), "{command} was not tried");
     }

@@ -197,6 +197,7 @@ fn a_call_from_originate_to_hangup() {
     let system = System::demonstration();
     let rest = system.rest();
     let mut ami = Ami::login(&system);
+    let beside = Ami::login(&system);
     let headers = [
         ("Channel", "SIM/1"),
         ("Context", "default"),
@@ -288,6 +289,10 @@ fn a_call_from_originate_to_hangup() {
     let cdr = ami.event("Cdr", |_| true);
     assert_eq!((cdr.get("Disposition"), cdr.get("Source")), ("ANSWERED", "301"));
     assert_eq!((cdr.get("UserField"), cdr.get("AccountCode")), ("door", "7"));
+    beside.event("Cdr", |_| true);
+    let told = beside.told();
+    assert!(told.iter().any(|told| told.get("Event") == "Newchannel"));
+    assert!(!told.iter().any(|told| told.get("Event") == "OriginateResponse"), "not its own");
     rest.calls_become(0);
 }
 

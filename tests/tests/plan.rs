@@ -297,6 +297,51 @@ fn whom_the_plan_dials_is_asked_before_the_two_talk() {
     }
 }
 
+/// What a plan has a telephone hear besides prompts, one after the other; then `*` of either ends what
+/// it dialled.
+#[test]
+fn tones_digits_and_words_of_a_plan_are_heard() {
+    let plan = "[default]\n\
+                exten => 8,1,Answer()\n same => n,PlayTones(620/1000)\n same => n,Wait(2)\n \
+                same => n,StopPlayTones()\n same => n,SendDTMF(5)\n same => n,SayDigits(3)\n \
+                same => n,SayUnixTime(0,UTC,Y)\n same => n,Milliwatt()\n\
+                exten => 9,1,Dial(SIM/2,20,hHg)\n same => n,Playback(digit9)\n same => n,Wait(60)\n";
+    let system = system(Some(plan));
+    let digits = system.folder.file("state").join("sounds/digits");
+    std::fs::create_dir_all(&digits).expect("a folder");
+    let word = |seed: u64| chirps(600 + seed, 400);
+    for (seed, name) in (0..).zip(["3", "1", "thousand", "9", "hundred", "70"]) {
+        let file = digits.join(format!("{name}.wav"));
+        std::fs::write(file, wav(&word(seed), 8000, 1)).expect("written");
+    }
+    let ear = Ear::dial(&system, "1", "8");
+    ear.hears_tone(620.0);
+    ear.hears_key('5');
+    for seed in 0..6 {
+        ear.hears(&word(seed));
+    }
+    ear.hears_tone(1004.0);
+    drop(ear);
+    let rest = system.rest();
+    rest.calls_become(0);
+
+    for by_caller in [false, true] {
+        let caller = Ear::lift(&system, "1");
+        caller.press("9");
+        rest.line_becomes("2", "ringing");
+        let dialled = Ear::lift(&system, "2");
+        until_true("they talk", GENEROUS, || rest.line("1")["phase"] == "talking");
+        if by_caller {
+            caller.press("*");
+        } else {
+            dialled.press("*");
+        }
+        caller.hears(&chirps(509, 500));
+        drop((caller, dialled));
+        rest.calls_become(0);
+    }
+}
+
 /// Two sit in a conference of the plan, a program of the manager interface sees it whole, silences one
 /// and has it leave; the plan goes on with that one.
 #[test]

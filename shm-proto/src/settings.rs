@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The settings of one line, all of them. A client changes some: apid merges them with the row's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineSettings {
-    /// Tones: ISO 3166-1 code, lower case, of a country for which the engine has a plan.
+    /// Tones and ordinary ring: ISO 3166-1 code, lower case, of a country for which the engine has a plan.
     pub country: [u8; 2],
     /// How a phone is told who calls.
     pub caller_id: CallerIdType,

@@ -14,7 +14,7 @@ pub struct SwitchConfig {
     pub inter_digit_ms: u64,
     /// A phone rings so long.
     pub ring_timeout_ms: u32,
-    /// On and off in turn.
+    /// On and off in turn; empty is as telephones ring in the line's country.
     pub cadence_ms: Vec<u16>,
     /// A call whose phone sends no RTP for so long ends; 0 is never.
     pub media_timeout_ms: u32,
@@ -36,7 +36,7 @@ impl Default for SwitchConfig {
             plan: DialPlan::default(),
             inter_digit_ms: 4000,
             ring_timeout_ms: 60_000,
-            cadence_ms: vec![2000, 4000],
+            cadence_ms: Vec::new(),
             media_timeout_ms: 120_000,
             max_calls: 1000,
             conferences: 16,
@@ -54,7 +54,7 @@ pub struct RingOrder {
     pub caller: CallerIdView,
     /// Gives up by itself.
     pub timeout_ms: u32,
-    /// On and off in turn.
+    /// On and off in turn; empty is as telephones ring in the line's country.
     pub cadence_ms: Vec<u16>,
 }
 

@@ -174,11 +174,8 @@ impl Control {
         let lines: Vec<&str> = dial.lines.iter().map(String::as_str).collect();
         self.settle(&lines).await;
         let mut switch = lock(&self.0.switch);
-        let ring = RingOrder {
-            caller: dial.caller,
-            timeout_ms: dial.timeout_ms,
-            cadence_ms: super::tones::cadence(None).map_err(|_| Cause::ResourceUnavailable)?,
-        };
+        let ring =
+            RingOrder { caller: dial.caller, timeout_ms: dial.timeout_ms, cadence_ms: Vec::new() };
         let actions = switch.dial(number, &dial.lines, ring, dial.ringback, moment(&self.0))?;
         self.apply(&mut switch, actions);
         Ok(())

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 /// What is remembered between two events of a line.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Cadence and timeout of the last ring.
-    pub(super) rings: HashMap<String, (Vec<u16>, u32)>,
+    /// Name and times of its cadence, and timeout, of the last ring.
+    pub(super) rings: HashMap<String, (&'static str, Vec<u16>, u32)>,
     /// Calls of the journal were adopted; later attachments find none of theirs.
     adopted: bool,
 }
@@ -268,12 +268,9 @@ impl Control {
             }
             LineEvent::RingStarted => {
                 let ring = lock(&self.0.memory).rings.get(line).cloned();
-                let (cadence_ms, timeout_ms) = ring.unwrap_or_default();
-                publish(NoticeBody::RingStart {
-                    pattern: super::tones::cadence_name(&cadence_ms).to_owned(),
-                    cadence_ms,
-                    timeout_ms,
-                });
+                let (pattern, cadence_ms, timeout_ms) = ring.unwrap_or_default();
+                let pattern = pattern.to_owned();
+                publish(NoticeBody::RingStart { pattern, cadence_ms, timeout_ms });
             }
             LineEvent::RingStopped { cause } => {
                 let cause = match cause {

@@ -2,7 +2,7 @@
 
 use super::access::{kind, need};
 use super::refused::invalid;
-use super::{Control, LineEntry, Refused, lock, moment, tones};
+use super::{Control, LineEntry, Refused, cadences, lock, moment};
 use crate::auth::{Caller, Scope};
 use crate::call::{Busy, Cause, Diversion, RingOrder};
 use crate::engine_link::{now, wall};
@@ -139,7 +139,7 @@ impl Control {
         if !(1..=600_000).contains(&timeout_ms) {
             return Err(invalid("timeout_ms", "allowed is 1 to 600000"));
         }
-        let cadence_ms = tones::cadence(cadence)?;
+        let cadence_ms = cadences::cadence(cadence)?;
         Ok(RingOrder { caller, timeout_ms, cadence_ms })
     }
 

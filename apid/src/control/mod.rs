@@ -8,6 +8,7 @@
 mod access;
 mod applications;
 mod audio;
+mod cadences;
 mod calls;
 mod card;
 mod claims;

@@ -1,7 +1,7 @@
 //! What calls order, carried out: for each call one order after the other.
 
 use super::media::{LineMedia, TELEPHONE_EVENT, common_law, rtp};
-use super::{Cause, Control, MediaOffer, Refused, RemoteMedia, SignallingError, lock};
+use super::{Cause, Control, MediaOffer, Refused, RemoteMedia, SignallingError, cadences, lock};
 use crate::call::{CallNumber, DigitTruth, Input, Order, Role, Seat};
 use crate::engine_link::LinkError;
 use crate::hub::NoticeBody;
@@ -173,8 +173,14 @@ impl Control {
         cadence_ms: &[u16],
     ) -> Result<(), Failure> {
         let (sip, engine) = self.engine_line(line)?;
-        let cadence = Cadence::new(cadence_ms).ok_or(Failure::of(Cause::InvalidNumber))?;
-        lock(&self.0.memory).rings.insert(line.to_owned(), (cadence_ms.to_vec(), timeout_ms));
+        let of_country = || {
+            let country = self.row_of(line).map(|row| row.settings.country);
+            cadences::of_country(country.unwrap_or_default())
+        };
+        let times = if cadence_ms.is_empty() { of_country() } else { cadence_ms };
+        let cadence = Cadence::new(times).ok_or(Failure::of(Cause::InvalidNumber))?;
+        let rings = (cadences::name(cadence_ms), times.to_vec(), timeout_ms);
+        lock(&self.0.memory).rings.insert(line.to_owned(), rings);
         let engine_caller =
             CallerId { number: Text32::new(&caller.number), name: Text32::new(&caller.name) };
         let ring = Command::Ring { cadence, timeout_ms, caller: engine_caller };

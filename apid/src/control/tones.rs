@@ -1,68 +1,13 @@
-//! Cadences and tones by name, and what clients compose themselves.
+//! Tones by name, and what clients compose themselves.
 
 use super::Refused;
 use super::refused::invalid;
-use crate::view::{CadenceChoice, ToneRequest, ToneStep};
+use crate::view::{ToneRequest, ToneStep};
 use tipring_shm_proto::command::{ToneSpec, ToneStep as EngineStep};
 use tipring_shm_proto::units::TenthDbm0;
 
-/// Ring cadences, on and off in turn, ms: what older clients of the phone APIs know.
-const CADENCES: [(&str, &[u16]); 7] = [
-    ("normal", &[2000, 4000]),
-    ("distinctive1", &[500, 500, 500, 500, 2000, 4000]),
-    ("distinctive2", &[500, 500, 2000, 500, 500, 4000]),
-    // As much as the engine lets a bell bear: 60 %.
-    ("continuous", &[5000, 3400]),
-    ("single", &[500, 60_000]),
-    ("timer", &[200, 200, 200, 200, 200, 4000]),
-    ("urgent", &[300, 300]),
-];
-
 /// Level of a tone that names none, tenths of a dBm0.
 const LEVEL: i16 = -130;
-
-/// Times of a cadence.
-pub(super) fn cadence(choice: Option<&CadenceChoice>) -> Result<Vec<u16>, Refused> {
-    let allowed = || {
-        let names: Vec<&str> = CADENCES.iter().map(|(name, _)| *name).collect();
-        format!(
-            "allowed are {} or [on_ms, off_ms, …], 2 to 16 times of 100 or more, each on_ms at \
-             most 5000, and all together at most 60 % on",
-            names.join(", ")
-        )
-    };
-    match choice {
-        None => Ok(CADENCES[0].1.to_vec()),
-        Some(CadenceChoice::Name(name)) => CADENCES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, times)| times.to_vec())
-            .ok_or_else(|| Refused::Invalid { field: "cadence", reason: allowed() }),
-        Some(CadenceChoice::OnOffMs(times)) => {
-            if bearable(times) {
-                Ok(times.clone())
-            } else {
-                Err(Refused::Invalid { field: "cadence", reason: allowed() })
-            }
-        }
-    }
-}
-
-/// Within what the engine lets ears and ring generators bear.
-fn bearable(times: &[u16]) -> bool {
-    let sum = |times: &mut dyn Iterator<Item = &u16>| times.map(|ms| u32::from(*ms)).sum::<u32>();
-    let on = sum(&mut times.iter().step_by(2));
-    (2..=16).contains(&times.len())
-        && times.len().is_multiple_of(2)
-        && times.iter().all(|ms| *ms >= 100)
-        && times.iter().step_by(2).all(|on_ms| *on_ms <= 5000)
-        && on * 100 <= sum(&mut times.iter()) * 60
-}
-
-/// Name of a cadence; `custom` for what is none of ours.
-pub(super) fn cadence_name(times: &[u16]) -> &'static str {
-    CADENCES.iter().find(|(_, known)| *known == times).map_or("custom", |(name, _)| name)
-}
 
 /// Tones by name: North American (ITU-T E.180 Supp. 2), frequencies in Hz, level in tenths of a
 /// dBm0, time in ms. The last flag: over and over.
@@ -225,18 +170,5 @@ mod tests {
         ] {
             assert!(spec(&ToneRequest::Name(wrong.to_owned()), false).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn cadences_by_name_and_by_times() {
-        let named = |name: &str| cadence(Some(&CadenceChoice::Name(name.to_owned())));
-        assert_eq!(named("URGENT").unwrap(), [300, 300]);
-        assert!(named("loud").is_err());
-        let times = CadenceChoice::OnOffMs(vec![400, 2000]);
-        assert_eq!(cadence(Some(&times)).unwrap(), [400, 2000]);
-        assert!(CADENCES.iter().all(|(_, times)| bearable(times)));
-        assert!(cadence(Some(&CadenceChoice::OnOffMs(vec![5000, 100]))).is_err());
-        assert_eq!(cadence_name(&[2000, 4000]), "normal");
-        assert_eq!(cadence_name(&[1, 2]), "custom");
     }
 }

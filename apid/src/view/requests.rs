@@ -35,7 +35,8 @@ pub struct StreamRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum CadenceChoice {
-    /// `normal`, `distinctive1`, `distinctive2`, `continuous`, `single`, `timer`, `urgent`.
+    /// `normal` (as in the line's country), `distinctive1`, `distinctive2`, `continuous`, `single`, `timer`,
+    /// `urgent`, `bellcore-dr1` to `bellcore-dr5` (GR-506), `bellcore-r1` to `bellcore-r8`.
     Name(String),
     /// On and off in turn, 2 to 16 entries.
     OnOffMs(Vec<u16>),

@@ -1,4 +1,4 @@
-//! Progress tones and ring cadences by country: data, nothing is parsed when the engine runs.
+//! Progress tones by country: data, nothing is parsed when the engine runs.
 //!
 //! *Sources.* Frequencies and cadences: ITU-T E.180 supplement 2, as dahdi-tools `zonedata.c` and
 //! Asterisk `indications.conf.sample` give them; the United States' SIT: Bellcore SR-2275
@@ -7,8 +7,6 @@
 //! −12 dBm0, inside E.180's −10 ±5. Howler: 1400+2060+2450+2600 Hz, 100 ms on and off, each sine
 //! −18 dBm0 for 4 s, −12 for 4 s, then −6 (0 dBm0 together): it shall be heard in the room, but not
 //! begin so; the United Kingdom's sweeps from 800 to 3200 Hz twice a second, at −12, −6 and 0 dBm0.
-//! Cadences of distinctive ringing: GR-506, as telephones name them in Alert-Info (`Bellcore-dr1`),
-//! and those that Cisco's telephones call `Bellcore-r1`: from the second on they differ.
 
 mod countries;
 mod score;
@@ -16,7 +14,7 @@ mod score;
 pub use countries::PLANS;
 
 use crate::dsp::tone_generator::Tone;
-use tipring_shm_proto::command::{Cadence, ProgressTone};
+use tipring_shm_proto::command::ProgressTone;
 
 /// What a line of one country sounds like.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +39,6 @@ pub struct TonePlan {
     pub information: Tone,
     /// Receiver off hook.
     pub howler: Tone,
-    /// How the bell rings.
-    pub ring: Cadence,
 }
 
 impl TonePlan {
@@ -75,33 +71,6 @@ pub fn of_country(country: &str) -> Option<&'static TonePlan> {
 /// Every country with a plan.
 pub fn countries() -> impl Iterator<Item = &'static str> {
     PLANS.iter().map(|plan| plan.country)
-}
-
-/// The cadence that a telephone knows by this name: `Bellcore-dr1` to `Bellcore-dr5` (GR-506),
-/// `Bellcore-r1` to `Bellcore-r8`. `dr5` is one splash: repeated after 6 s, it is for the caller to
-/// ring it for that long only.
-pub fn distinctive(name: &str) -> Option<Cadence> {
-    DISTINCTIVE.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, ring)| *ring)
-}
-
-static DISTINCTIVE: [(&str, Cadence); 13] = [
-    ("Bellcore-dr1", ring(&[2000, 4000])),
-    ("Bellcore-dr2", ring(&[800, 400, 800, 4000])),
-    ("Bellcore-dr3", ring(&[400, 200, 400, 200, 800, 4000])),
-    ("Bellcore-dr4", ring(&[300, 200, 1000, 200, 300, 4000])),
-    ("Bellcore-dr5", ring(&[500, 5500])),
-    ("Bellcore-r1", ring(&[2000, 4000])),
-    ("Bellcore-r2", ring(&[300, 200, 1000, 200, 300, 4000])),
-    ("Bellcore-r3", ring(&[800, 400, 800, 4000])),
-    ("Bellcore-r4", ring(&[400, 200, 300, 200, 800, 4000])),
-    ("Bellcore-r5", ring(&[200, 200, 200, 200, 200, 200, 1000, 4000])),
-    ("Bellcore-r6", ring(&[200, 400, 200, 400, 200, 4000])),
-    ("Bellcore-r7", ring(&[400, 200, 400, 200, 400, 4000])),
-    ("Bellcore-r8", ring(&[250, 9750])),
-];
-
-const fn ring(on_off: &[u16]) -> Cadence {
-    Cadence::new(on_off).expect("an even number of entries")
 }
 
 #[cfg(test)]
@@ -179,14 +148,5 @@ mod tests {
         };
         let peaks: Vec<f32> = (0..12).map(|_| second()).collect();
         assert!(peaks[5] > 1.9 * peaks[1] && peaks[10] > 1.9 * peaks[5]);
-    }
-
-    #[test]
-    fn distinctive_rings_have_their_names() {
-        assert_eq!(
-            distinctive("bellcore-DR3").unwrap().as_slice(),
-            [400, 200, 400, 200, 800, 4000]
-        );
-        assert!(distinctive("Bellcore-dr9").is_none());
     }
 }

@@ -47,7 +47,16 @@ impl Ami {
     /// If nobody answers within a minute.
     #[track_caller]
     pub fn connect(system: &System) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", system.ports.ami)).expect("AMI listens");
+        Self::connect_to(&format!("127.0.0.1:{}", system.ports.ami))
+    }
+
+    /// The same, at an address.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn connect_to(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("AMI listens");
         let heard = Arc::new((Mutex::new(Heard::default()), Condvar::new()));
         let (theirs, reader) = (heard.clone(), stream.try_clone().expect("socket"));
         std::thread::spawn(move || read(reader, &theirs));
@@ -60,10 +69,19 @@ impl Ami {
     #[track_caller]
     pub fn login(system: &System) -> Self {
         let mut ami = Self::connect(system);
-        let answer = ami.ask("Login", &[("Username", "manager"), ("Secret", "secret")]);
-        assert_eq!(answer.get("Message"), "Authentication accepted", "{answer:?}");
-        ami.event("FullyBooted", |_| true);
+        ami.log_in("manager", "secret");
         ami
+    }
+
+    /// Logs in, and waits until it is told what happens.
+    ///
+    /// # Panics
+    /// If it is refused.
+    #[track_caller]
+    pub fn log_in(&mut self, user: &str, secret: &str) {
+        let answer = self.ask("Login", &[("Username", user), ("Secret", secret)]);
+        assert_eq!(answer.get("Message"), "Authentication accepted", "{answer:?}");
+        self.event("FullyBooted", |_| true);
     }
 
     /// What it was greeted with.

@@ -1,6 +1,6 @@
 //! A device on a channel, and its telephone.
 
-use crate::channel::{Channel, OFF_HOOK};
+use crate::channel::{Channel, OFF_HOOK, ON_HOOK};
 use crate::{BLOCK, card, guard};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -194,6 +194,31 @@ pub(crate) fn every_order_is_answered(port: u16, phone: u16) {
     for done in [3, 4, 5, 6, 7, 12] {
         assert_eq!(answers[done], Driven::Done, "{answers:?}");
     }
+}
+
+/// A line that has lost its battery takes no order for 800 ms (EBUSY), which is no failure: then it does.
+/// Its telephone was put down meanwhile, and is rung.
+pub(crate) fn a_drop_is_waited_for(port: u16, phone: u16) {
+    const RING_BEGINS: i32 = 18;
+    let mut rig = Rig::lifted(port, phone);
+    let bell = Drive::Ring(Cadence::new(&[1000, 200]).expect("a cadence"));
+    let drive = |device: &mut Dahdi, order| {
+        let mut answer = Driven::Unsupported;
+        guard(&mut || answer = device.drive(realtime::now(), order));
+        answer
+    };
+    assert_eq!(drive(&mut rig.device, Drive::Battery(false)), Driven::Done);
+    rig.phone.hook(ON_HOOK).expect("a handset");
+    for order in [bell, Drive::OffHook, Drive::Battery(true)] {
+        assert_eq!(drive(&mut rig.device, order), Driven::Busy, "{order:?}");
+    }
+    rig.until("the line", |device, _| drive(device, bell) == Driven::Done);
+    let (begin, mut felt) = (Instant::now(), Vec::new());
+    while !felt.contains(&RING_BEGINS) {
+        assert!(begin.elapsed() < PATIENCE, "the bell is not felt, but {felt:?}");
+        felt.extend(rig.phone.events().expect("events"));
+    }
+    assert_eq!(drive(&mut rig.device, Drive::RingOff), Driven::Done);
 }
 
 pub(crate) fn any_order_of_calls_is_survived(port: u16, phone: u16) {

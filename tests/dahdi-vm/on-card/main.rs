@@ -51,10 +51,11 @@ fn main() -> ExitCode {
     let before = violations();
     device::audio_keeps_its_order(port, phone);
     device::every_order_is_answered(port, phone);
+    device::a_drop_is_waited_for(port, phone);
     device::any_order_of_calls_is_survived(port, phone);
     loops::every_command(port, phone);
     device::a_card_that_is_pulled(port);
     assert_eq!(violations(), before, "allocations on the way");
-    println!("kept: order, answers, any order of calls, a pulled card; no allocation");
+    println!("kept: order, answers, waits, any order of calls, a pulled card; no allocation");
     ExitCode::SUCCESS
 }

@@ -60,7 +60,8 @@ impl<'a> Card<'a> {
     #[track_caller]
     pub fn contact(&self, port: u16, changes_ms: &[f64]) {
         let times: Vec<String> = changes_ms.iter().map(ToString::to_string).collect();
-        self.machine.run(&format!("/host/telephone contact {port} {}", times.join(" ")));
+        let times = times.join(" ");
+        self.machine.run(&format!("chrt -f 40 /host/telephone contact {port} {times}"));
     }
 
     /// What the card says of itself and of its ports.

@@ -11,7 +11,7 @@ use tipring_tests::system::repository;
 /// How long a unit may take to start under emulation.
 pub const UNIT_PATIENCE: Duration = Duration::from_mins(1);
 /// The guest's address towards the host.
-const GUEST: &str = "10.0.2.15";
+pub const GUEST: &str = "10.0.2.15";
 /// The engine's unit.
 pub const ENGINE: &str = "tipring-engine.service";
 /// apid's unit.

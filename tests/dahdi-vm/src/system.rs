@@ -78,6 +78,41 @@ impl<'a> System<'a> {
         self.installed.start(ENGINE);
     }
 
+    /// How often the machine stood still so far, as its card and the engine count it.
+    #[track_caller]
+    fn standstills(&self) -> u64 {
+        const COUNTED: [&str; 4] = [
+            "card_overruns_total",
+            "card_underruns_total",
+            "card_stalls_total",
+            "card_blocks_missing_total",
+        ];
+        let state = self.card.state();
+        let mut words = state.split_whitespace().skip_while(|word| *word != "irqmisses");
+        let missed: u64 = words.nth(1).and_then(|n| n.parse().ok()).expect("lost interrupts");
+        missed + COUNTED.iter().map(|name| self.api.rest.counter(name)).sum::<u64>()
+    }
+
+    /// Attempts something, again as long as the machine stood still in the middle of an attempt that
+    /// failed: what was lost then proves nothing. On a machine that ran, one that fails is a failure.
+    ///
+    /// # Panics
+    /// With what went wrong.
+    #[track_caller]
+    pub fn undisturbed<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+        for _ in 0..6 {
+            let before = self.standstills();
+            match attempt() {
+                Ok(done) => return done,
+                Err(why) => {
+                    assert!(self.standstills() > before, "{what}: {why}; nothing stood still");
+                    println!("{what}: {why}; the machine stood still: again");
+                }
+            }
+        }
+        panic!("{what}: the machine stood still each time");
+    }
+
     /// Main processes of engine and apid.
     #[track_caller]
     pub fn pids(&self) -> (u32, u32) {

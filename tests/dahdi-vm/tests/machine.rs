@@ -1,8 +1,12 @@
 //! The virtual machine itself: a card in it, and telephones on the card, without Tipring.
 
+use std::process::Command;
 use std::time::Duration;
+use tipring_dahdi_vm::machine::image;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{Card, Machine, Telephone, story};
+use tipring_engine::device::dahdi::ioctl::{REQUESTS, SIGNALLING_FXOKS};
+use tipring_tests::process::Folder;
 use tipring_tests::system::program;
 use tipring_tests::wait::{GENEROUS, until_true};
 
@@ -17,6 +21,31 @@ fn a_machine_has_a_card_and_telephones() {
         machine.lend(&program("on-card"), "on-card");
         println!("{}", machine.run("dahdi_cfg && RUST_BACKTRACE=1 /host/on-card 1 5"));
     });
+}
+
+/// Numbers and sizes are those of Debian's headers, as a C compiler understands them.
+#[test]
+fn requests_are_those_of_the_header() {
+    let folder = Folder::new("header");
+    let (source, program) = (folder.file("requests.c"), folder.file("requests"));
+    let lines: Vec<String> = REQUESTS.iter().map(|(name, _)| format!("P({name})")).collect();
+    let lines = lines.join("\n");
+    let text = format!(
+        "#include <stdio.h>\n#include <sys/ioctl.h>\n#include <dahdi/user.h>\n\
+         #include <dahdi/wctdm_user.h>\n#define P(r) printf(#r \" %x\\n\", (unsigned)r);\n\
+         int main(void) {{\n{lines}\nreturn DAHDI_SIG_FXOKS != {SIGNALLING_FXOKS};\n}}\n"
+    );
+    std::fs::write(&source, text).expect("a file");
+    let headers = image().join("dahdi/source/include");
+    let mut compiler = Command::new("cc");
+    compiler.arg("-I").arg(headers).arg("-o").args([&program, &source]);
+    assert!(compiler.status().expect("a C compiler").success(), "it does not compile");
+    let ran = Command::new(&program).output().expect("it runs");
+    let theirs = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let ours: Vec<String> =
+        REQUESTS.iter().map(|(name, code)| format!("{name} {code:x}")).collect();
+    assert_eq!(theirs.lines().collect::<Vec<_>>(), ours);
+    assert!(ran.status.success(), "DAHDI_SIG_FXOKS");
 }
 
 fn channels(machine: &Machine, card: &Card) {

@@ -2,8 +2,8 @@
 //! calls. Nothing else of the back end is `unsafe`.
 //!
 //! One interface for every DAHDI from 2.11 to 3.4: the headers are the same, byte for byte.
-//! Numbers are computed as the header's macros do, and compared with what a C compiler made of
-//! them.
+//! Numbers are computed as the header's macros do, and compared with what a C compiler makes of
+//! them (`tests/dahdi-vm/tests/machine.rs`, where the header is).
 //!
 //! # Real-time contract
 //! The calls of [`Channel`] do not allocate. Those that [`super::port::Port`] offers do not wait on
@@ -59,26 +59,37 @@ const fn code(direction: u32, kind: u8, number: u8, size: usize) -> u32 {
     direction << 30 | (size as u32) << 16 | (kind as u32) << 8 | number as u32
 }
 
-const DAHDI_SET_BLOCKSIZE: u32 = iow::<i32>(TYPE, 1);
-const DAHDI_FLUSH: u32 = iow::<i32>(TYPE, 3);
-const DAHDI_GET_PARAMS: u32 = iowr::<Params>(TYPE, 5);
-const DAHDI_SET_PARAMS: u32 = iow::<Params>(TYPE, 5);
-const DAHDI_HOOK: u32 = iow::<i32>(TYPE, 7);
-const DAHDI_GETEVENT: u32 = ior::<i32>(TYPE, 8);
-const DAHDI_SETGAINS: u32 = iow::<Gains>(TYPE, 16);
-const DAHDI_SPANSTAT: u32 = iowr::<SpanInfo>(TYPE, 10);
-const DAHDI_SETTONEZONE: u32 = iow::<i32>(TYPE, 22);
-const DAHDI_SET_BUFINFO: u32 = iow::<BufferInfo>(TYPE, 27);
-const DAHDI_ECHOCANCEL: u32 = iow::<i32>(TYPE, 33);
-const DAHDI_SPECIFY: u32 = iow::<i32>(TYPE, 38);
-const DAHDI_SETCADENCE: u32 = iow::<RingCadence>(TYPE, 42);
-const DAHDI_ONHOOKTRANSFER: u32 = iow::<i32>(TYPE, 51);
-const DAHDI_GETVERSION: u32 = ior::<VersionInfo>(TYPE, 57);
-const WCTDM_GET_STATS: u32 = ior::<Stats>(TYPE, 60);
-const DAHDI_SETPOLARITY: u32 = iow::<i32>(TYPE, 92);
-const DAHDI_VMWI: u32 = iowr::<i32>(TYPE, 94);
-const DAHDI_VMWI_CONFIG: u32 = iow::<u32>(TYPE, 95);
-const DAHDI_BUFFER_EVENTS: u32 = iow::<i32>(TYPE, 105);
+/// Names requests as the header does, and lists them.
+macro_rules! requests {
+    ($($name:ident = $code:expr;)*) => {
+        $(const $name: u32 = $code;)*
+        /// Every request that is made here.
+        pub const REQUESTS: &[(&str, u32)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+requests! {
+    DAHDI_SET_BLOCKSIZE = iow::<i32>(TYPE, 1);
+    DAHDI_FLUSH = iow::<i32>(TYPE, 3);
+    DAHDI_GET_PARAMS = iowr::<Params>(TYPE, 5);
+    DAHDI_SET_PARAMS = iow::<Params>(TYPE, 5);
+    DAHDI_HOOK = iow::<i32>(TYPE, 7);
+    DAHDI_GETEVENT = ior::<i32>(TYPE, 8);
+    DAHDI_SETGAINS = iow::<Gains>(TYPE, 16);
+    DAHDI_SPANSTAT = iowr::<SpanInfo>(TYPE, 10);
+    DAHDI_SETTONEZONE = iow::<i32>(TYPE, 22);
+    DAHDI_SET_BUFINFO = iow::<BufferInfo>(TYPE, 27);
+    DAHDI_ECHOCANCEL = iow::<i32>(TYPE, 33);
+    DAHDI_SPECIFY = iow::<i32>(TYPE, 38);
+    DAHDI_SETCADENCE = iow::<RingCadence>(TYPE, 42);
+    DAHDI_ONHOOKTRANSFER = iow::<i32>(TYPE, 51);
+    DAHDI_GETVERSION = ior::<VersionInfo>(TYPE, 57);
+    WCTDM_GET_STATS = ior::<Stats>(TYPE, 60);
+    DAHDI_SETPOLARITY = iow::<i32>(TYPE, 92);
+    DAHDI_VMWI = iowr::<i32>(TYPE, 94);
+    DAHDI_VMWI_CONFIG = iow::<u32>(TYPE, 95);
+    DAHDI_BUFFER_EVENTS = iow::<i32>(TYPE, 105);
+}
 
 /// `DAHDI_VMWI_LREV`: a lamp is lit by line reversal, which every FXS driver has.
 const VMWI_LINE_REVERSAL: u32 = 1;
@@ -529,30 +540,28 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_header() {
         let numbers = [
-            (DAHDI_SET_BLOCKSIZE, 0x4004_da01),
-            (DAHDI_FLUSH, 0x4004_da03),
-            (DAHDI_GET_PARAMS, 0xc088_da05),
-            (DAHDI_SET_PARAMS, 0x4088_da05),
-            (DAHDI_HOOK, 0x4004_da07),
-            (DAHDI_GETEVENT, 0x8004_da08),
-            (DAHDI_SPANSTAT, 0xc13a_da0a),
-            (DAHDI_SETGAINS, 0x4204_da10),
-            (DAHDI_SETTONEZONE, 0x4004_da16),
-            (DAHDI_SET_BUFINFO, 0x4018_da1b),
-            (DAHDI_ECHOCANCEL, 0x4004_da21),
-            (DAHDI_SPECIFY, 0x4004_da26),
-            (DAHDI_SETCADENCE, 0x4040_da2a),
-            (DAHDI_ONHOOKTRANSFER, 0x4004_da33),
-            (DAHDI_GETVERSION, 0x80a0_da39),
-            (WCTDM_GET_STATS, 0x800c_da3c),
-            (DAHDI_SETPOLARITY, 0x4004_da5c),
-            (DAHDI_VMWI, 0xc004_da5e),
-            (DAHDI_VMWI_CONFIG, 0x4004_da5f),
-            (DAHDI_BUFFER_EVENTS, 0x4004_da69),
+            ("DAHDI_SET_BLOCKSIZE", 0x4004_da01),
+            ("DAHDI_FLUSH", 0x4004_da03),
+            ("DAHDI_GET_PARAMS", 0xc088_da05),
+            ("DAHDI_SET_PARAMS", 0x4088_da05),
+            ("DAHDI_HOOK", 0x4004_da07),
+            ("DAHDI_GETEVENT", 0x8004_da08),
+            ("DAHDI_SETGAINS", 0x4204_da10),
+            ("DAHDI_SPANSTAT", 0xc13a_da0a),
+            ("DAHDI_SETTONEZONE", 0x4004_da16),
+            ("DAHDI_SET_BUFINFO", 0x4018_da1b),
+            ("DAHDI_ECHOCANCEL", 0x4004_da21),
+            ("DAHDI_SPECIFY", 0x4004_da26),
+            ("DAHDI_SETCADENCE", 0x4040_da2a),
+            ("DAHDI_ONHOOKTRANSFER", 0x4004_da33),
+            ("DAHDI_GETVERSION", 0x80a0_da39),
+            ("WCTDM_GET_STATS", 0x800c_da3c),
+            ("DAHDI_SETPOLARITY", 0x4004_da5c),
+            ("DAHDI_VMWI", 0xc004_da5e),
+            ("DAHDI_VMWI_CONFIG", 0x4004_da5f),
+            ("DAHDI_BUFFER_EVENTS", 0x4004_da69),
         ];
-        for (ours, headers) in numbers {
-            assert_eq!(ours, headers, "{ours:#x}");
-        }
+        assert_eq!(REQUESTS, numbers);
     }
 
     #[test]

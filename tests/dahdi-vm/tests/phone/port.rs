@@ -1,28 +1,31 @@
 //! What a port of a card does and tells besides calls.
 
 use serde_json::{Value, json};
-use tipring_dahdi_vm::system::ENGINE_YML;
 use tipring_dahdi_vm::telephone::Noticed;
 use tipring_dahdi_vm::{System, Telephone};
 use tipring_tests::signal;
 use tipring_tests::wait::{GENEROUS, until, until_true};
 
+/// Of `apid.yml`: what is left of a battery, and what is too much of one.
+pub(crate) const APID_YML: &str = "voltage: {low_mv: 40000, high_mv: 50000}\n";
+
 pub(crate) fn voltages_and_alarms(system: &System<'_>) {
     let System { card, api, .. } = system;
     let mut events = api.socket("/ws");
-    // Tip, ring and battery in mV; between the wires are 39 V.
-    card.command("volt 1 -1000 -40000 -52000");
-    until("the voltage", GENEROUS, || {
-        let answer = api.rest.get("/v1/lines/p1/voltage").expect_json(200);
-        (answer["voltage"].as_f64()? + 39.0).abs().lt(&0.5).then_some(())
-    });
-    events.expect("a low voltage", |event| {
-        event["type"] == "voltage_change" && event["line"] == "p1" && event["status"] == "low"
-    });
-    card.command("volt 1 auto");
-    events.expect("a normal voltage", |event| {
-        event["type"] == "voltage_change" && event["line"] == "p1" && event["status"] == "normal"
-    });
+    // Tip, ring and battery in mV; the limits are those of the settings.
+    for (volts, status) in [(39.0, "low"), (41.0, "normal"), (51.5, "high"), (49.0, "normal")] {
+        let ring = -1000 - (volts * 1000.0) as i32;
+        card.command(&format!("volt 1 -1000 {ring} -52000"));
+        let told = events.expect(status, |event| {
+            event["type"] == "voltage_change" && event["line"] == "p1" && event["status"] == status
+        });
+        assert!((told["voltage"].as_f64().expect("volts") + volts).abs() < 0.01, "{told}");
+        let now = api.rest.get("/v1/lines/p1/voltage").expect_json(200);
+        let shown = ["voltage", "tip_voltage", "ring_voltage", "battery_voltage"]
+            .map(|of| (now[of].as_f64().expect("volts") * 1000.0).round() as i32);
+        assert_eq!(shown, [ring + 1000, -1000, ring, -52_000], "{now}");
+        assert_eq!(now["status"], status, "{now}");
+    }
     // A driver that has none (ENOTTY).
     card.command("volt 1 none");
     until("no voltage", GENEROUS, || {
@@ -31,12 +34,62 @@ pub(crate) fn voltages_and_alarms(system: &System<'_>) {
         (answer["voltage"].is_null() && answer["status"] == "unknown" && is_why).then_some(())
     });
     card.command("volt 1 auto");
-    card.command("alarm 1 4");
-    events.expect("an alarm", |event| {
-        event["type"] == "hardware_status" && event["status"] == "alarm"
+
+    // Of a channel, and of the whole span (DAHDI_ALARM_YELLOW, DAHDI_ALARM_RED).
+    for (command, bits, place, name) in
+        [("alarm 1", 4, "channel_alarms", "yellow"), ("spanalarm", 8, "span_alarms", "red")]
+    {
+        card.command(&format!("{command} {bits}"));
+        events.expect("an alarm", |event| {
+            event["type"] == "hardware_status"
+                && event["line"] == "p1"
+                && event["status"] == "alarm"
+        });
+        until_true("the alarm's name", GENEROUS, || {
+            let inside = api.rest.get("/v1/lines/p1/diagnostics").expect_json(200);
+            inside["alarm"] == true && inside["dahdi"][place] == json!([name])
+        });
+        if place == "span_alarms" {
+            shown_as_dahdi_scan_does(system, "RED");
+        }
+        card.command(&format!("{command} 0"));
+        events.expect("its end", |event| {
+            event["type"] == "hardware_status" && event["line"] == "p1" && event["status"] == "ok"
+        });
+    }
+    until_true("no alarm", GENEROUS, || {
+        let inside = api.rest.get("/v1/lines/p1/diagnostics").expect_json(200);
+        inside["dahdi"]["span_alarms"] == json!([])
     });
-    card.command("alarm 1 0");
+    shown_as_dahdi_scan_does(system, "OK");
     api.rest.line_becomes("p1", "on_hook");
+}
+
+/// `/v1/diagnostics` has what DAHDI's own program finds.
+fn shown_as_dahdi_scan_does(system: &System<'_>, alarms: &str) {
+    let scanned = system.machine.run("dahdi_scan");
+    let span = scanned.split("\n[").find(|span| span.contains("FAKEFXS")).expect("the card's span");
+    let of = |key: &str| {
+        let found = span.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("no {key} in {span}"))
+    };
+    assert_eq!(of("alarms"), alarms, "{scanned}");
+    let number = span.trim_start_matches('[').split(']').next().expect("a number");
+    let diagnostics = system.api.rest.get("/v1/diagnostics").expect_json(200);
+    let lines = diagnostics["lines"].as_array().expect("lines");
+    let ours: Vec<&Value> =
+        lines.iter().map(|line| &line["dahdi"]).filter(|dahdi| !dahdi.is_null()).collect();
+    assert_eq!(ours.len().to_string(), of("totchans"), "{diagnostics}");
+    let first: u64 = of("basechan").parse().expect("a number");
+    for (place, dahdi) in ours.iter().enumerate() {
+        assert_eq!(dahdi["span"].to_string(), number, "{dahdi}");
+        assert_eq!(dahdi["span_name"], of("name"), "{dahdi}");
+        assert_eq!(dahdi["card"], of("devicetype"), "{dahdi}");
+        assert_eq!(dahdi["channel"], first + place as u64, "{dahdi}");
+        assert_eq!(dahdi["position"], place as u64 + 1, "{dahdi}");
+        assert_eq!(dahdi["signalling"], "fxoks", "{dahdi}");
+        assert_eq!(dahdi["span_alarms"] == json!([]), alarms == "OK", "{dahdi}");
+    }
 }
 
 /// Tip and ring are exchanged and put back; the lamp is lit and put out.
@@ -133,33 +186,4 @@ pub(crate) fn self_tests(system: &System<'_>) {
     machine.run("echo 0 >/sys/module/fakefxs/parameters/echo");
     phone.put_down();
     rest.line_becomes("p1", "on_hook");
-}
-
-/// Gains of the configuration are the kernel's: of what is played, and of what the telephone says.
-pub(crate) fn gains(system: &System<'_>) {
-    let System { machine, card, api, installed } = system;
-    let louder =
-        "rtp_lines: 4\ndahdi: {auto: true, buffers: 8, gain_db: {from_phone: 6, to_phone: -6}}\n";
-    system.without_engine(|| installed.configure("engine.yml", louder));
-    let mut phone = Telephone::on(machine, card, 1);
-    phone.lift();
-    api.rest.line_becomes("p1", "off_hook");
-    let tone = json!({"tone": {"frequency_hz": [1000], "level_dbm0": -10, "duration_ms": 20_000}});
-    api.rest.post("/v1/lines/p1/play", &tone).check(202);
-    let near = |level: f64, wanted: f64| (level - wanted).abs() < 0.7;
-    until_true("a tone at -16 dBm0", GENEROUS, || {
-        near(signal::level_dbm0(&phone.listen(200)), -16.0)
-    });
-    api.rest.delete("/v1/lines/p1/playbacks").check(200);
-    let ear = api.socket("/v1/lines/p1/audio?format=pcm_s16le&direction=rx");
-    phone.say(&signal::sine(1500.0, -20.0, 30_000));
-    until_true("a tone at -14 dBm0", GENEROUS, || {
-        let heard = ear.audio();
-        let last = heard.len().checked_sub(1600).map(|from| signal::level_dbm0(&heard[from..]));
-        last.is_some_and(|level| near(level, -14.0))
-    });
-    phone.put_down();
-    api.rest.line_becomes("p1", "on_hook");
-    system.without_engine(|| installed.configure("engine.yml", ENGINE_YML));
-    system.all_become("on_hook");
 }

@@ -1,5 +1,6 @@
 //! A telephone is answered by an AGI script, which systemd starts as somebody with next to nothing.
 
+use crate::calls::dials;
 use std::iter::zip;
 use tipring_dahdi_vm::{Machine, System, Telephone};
 use tipring_tests::wait::{GENEROUS, until_true};
@@ -44,9 +45,7 @@ pub(crate) fn answers(system: &System<'_>) {
     machine.write("/etc/tipring/agi-bin/hello.sh", SCRIPT);
     machine.run("chmod 755 /etc/tipring/agi-bin/hello.sh && systemctl start tipring-agi.socket");
     let mut phone = Telephone::on(machine, card, 1);
-    phone.lift();
-    api.rest.line_becomes("p1", "off_hook");
-    phone.press("414");
+    dials(system, &mut phone, "p1", "414");
     until_true("a call that was greeted", GENEROUS, || {
         let calls = api.rest.get("/v1/calls").expect_json(200);
         let calls = calls["calls"].as_array().cloned().unwrap_or_default();

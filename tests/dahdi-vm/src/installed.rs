@@ -140,7 +140,7 @@ fn lend_folder(machine: &Machine, folder: &str) {
 }
 
 /// Where release binaries are: `TIPRING_BIN_DIR`, or beside this test's own profile.
-fn release() -> PathBuf {
+pub fn release() -> PathBuf {
     std::env::var_os("TIPRING_BIN_DIR").map_or_else(
         || {
             let test = std::env::current_exe().expect("path of this test");

@@ -1,25 +1,16 @@
 //! `make install` on Debian with systemd and udev: who may what, what starts when, and what is left
 //! when it is taken away.
 
-use tipring_dahdi_vm::installed::{APID, ENGINE, HTTP_PORT, UNIT_PATIENCE};
+use std::process::Command;
+use tipring_dahdi_vm::installed::{APID, ENGINE, HTTP_PORT, UNIT_PATIENCE, release};
 use tipring_dahdi_vm::{Card, Installed, Machine, story};
+use tipring_tests::process::Folder;
+use tipring_tests::system::repository;
 use tipring_tests::wait::{GENEROUS, until_true};
 
 #[test]
-fn without_a_card() {
+fn installed_used_and_taken_away() {
     let machine = Machine::boot_with(&[HTTP_PORT]);
-    // A card's driver comes later: what the engine may open is settled when it starts.
-    let installed = Installed::on(&machine);
-    story("both processes run with nothing they do not need", || confined(&machine, &installed));
-    story("an engine that root starts by hand has no capability", || as_root(&machine));
-    story("an engine that dies or stands still is started again", || {
-        restarted(&machine, &installed);
-    });
-}
-
-#[test]
-fn with_a_card() {
-    let machine = Machine::boot();
     // The driver is there first, then the card, as in a machine that is running.
     let card = Card::away(&machine, 2);
     let before = machine.run(EVERYTHING);
@@ -28,9 +19,59 @@ fn with_a_card() {
         appears(&machine, &card, &installed);
     });
     story("apid may speak but not touch a device", || only_speaks(&machine));
-    story("uninstalling leaves nothing behind", || {
-        nothing_is_left(&machine, &card, installed, &before);
+    without_driver(&machine, &card);
+    story("both processes run with nothing they do not need", || confined(&machine, &installed));
+    story("an engine that root starts by hand has no capability", || as_root(&machine));
+    story("an engine that dies or stands still is started again", || {
+        restarted(&machine, &installed);
     });
+    story("uninstalling leaves nothing behind", || {
+        nothing_is_left(&machine, installed, &before);
+    });
+}
+
+/// `make install DESTDIR=`, for packagers: all of it is under one folder, and nothing knows that folder.
+#[test]
+fn packaged() {
+    let folder = Folder::new("packaged");
+    let root = folder.file("root");
+    let make = |target: &str| {
+        let mut make = Command::new("make");
+        make.arg("-C").arg(repository()).arg(target).env("TIPRING_BIN_DIR", release());
+        let output = make.env("DESTDIR", &root).env("PREFIX", "/usr").output().expect("make");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let files = || {
+        let found =
+            Command::new("find").arg(&root).args(["-type", "f", "-printf", "%P %m\n"]).output();
+        String::from_utf8_lossy(&found.expect("find").stdout).into_owned()
+    };
+    make("install");
+    let installed = files();
+    for wanted in [
+        "usr/bin/tipring-engine 755",
+        "usr/bin/tipring-apid 755",
+        "usr/bin/tipring 755",
+        "usr/lib/systemd/system/tipring-engine.service 644",
+        "usr/lib/udev/rules.d/70-tipring.rules 644",
+        "etc/tipring/apid.yml 640",
+    ] {
+        assert!(installed.lines().any(|line| line == wanted), "no {wanted} in\n{installed}");
+    }
+    let unit = root.join("usr/lib/systemd/system/tipring-engine.service");
+    let unit = std::fs::read_to_string(unit).expect("a unit");
+    assert!(unit.contains("ExecStart=/usr/bin/tipring-engine "), "{unit}");
+    assert!(!unit.contains(&root.display().to_string()), "{unit}");
+    make("uninstall");
+    assert_eq!(files(), "", "left behind");
+}
+
+/// A card's driver comes later: what the engine may open is settled when it starts.
+fn without_driver(machine: &Machine, card: &Card) {
+    card.command("unplug");
+    machine.run(&format!("systemctl stop {ENGINE} telephone modprobe@dahdi"));
+    machine.wait_for("no driver", UNIT_PATIENCE, "modprobe -r fakefxs dahdi");
+    machine.run("! test -e /dev/dahdi/ctl");
 }
 
 /// The exposure that `systemd-analyze security` finds, 0 to 10.
@@ -133,17 +174,17 @@ fn only_speaks(machine: &Machine) {
         "chrt -f 1 true",
         "unshare -U true",
     ];
-    // In place of apid, in its unit, once for all of them: it says what it could do.
+    // In place of apid, in a unit like its own, once for all of them: it says what it could do.
     let all = WANTED.iter().chain(&FORBIDDEN).enumerate();
     let tries: Vec<String> =
         all.map(|(n, command)| format!("if ( {command} ); then echo could {n}.; fi")).collect();
     machine.write("/run/try", &tries.join("\n"));
-    machine.write(
-        "/run/systemd/system/tipring-apid.service.d/try.conf",
-        "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/sh /run/try",
-    );
-    machine.run(&format!("systemctl daemon-reload && systemctl start {APID}"));
-    let said = machine.journal(APID);
+    machine.run(&format!(
+        "sed -e 's/^Type=.*/Type=oneshot/; s/^Restart=.*/Restart=no/' \
+         -e 's#^ExecStart=.*#ExecStart=/bin/sh /run/try#' /usr/local/lib/systemd/system/{APID} \
+         >/run/systemd/system/try.service && systemctl start try"
+    ));
+    let said = machine.journal("try");
     let could = |n: usize| said.contains(&format!("could {n}."));
     for (n, wanted) in WANTED.iter().enumerate() {
         assert!(could(n), "apid cannot: {wanted}\n{said}");
@@ -153,9 +194,7 @@ fn only_speaks(machine: &Machine) {
     }
     let size = machine.run("stat -c %s /var/lib/tipring/hello.wav");
     assert!(size.parse::<u64>().expect("a size") > 4000, "{size} octets of speech");
-    machine.run(
-        "rm -r /run/try /run/systemd/system/tipring-apid.service.d && systemctl daemon-reload",
-    );
+    machine.run("rm /run/try /run/systemd/system/try.service /var/lib/tipring/hello.wav");
 }
 
 fn restarted(machine: &Machine, installed: &Installed) {
@@ -212,13 +251,13 @@ fn appears(machine: &Machine, card: &Card, installed: &Installed) {
 const EVERYTHING: &str = "{ find / -xdev \\( -path /proc -o -path /sys -o -path /host -o \
     -path /run/log -o -path /run/udev -o -path '/var/log/*' -o -path '/tmp/*' -o \
     -path '/var/tmp/*' -o -path '/run/systemd/*' -o -path /rw \\) -prune -o -print; \
-    cut -d: -f1 /etc/passwd /etc/group; ls /run; systemctl list-unit-files --no-legend; } | \
+    cut -d: -f1 /etc/passwd /etc/group; ls /run; systemctl list-unit-files --no-legend | tr -s ' '; } | \
     grep -vE '^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$|^/etc/.*\\.lock$' | sort";
 
-fn nothing_is_left(machine: &Machine, card: &Card, installed: Installed, before: &str) {
+fn nothing_is_left(machine: &Machine, installed: Installed, before: &str) {
+    installed.configure("engine.yml", "");
     machine.run(&format!("systemctl enable --now {APID} {ENGINE}"));
     installed.uninstall();
-    card.command("unplug");
     let after = machine.run(EVERYTHING);
     let before: std::collections::HashSet<&str> = before.lines().collect();
     let left: Vec<&str> = after.lines().filter(|line| !before.contains(line)).collect();

@@ -37,6 +37,11 @@ pub trait Device {
         Pace::Steady
     }
 
+    /// The next frame is here: to read it makes nothing up.
+    fn has_frame(&self) -> bool {
+        true
+    }
+
     /// What the phone's clock is ahead of ours, ppm; `None` where it is ours, or not known yet.
     fn drift_ppm(&self) -> Option<f64> {
         None
@@ -95,6 +100,14 @@ impl Device for AnyDevice {
             Self::Dahdi(device) => device.pace(held),
             Self::Rtp(device) => device.pace(held),
             Self::Simulated(device) => device.pace(held),
+        }
+    }
+
+    fn has_frame(&self) -> bool {
+        match self {
+            Self::Dahdi(device) => device.has_frame(),
+            Self::Rtp(device) => device.has_frame(),
+            Self::Simulated(device) => device.has_frame(),
         }
     }
 

@@ -69,9 +69,10 @@ impl Ears {
         self.listener.meter()
     }
 
-    /// Another frame of the phone has to be put before this tick's is heard.
-    pub(super) fn wants(&self, pace: Pace) -> bool {
-        self.playout.wants(pace)
+    /// Another frame of the phone has to be put before this tick's is heard, or should be if it
+    /// `is_here`.
+    pub(super) fn wants(&self, pace: Pace, is_here: impl FnOnce() -> bool) -> bool {
+        self.playout.wants(pace, is_here)
     }
 
     /// Takes a frame of the phone; one that did not come is made up.

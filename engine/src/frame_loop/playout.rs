@@ -102,12 +102,21 @@ impl Playout {
         self.counts
     }
 
-    /// Another frame has to be put before this tick's can be played.
-    pub(super) fn wants(&self, pace: Pace) -> bool {
-        let ahead = if self.reads_between() { resampler::REACH + 2 } else { 0 };
-        let to_scale = matches!(pace, Pace::Faster | Pace::Hurry) && self.rest == 0;
-        let needs = if to_scale { time_scale::TAKE_OUT_NEEDS + time_scale::LONGEST } else { 0 };
-        self.waiting < (FRAME_SAMPLES + ahead).max(needs)
+    /// Another frame has to be put before this tick's can be played; or, if it `is_here`, to find a
+    /// period in. One that is not here yet would be made up, and then come too late.
+    pub(super) fn wants(&self, pace: Pace, is_here: impl FnOnce() -> bool) -> bool {
+        let hastens = matches!(pace, Pace::Faster | Pace::Hurry) && self.rest == 0;
+        self.waiting < self.needs() || hastens && self.waiting < self.needs_to_hasten() && is_here()
+    }
+
+    /// Samples without which a tick can't be played.
+    fn needs(&self) -> usize {
+        FRAME_SAMPLES + if self.reads_between() { resampler::REACH + 2 } else { 0 }
+    }
+
+    /// Samples of which a period may be taken out before.
+    fn needs_to_hasten(&self) -> usize {
+        (self.needs() + time_scale::LONGEST).max(time_scale::TAKE_OUT_NEEDS)
     }
 
     /// Takes the next frame of the device; `frame` means something for [`Heard::Frame`] only.
@@ -161,12 +170,13 @@ impl Playout {
             self.waited = 0;
             return;
         }
-        if self.rest > 0 {
+        let slower = pace == Pace::Slower;
+        if self.rest > 0 || !slower && self.waiting < self.needs_to_hasten() {
             return;
         }
         let haste = if pace == Pace::Hurry { 1.0 } else { self.waited as f32 / PATIENCE_TICKS };
         let likeness = LIKENESS - (LIKENESS - LEAST_LIKENESS) * haste.min(1.0);
-        let period = if pace == Pace::Slower {
+        let period = if slower {
             self.stretch(likeness)
         } else {
             let waits = &mut self.line[self.at..self.at + self.waiting];
@@ -253,7 +263,7 @@ mod tests {
         let mut playout = Playout::new();
         let (mut said, mut reads, mut heard) = (0u32, 0, Vec::new());
         for _ in 0..ticks {
-            while playout.wants(pace) {
+            while playout.wants(pace, || true) {
                 let mut frame = [0; FRAME_SAMPLES];
                 for sample in &mut frame {
                     let turn = f64::from(said % 20) / 20.0;
@@ -278,10 +288,10 @@ mod tests {
     fn what_needs_nothing_passes_bit_for_bit() {
         let mut playout = Playout::new();
         for n in 0..50i16 {
-            assert!(playout.wants(Pace::Steady));
+            assert!(playout.wants(Pace::Steady, || true));
             let mut frame = [n * 300; FRAME_SAMPLES];
             playout.put(Heard::Frame, &mut frame);
-            assert!(!playout.wants(Pace::Steady));
+            assert!(!playout.wants(Pace::Steady, || true));
             let mut out = [0; FRAME_SAMPLES];
             playout.play(Pace::Steady, false, Some(0.5), &mut out);
             assert_eq!(out, [n * 300; FRAME_SAMPLES]);
@@ -320,7 +330,7 @@ mod tests {
     fn tones_are_never_scaled() {
         let mut playout = Playout::new();
         for _ in 0..100 {
-            while playout.wants(Pace::Slower) {
+            while playout.wants(Pace::Slower, || true) {
                 playout.put(Heard::Frame, &mut [100; FRAME_SAMPLES]);
             }
             playout.play(Pace::Slower, true, None, &mut [0; FRAME_SAMPLES]);

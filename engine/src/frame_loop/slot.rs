@@ -206,7 +206,7 @@ impl Slot {
         let mut companded = QUIET;
         let pace = self.device.pace(self.ears.held());
         for _ in 0..MOST_READS {
-            if !self.ears.wants(pace) {
+            if !self.ears.wants(pace, || self.device.has_frame()) {
                 break;
             }
             let heard = self.device.read_frame(now, &mut companded);

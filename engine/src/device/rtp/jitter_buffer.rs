@@ -189,8 +189,9 @@ impl JitterBuffer {
     /// 120 ms after it fell silent without a word.
     pub fn take(&mut self, into: &mut Companded) -> Heard {
         let Some(playing) = self.playing else { return Heard::Nothing };
-        let heard = match self.copy_frame(playing, into) {
+        let heard = match self.law_of_frame(playing) {
             Some(law) => {
+                self.copy_frame(playing, into);
                 into.law = law;
                 self.missing = 0;
                 self.played_to = playing + FRAME;
@@ -212,6 +213,11 @@ impl JitterBuffer {
         let waits = self.quiet.is_some_and(|quiet| quiet.until.is_some_and(|at| at >= next));
         self.idle = heard == Heard::Nothing && !waits;
         heard
+    }
+
+    /// All of the next frame is here.
+    pub fn has_frame(&self) -> bool {
+        self.playing.is_some_and(|playing| self.law_of_frame(playing).is_some())
     }
 
     /// How to play what was taken, of which `held` samples are not played yet.
@@ -314,7 +320,7 @@ impl JitterBuffer {
     }
 
     /// The law of the frame, if all its samples are there and of one law.
-    fn copy_frame(&self, playing: i64, into: &mut Companded) -> Option<Law> {
+    fn law_of_frame(&self, playing: i64) -> Option<Law> {
         let start = index(playing, 0);
         let law = match self.contents[start] {
             MU => Law::Mu,
@@ -322,16 +328,19 @@ impl JitterBuffer {
             _ => return None,
         };
         let first = (RING_SAMPLES - start).min(FRAME_SAMPLES);
-        let (head, tail) = (start..start + first, 0..FRAME_SAMPLES - first);
         // Without a way out in the middle many are compared at once.
         let differs = |content: &u8| content ^ self.contents[start];
-        let contents = self.contents[head.clone()].iter().chain(&self.contents[tail.clone()]);
-        if contents.map(differs).fold(0, |all, differs| all | differs) != 0 {
-            return None;
-        }
-        into.octets[..first].copy_from_slice(&self.octets[head]);
-        into.octets[first..].copy_from_slice(&self.octets[tail]);
-        Some(law)
+        let (head, tail) = (start..start + first, 0..FRAME_SAMPLES - first);
+        let contents = self.contents[head].iter().chain(&self.contents[tail]);
+        let all_alike = contents.map(differs).fold(0, |all, differs| all | differs) == 0;
+        all_alike.then_some(law)
+    }
+
+    fn copy_frame(&self, playing: i64, into: &mut Companded) {
+        let start = index(playing, 0);
+        let first = (RING_SAMPLES - start).min(FRAME_SAMPLES);
+        into.octets[..first].copy_from_slice(&self.octets[start..start + first]);
+        into.octets[first..].copy_from_slice(&self.octets[..FRAME_SAMPLES - first]);
     }
 
     fn store(&mut self, timestamp: i64, law: Law, samples: &[u8]) {

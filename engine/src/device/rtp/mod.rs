@@ -266,6 +266,10 @@ impl Device for Rtp {
         if self.is_open() { self.session.pace(held) } else { Pace::Steady }
     }
 
+    fn has_frame(&self) -> bool {
+        self.call.is_some() && self.session.has_frame()
+    }
+
     fn drift_ppm(&self) -> Option<f64> {
         self.call.as_ref().and_then(|_| self.session.drift_ppm())
     }

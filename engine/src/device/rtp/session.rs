@@ -174,6 +174,11 @@ impl Session {
         self.buffer.pace(held)
     }
 
+    /// [`Session::take_frame`] would give audio.
+    pub fn has_frame(&self) -> bool {
+        self.media.receive && self.buffer.has_frame()
+    }
+
     /// What the phone's clock is ahead of ours, ppm, where it is known.
     pub fn drift_ppm(&self) -> Option<f64> {
         self.drift.ppm()

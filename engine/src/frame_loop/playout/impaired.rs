@@ -88,7 +88,7 @@ impl Line {
         }
         let pace = self.session.pace(self.playout.held());
         for _ in 0..MOST_READS {
-            if !self.playout.wants(pace) {
+            if !self.playout.wants(pace, || self.session.has_frame()) {
                 break;
             }
             let came = self.session.take_frame(at(now_ms), &mut self.frame);
@@ -135,22 +135,42 @@ fn packet(number: u32, tone: bool, digits: bool) -> Vec<u8> {
     octets
 }
 
-/// Packets that a phone whose clock is `ppm` fast has sent by `now_ms`.
-fn sent_by(now_ms: f64, ppm: f64) -> u32 {
-    ((now_ms - 7.0).max(0.0) * (1.0 + ppm * 1e-6) / 20.0) as u32
+/// A phone at the far end.
+#[derive(Clone, Copy)]
+struct Phone {
+    /// What its clock is fast.
+    ppm: f64,
+    /// Its packets come so long after our ticks.
+    stands_ms: f64,
+    says_tone: bool,
+    sends_digits: bool,
+}
+
+const SPEAKS: Phone = Phone { ppm: 0.0, stands_ms: 7.0, says_tone: false, sends_digits: false };
+
+impl Phone {
+    /// Packets that it has sent by `now_ms`.
+    fn sent_by(self, now_ms: f64) -> u32 {
+        ((now_ms - self.stands_ms).max(0.0) * (1.0 + self.ppm * 1e-6) / 20.0) as u32
+    }
+
+    /// When the packet of this number leaves.
+    fn leaves_ms(self, number: u32) -> f64 {
+        f64::from(number + 1) * 20.0 / (1.0 + self.ppm * 1e-6) + self.stands_ms
+    }
 }
 
 /// A call of `seconds`.
-fn call(impairment: Impairment, ppm: f64, seconds: u32, tone: bool, digits: bool) -> Outcome {
+fn call(impairment: Impairment, phone: Phone, seconds: u32) -> Outcome {
     let mut line = Line::new();
     let mut way = Way::new(impairment, 42);
     let (mut sent, mut told) = (0, String::new());
     let (mut heard, mut silent) = (Vec::new(), 0);
     for tick in 1..=seconds * 50 {
         let now_ms = f64::from(tick) * 20.0;
-        while sent < sent_by(now_ms, ppm) {
-            let left_ms = f64::from(sent + 1) * 20.0 / (1.0 + ppm * 1e-6) + 7.0;
-            way.send(left_ms, packet(sent, tone, digits));
+        while sent < phone.sent_by(now_ms) {
+            let octets = packet(sent, phone.says_tone, phone.sends_digits);
+            way.send(phone.leaves_ms(sent), octets);
             sent += 1;
         }
         if line.tick(now_ms, &mut way) == Heard::Nothing {
@@ -211,7 +231,7 @@ fn calls_survive_bad_networks_and_digits_stay_exact() {
     );
     for (name, impairment, ppm) in networks() {
         let seconds = 61;
-        let outcome = call(impairment, ppm, seconds, false, true);
+        let outcome = call(impairment, Phone { ppm, sends_digits: true, ..SPEAKS }, seconds);
         let expected: String =
             (1..=30).map(|digit| char::from(DIGITS[digit % DIGITS.len()])).collect();
         let row = outcome.row;
@@ -240,9 +260,9 @@ fn calls_survive_bad_networks_and_digits_stay_exact() {
 
 #[test]
 fn a_tone_comes_out_of_bad_networks_at_its_frequency_and_without_a_click() {
-    let own = steepest(&call(Impairment::default(), 0.0, 20, true, false).heard);
+    let own = steepest(&call(Impairment::default(), Phone { says_tone: true, ..SPEAKS }, 20).heard);
     for (name, impairment, ppm) in networks() {
-        let outcome = call(impairment, ppm, 60, true, false);
+        let outcome = call(impairment, Phone { ppm, says_tone: true, ..SPEAKS }, 60);
         // Minutes of our clock hold more periods of a faster one.
         let hz = frequency(&outcome.heard);
         let wanted = HZ * (1.0 + ppm * 1e-6);
@@ -256,7 +276,7 @@ fn a_tone_comes_out_of_bad_networks_at_its_frequency_and_without_a_click() {
 #[test]
 fn clocks_are_made_equal_and_the_depth_stays() {
     for ppm in [200.0, -200.0, 50.0] {
-        let outcome = call(Impairment::default(), ppm, 300, false, false);
+        let outcome = call(Impairment::default(), Phone { ppm, ..SPEAKS }, 300);
         let row = outcome.row;
         let drift = f64::from(row.drift_ppm.expect("measured"));
         assert!((drift - ppm).abs() <= 5.0, "{ppm}: {drift}");
@@ -264,6 +284,21 @@ fn clocks_are_made_equal_and_the_depth_stays() {
         // All that was scaled was before the clock was known.
         assert!(outcome.scaled_ms <= 60, "{ppm}: {} ms", outcome.scaled_ms);
         assert!((15..=60).contains(&row.depth_ms), "{ppm}: {} ms", row.depth_ms);
+    }
+}
+
+#[test]
+fn wherever_the_phones_clock_stands_nothing_is_made_up() {
+    for half in 0..40u32 {
+        let phone = Phone { stands_ms: f64::from(half) / 2.0, ..SPEAKS };
+        for jitter_ms in [0.0, 4.0] {
+            let network = Impairment { jitter_ms, ..Impairment::default() };
+            let Outcome { row, concealed_ms, scaled_ms, .. } = call(network, phone, 20);
+            let case = format!("{} ms, jitter of {jitter_ms} ms", phone.stands_ms);
+            assert_eq!((row.late, concealed_ms), (0, 0), "{case}");
+            assert!(scaled_ms <= 40, "{case}: {scaled_ms} ms, {} ms deep", row.depth_ms);
+            assert!((15..=45).contains(&row.depth_ms), "{case}: {} ms", row.depth_ms);
+        }
     }
 }
 
@@ -275,12 +310,12 @@ fn a_day_of_virtual_time_leaves_everything_where_it_was() {
     let (mut line, mut way, mut sent) = (Line::new(), Way::new(network, 7), 0);
     let seconds = hours * 3600;
     let payload = [0x11; 160];
+    let phone = Phone { ppm: 30.0, ..SPEAKS };
     for tick in 1..=seconds * 50 {
         let now_ms = f64::from(tick) * 20.0;
-        while sent < sent_by(now_ms, 30.0) {
-            let left_ms = f64::from(sent + 1) * 20.0 / (1.0 + 30e-6) + 7.0;
+        while sent < phone.sent_by(now_ms) {
             let head = header(0, sent, sent.wrapping_mul(160), false);
-            way.send(left_ms, [&head[..], &payload].concat());
+            way.send(phone.leaves_ms(sent), [&head[..], &payload].concat());
             sent += 1;
         }
         line.tick(now_ms, &mut way);

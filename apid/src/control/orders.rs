@@ -191,12 +191,13 @@ impl Control {
         let laws = self.directory().get(line).map(|e| e.laws.clone()).unwrap_or_default();
         let law = *laws.first().ok_or(Failure::of(Cause::BearerCapability))?;
         let telephone_event = Some(TELEPHONE_EVENT);
+        // Nothing until the answer says what is spoken, and whether it is encrypted.
         let media = RtpMedia {
             remote: None,
             law,
             telephone_event,
-            send: true,
-            receive: true,
+            send: false,
+            receive: false,
             rtcp_mux: false,
             srtp: None,
         };

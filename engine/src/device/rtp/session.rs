@@ -23,7 +23,7 @@ use super::telephone_event::{EventPayload, EventReceiver, EventSender, NotQueued
 use crate::frame::{Companded, Heard, Pace};
 use crate::signal::{Driven, Signal};
 pub use control::CONTROL_OCTETS;
-use tipring_shm_proto::command::{Law, RtpMedia};
+use tipring_shm_proto::command::{Law, RtpMedia, SrtpKeys};
 use tipring_shm_proto::line_table::RtpRow;
 use tipring_shm_proto::units::{Endpoint, FRAME_MS, FRAME_SAMPLES, Nanos};
 
@@ -148,9 +148,20 @@ impl Session {
         self.source.update(now, media.remote);
         match (&mut self.srtp, media.srtp) {
             (Some(srtp), Some(keys)) => srtp.update(keys),
-            (srtp, keys) => *srtp = keys.map(Srtp::new),
+            (None, Some(keys)) => self.begin_encryption(keys, media.remote),
+            (srtp, None) => *srtp = None,
         }
         self.media = media;
+    }
+
+    /// What came before was for whoever has the keys, or of anybody; what waits to leave is plain.
+    fn begin_encryption(&mut self, keys: SrtpKeys, remote: Option<Endpoint>) {
+        self.srtp = Some(Srtp::new(keys));
+        self.source = Source::new(remote);
+        self.begin_source();
+        if std::mem::take(&mut self.outgoing.ready) > 0 {
+            self.count_unsent();
+        }
     }
 
     /// What was agreed on last.

@@ -483,3 +483,31 @@ fn an_encrypted_call_is_heard_by_who_has_the_keys_and_by_nobody_else() {
     }
     assert!(call.signals().contains(&Signal::Media(Some(MediaFault::NotAuthentic))));
 }
+
+#[test]
+fn what_was_there_before_the_keys_is_neither_sent_nor_heard() {
+    let mut call = Call::new(RtpMedia { remote: None, ..media() });
+    let mut far = Srtp::new(keys(2, 1));
+    let mut packet = |number: u16| {
+        let timestamp = u32::from(number) * 160;
+        let header =
+            Header { marker: false, payload_type: PCMU, sequence: number, timestamp, ssrc: 5 };
+        let mut octets = [&header.octets()[..], &[0x10; FRAME_SAMPLES], &[0; 10]].concat();
+        let len = far.protect(&mut octets, 12 + FRAME_SAMPLES);
+        octets[..len].to_vec()
+    };
+    for number in 0..2 {
+        call.session.handle_packet(call.now(), phone(), &packet(number));
+    }
+    call.session.put_frame(&Companded { law: Law::Mu, octets: [0x22; FRAME_SAMPLES] });
+    assert!(call.session.outgoing().is_some(), "to whom it heard");
+    call.session.update(call.now(), RtpMedia { srtp: Some(keys(1, 2)), ..media() });
+    assert!(call.session.outgoing().is_none());
+    for number in 2..10 {
+        call.session.handle_packet(call.now(), phone(), &packet(number));
+        if call.take() == Heard::Frame {
+            assert_eq!(call.frame.octets, [0x10; FRAME_SAMPLES]);
+        }
+    }
+    assert_eq!(call.frame.octets, [0x10; FRAME_SAMPLES], "heard at last");
+}

@@ -83,6 +83,9 @@ config.uaConfig.threadCnt = 0
 config.uaConfig.mainThreadOnly = True
 config.logConfig.level = 0
 config.logConfig.consoleLevel = 0
+# Nobody speaks into it, and it sends all the same; also a second after an earlier call.
+config.medConfig.noVad = True
+config.medConfig.sndAutoCloseTime = -1
 endpoint.libInit(config)
 transport = pj.TransportConfig()
 transport.boundAddress = "127.0.0.1"
@@ -154,16 +157,18 @@ def obey(line):
         call.sendDtmf(keys)
 
 
+commands = b""
 try:
     while True:
         endpoint.libHandleEvents(10)
         if select.select([sys.stdin], [], [], 0)[0]:
             # Not readline: it would keep a second line where select does not see it.
-            lines = os.read(0, 4096).decode()
-            if not lines:
+            block = os.read(0, 4096)
+            if not block:
                 break
-            for line in lines.splitlines():
-                obey(line)
+            *lines, commands = (commands + block).split(b"\n")
+            for line in lines:
+                obey(line.decode())
 finally:
     endpoint.hangupAllCalls()
     for _ in range(20):

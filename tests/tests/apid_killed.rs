@@ -64,10 +64,12 @@ fn phones_go_on_talking_and_the_next_apid_takes_over() {
         );
         assert!(points.len() > kills * 4, "{name} heard too little");
         assert_eq!(silent, 0, "{name} heard gaps");
-        // The phone's own jitter buffer may slip by a frame when this machine is busy: a stretch
-        // over such a slip still resembles what was said.
+        // The phone's own jitter buffer may slip by a frame when this machine is busy: the stretches
+        // over such a slip, which overlap, still resemble what was said.
         assert!(below(0.4).is_empty(), "{name} heard something else at {:?}", below(0.4));
-        assert!(below(0.7).len() * 100 <= points.len(), "{name} heard gaps at {:?}", below(0.7));
+        let slips = points.chunk_by(|a, b| (a.score < 0.7) == (b.score < 0.7));
+        let slips = slips.filter(|run| run[0].score < 0.7).count();
+        assert!(slips * 100 <= points.len(), "{name} heard gaps at {:?}", below(0.7));
     }
 
     // Played into, flushed and ended by the new one.

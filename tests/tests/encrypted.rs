@@ -83,6 +83,7 @@ fn telephones_over_tls() {
     assert_eq!((encrypted("phone1"), encrypted("phone2")), (false, true));
     other.does("hang_up");
     rest.calls_become(0);
+    rest.line_becomes("phone2", "on_hook");
     // It is called, and heard before and after it held the call.
     rest.post("/v1/lines/phone2/ring", &json!({})).check(202);
     other.says("incoming");
@@ -90,7 +91,9 @@ fn telephones_over_tls() {
     rest.line_becomes("phone2", "off_hook");
     let heard = || leg("phone2")["media"]["packets"].as_u64();
     let goes_on = |before: Option<u64>| {
-        until_true("encrypted audio", GENEROUS, || heard() > before.map(|packets| packets + 20));
+        until_true("encrypted audio", std::time::Duration::from_secs(4), || {
+            heard() > before.map(|packets| packets + 20)
+        });
     };
     goes_on(Some(0));
     for (command, state) in [("hold", "held"), ("resume", "connected")] {

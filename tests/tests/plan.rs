@@ -302,7 +302,7 @@ fn whom_the_plan_dials_is_asked_before_the_two_talk() {
 #[test]
 fn tones_digits_and_words_of_a_plan_are_heard() {
     let plan = "[default]\n\
-                exten => 8,1,Answer()\n same => n,PlayTones(620/1000)\n same => n,Wait(2)\n \
+                exten => 8,1,Answer()\n same => n,PlayTones(620)\n same => n,Wait(2)\n \
                 same => n,StopPlayTones()\n same => n,SendDTMF(5)\n same => n,SayDigits(3)\n \
                 same => n,SayUnixTime(0,UTC,Y)\n same => n,Milliwatt()\n\
                 exten => 9,1,Dial(SIM/2,20,hHg)\n same => n,Playback(digit9)\n same => n,Wait(60)\n";

@@ -2,6 +2,7 @@
 
 use super::super::arguments;
 use super::session::{Outcome, Ran, Session, Stop};
+use super::tones;
 use super::wait::{Event, PATIENCE};
 use crate::control::{Cause, PlayOptions, PlaySource};
 use crate::view::ToneRequest;
@@ -157,24 +158,24 @@ impl Session {
         ended
     }
 
-    /// Plays tones over and over until they are stopped.
+    /// Plays tones until they are stopped.
     pub(super) async fn start_background(&mut self, tones: &str) -> Result<(), Stop> {
         self.stop_background().await;
-        let name = match tones.trim() {
-            "ring" => "ringback",
-            "info" => "special_information",
-            other => other,
-        };
-        let source = PlaySource::Tone(ToneRequest::Name(name.to_owned()));
-        self.background_plays(source).await;
+        match tones::read(tones) {
+            Ok((text, once)) => {
+                let source = PlaySource::Tone(ToneRequest::Name(text));
+                self.background_plays(source, !once).await;
+            }
+            Err(reason) => self.complaint(&reason),
+        }
         Ok(())
     }
 
-    pub(super) async fn background_plays(&mut self, source: PlaySource) {
+    pub(super) async fn background_plays(&mut self, source: PlaySource, looped: bool) {
         if self.local.is_some() {
             return;
         }
-        let options = PlayOptions { looped: true, ..PlayOptions::default() };
+        let options = PlayOptions { looped, ..PlayOptions::default() };
         let played = self.services.control.play(&Self::caller(), &self.line, source, options).await;
         match played {
             Ok(playback) => self.background = Some(playback),

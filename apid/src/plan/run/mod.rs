@@ -18,6 +18,7 @@ mod screen;
 mod session;
 mod sound;
 mod speak;
+mod tones;
 mod transfer;
 mod wait;
 

@@ -253,6 +253,6 @@ impl Session {
     /// Music while somebody waits: `moh/CLASS` of the sounds folder, else a tune of our own.
     pub(super) async fn start_music(&mut self, class: &str) {
         self.stop_background().await;
-        self.background_plays(PlaySource::Music(class.to_owned())).await;
+        self.background_plays(PlaySource::Music(class.to_owned()), true).await;
     }
 }

@@ -7,6 +7,7 @@
 //! number are bounded. No proxy of the environment, no cookies, no compression.
 
 use crate::config::Cidr;
+use crate::tls::system_roots;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +24,6 @@ const REDIRECTS: u32 = 3;
 const AT_ONCE: usize = 16;
 /// Of an answer to a post, which nobody reads.
 const ANSWER_MAX: u64 = 64 * 1024;
-/// Where systems keep the certificates they trust.
-const ROOTS: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
 /// What may be fetched.
 #[derive(Clone, Debug)]
 pub struct FetchSettings {
@@ -229,9 +226,7 @@ impl FetchError {
 
 /// Certificates of the system; none where it has none, and then nothing over TLS is trusted.
 fn tls() -> TlsConfig {
-    let named = std::env::var("SSL_CERT_FILE").ok();
-    let files = named.iter().map(String::as_str).chain(ROOTS);
-    let pem = files.into_iter().find_map(|file| std::fs::read(file).ok()).unwrap_or_default();
+    let pem = system_roots();
     let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -5,8 +5,8 @@ use crate::auth::Tokens;
 use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::channel::{self, Channels};
 use crate::config::{
-    Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, LoadedPlans, Name,
-    Secret, Srtp, Tls, WebhookConfig,
+    Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, HostTransport,
+    LoadedPlans, Name, Secret, Srtp, Tls, WebhookConfig,
 };
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
@@ -31,7 +31,7 @@ use crate::sip::usage::Allowance;
 use crate::speech::Speech;
 use crate::store::Store;
 use crate::stream::Streams;
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Trust};
 use crate::view::PortDiagnostics;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -258,6 +258,8 @@ async fn open_sip(
     settings.accounts = accounts.iter().map(account).collect();
     settings.defence = defence(&config.sip.defence);
     settings.certificate = certificates.load(config.sip.tls.as_ref())?;
+    let trusts = config.sip.trusts.as_ref().map(|file| file.value.as_path());
+    settings.trust = Trust::load(trusts).map_err(|error| error.to_string())?;
     settings.tls_port = Some(config.sip.tls_port.number());
     settings.ws_port = config.sip.ws_port.map(crate::config::Port::number);
     settings.wss_port = config.sip.wss_port.map(crate::config::Port::number);
@@ -335,10 +337,16 @@ fn account(account: &Account) -> AccountSettings {
     let password = account.password.as_ref().map(|secret| secret.reveal().to_owned());
     let algorithms: Vec<digest::Algorithm> =
         account.algorithms.iter().map(|algorithm| digest_algorithm(*algorithm)).collect();
+    let (transport, usual_port) = match account.transport {
+        HostTransport::Udp => (Transport::Udp, 5060),
+        HostTransport::Tcp => (Transport::Tcp, 5060),
+        HostTransport::Tls => (Transport::Tls, 5061),
+    };
+    let port = account.port.map_or(usual_port, crate::config::Port::number);
     let kind = if let Some(host) = account.host {
         AccountKind::Fixed {
-            address: SocketAddr::new(host, account.port.number()),
-            transport: Transport::Udp,
+            address: SocketAddr::new(host, port),
+            transport,
             user: id.clone(),
             credentials: password
                 .filter(|_| account.auth == Auth::Digest)

@@ -1,15 +1,70 @@
 //! TLS of everything that listens: a certificate and its key, from files that are read anew when
-//! they were renewed. Who calls is proven by tokens and passwords, not by certificates.
+//! they were renewed. Who calls is proven by tokens and passwords, not by certificates. And of what we
+//! connect to: whose certificates are believed.
 
-use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// Where systems keep the certificates they trust.
+const ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// Certificates that the system trusts, PEM; none where it has none, and then nothing is trusted.
+pub fn system_roots() -> Vec<u8> {
+    let named = std::env::var("SSL_CERT_FILE").ok();
+    let mut files = named.iter().map(String::as_str).chain(ROOTS);
+    files.find_map(|file| std::fs::read(file).ok()).unwrap_or_default()
+}
+
+/// Whose word counts for the certificates of those whom we connect to.
+#[derive(Clone, Debug)]
+pub struct Trust(Arc<RootCertStore>);
+
+impl Trust {
+    /// Those of a PEM file, or of the system.
+    ///
+    /// # Errors
+    /// [`TlsError`]; never for the system's.
+    pub fn load(file: Option<&Path>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let Some(file) = file else {
+            let pem = system_roots();
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+            return Ok(Self(Arc::new(roots)));
+        };
+        for certificate in CertificateDer::pem_slice_iter(&octets(file)?) {
+            let certificate = certificate.map_err(|error| not_pem(file, &error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| TlsError::Unusable(file.to_owned(), error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(TlsError::NoCertificate(file.to_owned()));
+        }
+        Ok(Self(Arc::new(roots)))
+    }
+
+    /// Nobody's.
+    pub fn none() -> Self {
+        Self(Arc::new(RootCertStore::empty()))
+    }
+
+    /// What a connection of ours needs (TLS 1.2 and 1.3).
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("this provider has ciphers for each")
+            .with_root_certificates(Arc::clone(&self.0))
+            .with_no_client_auth()
+    }
+}
 
 /// Where a certificate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +282,21 @@ mod tests {
         std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
             .unwrap();
         assert!(matches!(wrong(&broken, &one.key), TlsError::Unusable(file, _) if file == broken));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn who_is_trusted_is_read_and_mistakes_are_told() {
+        let folder = folder("trust");
+        let one = certificate(&folder, "one", "ed25519");
+        assert_eq!(Trust::load(Some(&one.certificate)).unwrap().0.len(), 1);
+        let refused = |file: &Path| Trust::load(Some(file)).unwrap_err();
+        assert_eq!(refused(&one.key), TlsError::NoCertificate(one.key.clone()));
+        assert!(matches!(refused(&folder.join("none.pem")), TlsError::Unreadable(..)));
+        let broken = folder.join("broken.pem");
+        let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        std::fs::write(&broken, text).unwrap();
+        assert!(matches!(refused(&broken), TlsError::Unusable(file, _) if file == broken));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

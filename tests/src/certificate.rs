@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A certificate and its key, of 127.0.0.1.
+/// A certificate and its key, of 127.0.0.1 and ::1.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// PEM.
@@ -23,7 +23,7 @@ impl Certificate {
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
             .args(["-nodes", "-days", "30", "-subj", &format!("/CN={name}")])
-            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1,IP:::1", "-keyout"])
             .arg(&key)
             .arg("-out")
             .arg(&certificate)

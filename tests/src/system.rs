@@ -5,7 +5,7 @@ use crate::rest::Rest;
 use crate::socket::Socket;
 use crate::wait::{GENEROUS, until_true};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -233,12 +233,12 @@ impl System {
 
     /// `host:port` of HTTP.
     pub fn address(&self) -> String {
-        format!("{}:{}", self.setup.host, self.ports.http)
+        SocketAddr::new(self.setup.host, self.ports.http).to_string()
     }
 
     /// `host:port` of SIP.
     pub fn sip_address(&self) -> String {
-        format!("{}:{}", self.setup.host, self.ports.sip)
+        SocketAddr::new(self.setup.host, self.ports.sip).to_string()
     }
 
     /// A client of the REST interface, with the first token where there are any.

@@ -1,6 +1,7 @@
 //! TLS everywhere: telephones, browsers' telephones, programs and clients that check our certificate.
 
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::process::Command;
 use tipring_tests::baresip::{Baresip, Telephone};
@@ -244,4 +245,46 @@ fn clients_over_tls() {
         let log = system.apid.as_ref().expect("it was started").log();
         log.contains("tipring.key: no PEM private key").then_some(())
     });
+}
+
+/// Two systems, one of which is a phone that never registers to the other one.
+#[test]
+fn calls_of_ours_over_tls() {
+    let folder = Folder::new("certificates");
+    let certificate = Certificate::make(folder.path(), "tipring");
+    let trusts = folder.file("trusted.pem");
+    std::fs::copy(&certificate.certificate, &trusts).expect("copied");
+    let host = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let start = |tls_port: u16, rest: String| {
+        let yaml = certificate.yaml();
+        let apid_yaml = format!("sip:\n  tls: {yaml}\n  tls_port: {tls_port}\n{rest}");
+        System::start(Setup { apid_yaml: Some(apid_yaml), host, ..Setup::default() })
+    };
+    let (ours, theirs) = (free_port(host), free_port(host));
+    let office = "  accounts: [{user: office, host: \"::1\", auth: none}]\n".to_owned();
+    let called = start(theirs, office + "numbers: {echo: \"600\"}\n");
+    let phone = format!("user: \"600\", host: \"::1\", port: {theirs}, transport: tls, auth: none");
+    let trust = format!("  trusts: {}\n", trusts.display());
+    let mut calling = start(ours, format!("{trust}  accounts: [{{{phone}}}]\n"));
+    let rest = calling.rest();
+    rest.post_empty("/v1/lines/600/ring").check(202);
+    rest.line_becomes("600", "off_hook");
+    let media = || rest.get("/v1/calls").expect_json(200)["calls"][0]["media"].clone();
+    until_true("encrypted audio", GENEROUS, || media()["packets"].as_u64() > Some(20));
+    assert_eq!(media()["srtp"], true);
+    rest.post_empty("/v1/lines/600/hangup").check(202);
+    called.rest().calls_become(0);
+    // One that shows a certificate which nobody vouches for is not called.
+    let stranger = Certificate::make(folder.path(), "stranger");
+    std::fs::copy(&stranger.certificate, &trusts).expect("copied");
+    calling.apid.take();
+    calling.start_apid();
+    calling.ready();
+    rest.post_empty("/v1/lines/600/ring").check(202);
+    until_true("the refused certificate", GENEROUS, || {
+        let log = calling.apid.as_ref().expect("it runs").log();
+        log.contains("no TLS connection to the phone") && log.contains("certificate")
+    });
+    rest.line_becomes("600", "on_hook");
+    assert!(called.rest().calls_become(0).is_empty());
 }

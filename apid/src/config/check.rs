@@ -1,7 +1,9 @@
 //! What no single value can tell: things given twice, things that do not go together, and
 //! addresses that others can reach while our secrets are everybody's.
 
-use super::{Account, Algorithm, Auth, Config, ConfigError, DeviceConfig, DeviceModel, Secret};
+use super::{
+    Account, Algorithm, Auth, Config, ConfigError, DeviceConfig, DeviceModel, HostTransport, Secret,
+};
 use serde_saphyr::Spanned;
 use std::collections::HashMap;
 use std::path::Path;
@@ -53,6 +55,9 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
         let wrong = match (account.auth, given, account.host) {
             (Auth::Digest, false, _) => Some("`auth: digest` needs `password` or `ha1`"),
             (Auth::None, _, None) => Some("`auth: none` needs `host`, the only address it may use"),
+            _ if account.host.is_none() && account.transport != HostTransport::Udp => Some(
+                "`transport` is of a phone at a fixed `host`; one that registers chooses itself",
+            ),
             (Auth::None, true, Some(_)) => Some("`auth: none` has no use for `password`"),
             _ => None,
         };

@@ -165,6 +165,9 @@ pub struct Sip {
     pub tls: Option<Tls>,
     /// SIP over TLS.
     pub tls_port: Port,
+    /// PEM, absolute: who vouches for phones that we reach over TLS; those that the system trusts
+    /// where no file is given.
+    pub trusts: Option<Spanned<PathBuf>>,
     /// SIP over WebSocket (RFC 7118); null opens none.
     pub ws_port: Option<Port>,
     /// The same over TLS, `wss://`; needs `tls`.
@@ -184,6 +187,7 @@ impl Default for Sip {
             port: Port::of(5060),
             tls: None,
             tls_port: Port::of(5061),
+            trusts: None,
             ws_port: None,
             wss_port: None,
             realm: "tipring".to_owned(),
@@ -240,9 +244,12 @@ pub struct Account {
     /// A phone that never registers: requests from there are its, rings go there.
     #[serde(default)]
     pub host: Option<IpAddr>,
-    /// Of such a phone.
-    #[serde(default = "default_sip_port")]
-    pub port: Port,
+    /// Of such a phone: 5060, or 5061 over TLS, where none is given.
+    #[serde(default)]
+    pub port: Option<Port>,
+    /// How such a phone is called.
+    #[serde(default)]
+    pub transport: HostTransport,
     /// How it proves who it is.
     #[serde(default)]
     pub auth: Auth,
@@ -279,8 +286,17 @@ pub struct Account {
     pub trace: bool,
 }
 
-const fn default_sip_port() -> Port {
-    Port::of(5060)
+/// How a phone that never registers is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostTransport {
+    /// One datagram, one message.
+    #[default]
+    Udp,
+    /// A connection of ours.
+    Tcp,
+    /// The same, if the phone shows a certificate that `sip.trusts` vouches for.
+    Tls,
 }
 
 fn default_algorithms() -> Vec<Algorithm> {

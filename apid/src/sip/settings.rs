@@ -6,7 +6,7 @@ use super::digest::{Algorithm, Secret};
 use super::message::{Peer, Transport};
 use super::registrar::Limits;
 use super::usage::Allowance;
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Trust};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct SipSettings {
     pub tcp: bool,
     /// Shown on the ports of TLS.
     pub certificate: Option<Arc<Certificate>>,
+    /// Whose word counts for phones that we reach over TLS.
+    pub trust: Trust,
     /// SIP over TLS, where there is a certificate.
     pub tls_port: Option<u16>,
     /// SIP over WebSocket.
@@ -52,6 +54,7 @@ impl SipSettings {
             listen,
             tcp: true,
             certificate: None,
+            trust: Trust::none(),
             tls_port: None,
             ws_port: None,
             wss_port: None,

@@ -164,7 +164,11 @@ impl Stack {
             overload: AtomicU64::new(0),
             banned,
             ports,
-            handshakes: Handshakes::new(settings.certificate.as_ref(), settings.origins.clone()),
+            handshakes: Handshakes::new(
+                settings.certificate.as_ref(),
+                &settings.trust,
+                settings.origins.clone(),
+            ),
             porch: Porch::default(),
             advertise,
             stop,
@@ -344,10 +348,8 @@ impl Stack {
             let (stack, from) = (self.clone(), Peer { transport: door.transport, address: from });
             tokio::spawn(async move {
                 let Some(opened) = stack.0.handshakes.open(stream, from).await else { return };
-                let gone = stack.0.stop.child_token();
-                let Some(link) = Link::new(sip_addr(from), gone).await else { return };
+                let Some(link) = stack.link(from).await else { return };
                 drop(guest);
-                stack.0.endpoint.transport_layer.add_connection(link.connection());
                 link.carry(opened, STREAM_IDLE).await;
             });
         }
@@ -486,13 +488,42 @@ impl Stack {
         self.dial(Peer { address: listens, ..to }).await
     }
 
+    /// A connection that has shaken hands, for the transactions to use.
+    async fn link(&self, with: Peer) -> Option<Link> {
+        let link = Link::new(sip_addr(with), self.0.stop.child_token()).await?;
+        self.0.endpoint.transport_layer.add_connection(link.connection());
+        Some(link)
+    }
+
     async fn dial(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
         let address = sip_addr(to);
         let lookup = self.0.endpoint.transport_layer.lookup(&address, None);
         match tokio::time::timeout(DIAL_TIMEOUT, lookup).await {
             Ok(Ok(found)) => Some(found),
+            // The library knows the connections that there are, and makes none of these.
+            Ok(Err(_)) if to.transport == Transport::Tls => self.dial_tls(to).await,
             Ok(Err(error)) => {
                 debug!(%to, %error, "no way to the phone");
+                None
+            }
+            Err(_) => {
+                debug!(%to, "the phone takes no connection");
+                None
+            }
+        }
+    }
+
+    async fn dial_tls(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
+        let dialled = self.0.handshakes.dial(to.address);
+        match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
+            Ok(Ok(opened)) => {
+                let link = self.link(to).await?;
+                let connection = link.connection();
+                tokio::spawn(link.carry(opened, STREAM_IDLE));
+                Some((connection, sip_addr(to)))
+            }
+            Ok(Err(error)) => {
+                warn!(%to, %error, "no TLS connection to the phone");
                 None
             }
             Err(_) => {

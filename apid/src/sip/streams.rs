@@ -5,19 +5,20 @@
 use super::message::{Peer, Transport};
 use super::screen::with_length;
 use super::settings::WebOrigins;
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Trust};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rsipstack::sip::SipMessage;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::stream::{SipCodec, SipCodecType};
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
@@ -41,6 +42,7 @@ const SUBPROTOCOL: &str = "sip";
 #[derive(Clone)]
 pub(super) struct Handshakes {
     acceptor: Option<TlsAcceptor>,
+    connector: TlsConnector,
     origins: Arc<WebOrigins>,
 }
 
@@ -55,9 +57,22 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Handshakes {
-    pub(super) fn new(certificate: Option<&Arc<Certificate>>, origins: WebOrigins) -> Self {
+    pub(super) fn new(
+        certificate: Option<&Arc<Certificate>>,
+        trust: &Trust,
+        origins: WebOrigins,
+    ) -> Self {
         let acceptor = certificate.map(|shown| TlsAcceptor::from(Arc::new(shown.server())));
-        Self { acceptor, origins: Arc::new(origins) }
+        let connector = TlsConnector::from(Arc::new(trust.client()));
+        Self { acceptor, connector, origins: Arc::new(origins) }
+    }
+
+    /// A connection of ours over TLS, to a peer whose certificate is of its address and trusted.
+    pub(super) async fn dial(&self, to: SocketAddr) -> std::io::Result<Opened> {
+        let stream = TcpStream::connect(to).await?;
+        let _ = stream.set_nodelay(true);
+        let stream = self.connector.connect(to.ip().into(), stream).await?;
+        Ok(Opened::Stream(Box::new(stream)))
     }
 
     /// `None`, and a line in the log, for one that does not speak what it should.

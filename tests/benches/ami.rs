@@ -1,7 +1,8 @@
 //! What programs for the manager interface may expect: `make bench-ami`.
 //!
 //! - Actions a second (`Ping`, sent ahead) and events a second (`UserEvent`, told to everybody) on 1
-//!   and on 50 connections, while nobody and while 50 clients read nothing.
+//!   and on 50 connections, while nobody and while 50 clients read nothing; and what each costs apid:
+//!   its processor time, which other work on the machine hardly changes.
 //! - Resident memory of a connection.
 //! - From the end of a digit to its event, beside the same digit's event on the REST interface's
 //!   WebSocket, with and without those who read nothing.
@@ -13,6 +14,7 @@
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use tipring_tests::system::{Setup, System};
@@ -112,11 +114,48 @@ fn deaf_clients(system: &System) -> Vec<Client> {
     (0..CONNECTIONS).map(|_| Client::login(system, "on")).collect()
 }
 
-fn resident_kb(system: &System) -> u64 {
+fn apid(system: &System) -> PathBuf {
     let process = system.apid.as_ref().expect("it runs").id();
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.split_whitespace().next().and_then(|kb| kb.parse().ok()).expect("a number")
+    Path::new("/proc").join(process.to_string())
+}
+
+/// A line of a `status` of proc(5).
+fn of_status(folder: &Path, name: &str) -> u64 {
+    let status = std::fs::read_to_string(folder.join("status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+}
+
+fn resident_kb(system: &System) -> u64 {
+    of_status(&apid(system), "VmRSS:")
+}
+
+/// What apid has used so far: processor time, and how often its threads were woken.
+struct Cost {
+    ns: u64,
+    woken: u64,
+}
+
+impl Cost {
+    fn now(system: &System) -> Self {
+        let mut cost = Self { ns: 0, woken: 0 };
+        for thread in std::fs::read_dir(apid(system).join("task")).expect("it runs") {
+            let thread = thread.expect("a thread").path();
+            let times = std::fs::read_to_string(thread.join("schedstat")).expect("it runs");
+            let first = times.split_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+            cost.ns += first.expect("ns");
+            cost.woken += of_status(&thread, "voluntary_ctxt_switches:");
+        }
+        cost
+    }
+
+    /// Since then, for each of so many.
+    fn each(&self, system: &System, what: &str, count: usize) {
+        let now = Self::now(system);
+        let us = now.ns.saturating_sub(self.ns) as f64 / 1000.0 / count as f64;
+        let woken = now.woken.saturating_sub(self.woken) as f64 / count as f64;
+        println!("… for each {what}: {us:.2} µs of apid's processor time, {woken:.3} wake-ups");
+    }
 }
 
 fn memory(system: &System) {
@@ -145,6 +184,7 @@ fn throughput(system: &System, beside: &str) {
         let mut clients: Vec<Client> = (0..count).map(|_| Client::login(system, "off")).collect();
         let each = PINGS / count;
         let begin = Instant::now();
+        let cost = Cost::now(system);
         std::thread::scope(|scope| {
             for client in &mut clients {
                 scope.spawn(move || client.flood(ping, "Ping: Pong", each));
@@ -152,6 +192,7 @@ fn throughput(system: &System, beside: &str) {
         });
         let rate = (each * count) as f64 / begin.elapsed().as_secs_f64();
         println!("actions a second, {count} connections{beside}: {rate:.0}");
+        cost.each(system, "action", each * count);
     }
     for count in [1, CONNECTIONS] {
         let mut clients: Vec<Client> = (0..count).map(|_| Client::login(system, "on")).collect();
@@ -160,6 +201,7 @@ fn throughput(system: &System, beside: &str) {
         // Whoever is too far behind is told that it missed some; here nobody is.
         let together = Barrier::new(count + 1);
         let begin = Instant::now();
+        let cost = Cost::now(system);
         std::thread::scope(|scope| {
             for client in &mut clients {
                 let together = &together;
@@ -179,6 +221,7 @@ fn throughput(system: &System, beside: &str) {
         let told = (rounds * AHEAD * count) as f64;
         let rate = told / begin.elapsed().as_secs_f64();
         println!("events a second, told to {count} connections{beside}: {rate:.0} in all");
+        cost.each(system, "event of those", rounds * AHEAD * count);
     }
 }
 
@@ -242,6 +285,7 @@ fn digits(system: &System, beside: &str) {
     let mut socket = system.socket("/ws");
     let ami = Listener::start(system, "End: Yes");
     let (mut event, mut later) = (Vec::new(), Vec::new());
+    let cost = Cost::now(system);
     for n in 0..DIGITS {
         let begin = Instant::now();
         rest.post("/v1/sim/1/dial", &json!({ "digits": "5" })).check(202);
@@ -251,6 +295,7 @@ fn digits(system: &System, beside: &str) {
         later.push(ms(rest_at, ami_at));
         std::thread::sleep(PAUSE);
     }
+    cost.each(system, "digit", DIGITS);
     spread(&format!("digit's end to its event{beside}"), event);
     spread(&format!("… after the same on the REST WebSocket{beside}"), later);
     rest.hook("1", false);

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use tipring_tests::ami::{Ami, Told};
 use tipring_tests::baresip::{Baresip, Telephone};
@@ -514,18 +514,33 @@ fn what_no_client_should_send_is_refused_precisely() {
     assert_eq!((event.get("UserEvent"), event.get("X Y")), ("a b", "1"));
 }
 
-/// One that does not read is cut, and told why; one beside it misses nothing.
+/// One that does not read is cut, and told why; one beside it misses nothing, nor does one that has
+/// only not read for a while.
 #[test]
 fn a_client_that_does_not_read_is_cut() {
     let system = System::demonstration();
-    let mut deaf = TcpStream::connect(("127.0.0.1", system.ports.ami)).expect("it listens");
-    deaf.write_all(b"Action: Login\r\nUsername: manager\r\nSecret: secret\r\n\r\n").expect("sent");
+    let silent = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", system.ports.ami)).expect("it listens");
+        let login = b"Action: Login\r\nUsername: manager\r\nSecret: secret\r\n\r\n";
+        stream.write_all(login).expect("sent");
+        stream.set_read_timeout(Some(GENEROUS)).expect("a socket");
+        stream
+    };
+    let (mut deaf, late) = (silent(), silent());
     let mut other = Ami::login(&system);
     let text = "x".repeat(12_000);
-    let mut cut = false;
-    for n in 0..2000 {
+    let tell = |other: &mut Ami, n: usize| {
         let n = n.to_string();
         other.ask("UserEvent", &[("UserEvent", "Big"), ("N", &n), ("Text", &text)]);
+    };
+    // More than the system holds for it, less than apid does.
+    (0..150).for_each(|n| tell(&mut other, n));
+    let lines = BufReader::new(late).lines().map(|line| line.expect("text"));
+    let numbers = lines.filter_map(|line| line.strip_prefix("N: ")?.parse::<usize>().ok());
+    assert!(numbers.take(150).eq(0..150));
+    let mut cut = false;
+    for n in 150..2000 {
+        tell(&mut other, n);
         cut = system.apid.as_ref().is_some_and(|apid| apid.log().contains("more events wait"));
         if cut {
             break;

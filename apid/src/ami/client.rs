@@ -14,6 +14,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 const MAX_WAITING: usize = 2 * 1024 * 1024;
 /// Octets that wait for a client before no more is read from it.
 const ENOUGH_WAITING: usize = 256 * 1024;
+/// Octets that wait for a client before it is told news in bulk only.
+const BEHIND: usize = 32 * 1024;
 /// Octets of memory that one keeps for whom nothing waits.
 const KEPT: usize = 4 * 1024;
 /// How long the last words may take to be sent.
@@ -54,6 +56,11 @@ impl Client {
     /// What it asks is answered when it has read more.
     pub(super) fn has_enough(&self) -> bool {
         self.waiting() >= ENOUGH_WAITING
+    }
+
+    /// It reads more slowly than it is told.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting() >= BEHIND
     }
 
     /// Octets that it has not been sent yet.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::mpsc;
@@ -33,10 +33,19 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// How long a wrong secret waits for its answer.
 const WRONG_SECRET_DELAY: Duration = Duration::from_secs(1);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// Octets that the system holds for a client, or a deaf one would be sent megabytes before it shows.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// How long news rest before one who is behind is told more: in bulk, or many such would be woken for
+/// each.
+const BEHIND_TIME: Duration = Duration::from_millis(10);
 /// Pieces of news that are taken at once, before anything is sent of them.
 const NEWS_AT_ONCE: usize = 64;
 /// How long clients may take to be told that it is over.
 const PARTING_TIME: Duration = Duration::from_secs(2);
+/// Why a client is cut that does not read.
+const TOO_SLOW: &str = "too slow: more events wait than this client reads";
 /// Answers of long actions that wait for their session.
 const LATER: usize = 64;
 
@@ -53,7 +62,13 @@ pub struct BoundAmi {
 /// # Errors
 /// Those of the system.
 pub async fn bind(settings: AmiSettings) -> std::io::Result<BoundAmi> {
-    let listener = TcpListener::bind(settings.listen).await?;
+    let listen = settings.listen;
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // Who is accepted has it from here.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(listen)?;
+    let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     Ok(BoundAmi { listener, settings: Arc::new(settings), address })
 }
@@ -186,12 +201,13 @@ impl Server {
         let mut decoder = Decoder::default();
         let mut octets = vec![0; READ];
         let began = tokio::time::Instant::now();
+        let mut rest_until = began;
         loop {
             client.note.queues(client.waiting());
             if client.is_too_slow() {
-                let reason = "too slow: more events wait than this client reads";
-                return client.part(&mut writer, reason).await;
+                return client.part(&mut writer, TOO_SLOW).await;
             }
+            let rests = client.is_behind() && tokio::time::Instant::now() < rest_until;
             let wait = client.waits.as_ref().and_then(|wait| wait.until);
             tokio::select! {
                 biased;
@@ -206,18 +222,27 @@ impl Server {
                     }
                 }
                 Some(messages) = answers.recv() => client.answer(&messages),
-                one = next(&mut news), if news.is_some() => {
+                one = next(&mut news), if news.is_some() && !rests => {
+                    let most = if client.is_behind() { HELD_NEWS } else { NEWS_AT_ONCE };
                     let told = one.map(|one| client.tell(&one));
-                    let told = told.and_then(|()| tell_ready(&mut client, &mut news, NEWS_AT_ONCE));
+                    let told = told.and_then(|()| tell_ready(&mut client, &mut news, most));
                     if let Err(why) = told {
                         return without_news(&mut client, &mut writer, &why).await;
                     }
+                    if client.is_behind() {
+                        rest_until = tokio::time::Instant::now() + BEHIND_TIME;
+                    }
                 }
+                () = tokio::time::sleep_until(rest_until), if rests => {}
                 read = reader.read(&mut octets), if !client.has_enough() => {
                     match read {
                         Ok(0) => return "closed by client".to_owned(),
                         Err(error) => return error.to_string(),
                         Ok(read) => decoder.push(&octets[..read]),
+                    }
+                    // What happened before is told before what it asks.
+                    if let Err(why) = tell_ready(&mut client, &mut news, HELD_NEWS) {
+                        return without_news(&mut client, &mut writer, &why).await;
                     }
                     loop {
                         let packet = match decoder.next() {
@@ -327,13 +352,16 @@ async fn send_some(
     }
 }
 
-/// Tells what is there, up to so many pieces.
+/// Tells what is there, up to so many pieces, and no more than anybody may have waiting.
 fn tell_ready(
     client: &mut Client,
     news: &mut Option<Receiver<Arc<Told>>>,
     most: usize,
 ) -> Result<(), RecvError> {
     for _ in 0..most {
+        if client.is_too_slow() {
+            break;
+        }
         match news.as_mut().map(Receiver::try_recv) {
             Some(Ok(one)) => client.tell(&one),
             Some(Err(TryRecvError::Lagged(missed))) => return Err(RecvError::Lagged(missed)),
@@ -351,6 +379,9 @@ async fn without_news(
     why: &RecvError,
 ) -> String {
     let RecvError::Lagged(missed) = why else { return "shutdown".to_owned() };
+    if client.is_behind() {
+        return client.part(writer, TOO_SLOW).await;
+    }
     tracing::warn!(missed, "AMI client lost events");
     client.part(writer, "events were lost: this server was too busy").await
 }

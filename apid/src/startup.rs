@@ -128,7 +128,7 @@ pub async fn run(
     let channels = Channels::default();
     tokio::spawn(channel::follow(channels.clone(), control.clone()));
     let database = Database::open(store).await.map_err(|error| error.to_string())?;
-    let _plans = Runner::start(&control, &channels, current, database, config.agi.scripts_socket());
+    let _plans = Runner::start(&control, &channels, current, database, config.agi.settings());
     let stop_ami = CancellationToken::new();
     let ami = ami.map(|ami| ami.serve(control.clone(), channels, stop_ami.clone()));
     if let Some(sip) = &sip {

@@ -391,6 +391,7 @@ fn a_program_over_a_connection_commands_a_call() {
     let port = listener.local_addr().expect("bound").port();
     let apid = "lines:\n  - {id: \"1\", engine: sim/1, extension: \"101\"}\n\
                 ami: {users: [{user: manager, secret: secret}]}\n\
+                agi: {idle_s: 4}\n\
                 fetch: {private: [127.0.0.1/32]}\nextensions: extensions.conf\n";
     let mut system =
         System::prepare(Setup { apid_yaml: Some(apid.to_owned()), ..Setup::default() });
@@ -545,6 +546,11 @@ fn a_program_over_a_connection_commands_a_call() {
     let mut program = Program::accept(&listener);
     program.say(&"x".repeat(9000));
     ends_with("406", 21);
+    // So is one that is not heard of for as long as is configured.
+    dials(&rest, "1", "406");
+    let silent = Program::accept(&listener);
+    ends_with("406", 21);
+    drop(silent);
     // One that goes at once has done what it wanted.
     dials(&rest, "1", "406");
     drop(Program::accept(&listener));

@@ -15,3 +15,16 @@ mod words;
 
 pub use environment::Environment;
 pub use reply::Reply;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What programs may.
+#[derive(Clone, Debug)]
+pub struct AgiSettings {
+    /// The socket where scripts of this machine are started; without one none is.
+    pub scripts: Option<Arc<Path>>,
+    /// A program that asks for nothing for so long is given up.
+    pub idle: Duration,
+}

@@ -19,8 +19,6 @@ use tokio::time::Instant;
 
 /// Commands of AsyncAGI that wait on one channel.
 const QUEUE: usize = 1024;
-/// A program that asks for nothing for so long is given up.
-const IDLE: Duration = Duration::from_mins(10);
 /// After a hang-up it has so long to finish.
 const AFTER_HANG_UP: Duration = Duration::from_secs(5);
 
@@ -165,7 +163,7 @@ impl Session {
         arguments: Vec<String>,
         program: &mut Program,
     ) -> Result<(), Stop> {
-        let Some(socket) = self.services.scripts.clone() else {
+        let Some(socket) = self.services.agi.scripts.clone() else {
             self.complaint("local AGI scripts are not run here: see agi.scripts_socket");
             self.set("AGISTATUS", "NOTFOUND");
             return Ok(());
@@ -223,7 +221,8 @@ impl Session {
         program: &mut Program,
         status: &mut &'static str,
     ) -> Result<(), Stop> {
-        let mut idle = Instant::now() + IDLE;
+        let patience = self.services.agi.idle;
+        let mut idle = Instant::now() + patience;
         let mut last: Option<Stop> = None;
         while *status == "SUCCESS" || *status == "HANGUP" {
             let happened = if last.is_some() {
@@ -276,7 +275,7 @@ impl Session {
                     break;
                 }
             }
-            idle = Instant::now() + if last.is_some() { AFTER_HANG_UP } else { IDLE };
+            idle = Instant::now() + if last.is_some() { AFTER_HANG_UP } else { patience };
         }
         last.map_or(Ok(()), Err)
     }

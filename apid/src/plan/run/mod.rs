@@ -26,6 +26,7 @@ pub use database::Database;
 
 use super::dialplan::{Dialplan, Start as Priority};
 use super::names::application;
+use crate::agi::AgiSettings;
 use crate::channel::{
     self, AgiCommand, Channel, Channels, Expected, Memory, Numbers, Program, ProgramError,
     Unanswered,
@@ -36,7 +37,6 @@ use functions::OfChannel;
 use local::Waiting;
 use session::Session;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -98,8 +98,7 @@ struct Services {
     channels: Channels,
     plan: CurrentPlan,
     database: Database,
-    /// Where local AGI scripts are started; nowhere by default.
-    scripts: Option<Arc<Path>>,
+    agi: AgiSettings,
     sessions: Sessions,
     /// Counts AGI commands.
     agi_commands: Arc<AtomicU32>,
@@ -125,7 +124,7 @@ impl Runner {
         channels: &Channels,
         plan: CurrentPlan,
         database: Database,
-        scripts: Option<Arc<Path>>,
+        agi: AgiSettings,
     ) -> Arc<Self> {
         for (name, value) in &plan.get().globals {
             // A plan's names and values are within the bounds of variables.
@@ -136,7 +135,7 @@ impl Runner {
             channels: channels.clone(),
             plan,
             database,
-            scripts,
+            agi,
             sessions: Arc::default(),
             agi_commands: Arc::default(),
         };

@@ -143,12 +143,29 @@ exten => 300,1,Answer()
 exten => 7,1,Gosub(say,s,1(${DB(doors/last)}))
  same => n,Dial(SIM/2,20)
 exten => i,1,Hangup(1)
+exten => 301,1,Answer()
+ same => n,Set(DB(doors/code)=5)
+ same => n,GotoIf($[\"${DB_DELETE(doors/code)}-${DB_EXISTS(doors/code)}\" = \"5-0\"]?gone)
+ same => n,Hangup(21)
+ same => n(gone),Set(TIMEOUT(response)=0.2)
+ same => n,Read(code,,2)
+ same => n,GotoIf($[\"${READSTATUS}${TIMEOUT(response)}\" = \"TIMEOUT0.2\"]?late)
+ same => n,Hangup(21)
+ same => n(late),Set(TIMEOUT(digit)=0.2)
+ same => n,Set(TIMEOUT(absolute)=100)
+ same => n,GotoIf($[${TIMEOUT(absolute)} < 90 | ${TIMEOUT(absolute)} > 100]?wrong)
+ same => n,Set(TIMEOUT(absolute)=4)
+ same => n,Read(code,,2,,,20)
+ same => n,Dial(SIM/2,20)
+ same => n(wrong),Hangup(21)
+exten => T,1,Hangup(${IF($[\"${code}\" = \"4\"]?28:21)})
 [say]
 exten => s,1,Playback(digit${ARG1:0:1}&digit${ARG1:-1})
  same => n,Return()
 ";
     let system = system(Some(plan));
     let rest = system.rest();
+    let ami = Ami::login(&system);
     lift(&rest, "1");
     let mut events = system.socket("/ws");
     dial(&rest, "1", "300");
@@ -189,6 +206,18 @@ exten => s,1,Playback(digit${ARG1:0:1}&digit${ARG1:-1})
         assert_eq!(call["cause"]["code"], cause, "{call}");
         rest.hook("1", false);
     }
+
+    // Times that a plan sets: for the first digit, for the second, and for the call.
+    lift(&rest, "1");
+    let mut events = system.socket("/ws");
+    dial(&rest, "1", "301");
+    let read = |told: &Told| told.get("Application") == "Read" && told.get("Priority") == "13";
+    ami.event("Newexten", read);
+    dial(&rest, "1", "4");
+    rest.line_becomes("2", "ringing");
+    let call = events.expect("its end", |m| m["type"] == "call_ended");
+    assert_eq!(call["cause"]["code"], 28, "{call}");
+    rest.line_becomes("2", "on_hook");
 }
 
 /// `#` and a number: whom the plan dialled hands the caller on, the caller whom it dialled. Then a

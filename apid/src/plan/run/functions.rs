@@ -309,13 +309,14 @@ impl Scope for Session {
         if name != "TIMEOUT" {
             return self.of_channel().function(name, arguments);
         }
-        Ok(match arguments {
+        Ok(match arguments.to_ascii_lowercase().as_str() {
             "response" => self.response.as_secs_f64().to_string(),
             "digit" => self.between_digits.as_secs_f64().to_string(),
-            _ => {
+            "absolute" => {
                 let left = self.absolute.map_or(Duration::ZERO, |at| at - Instant::now());
                 left.as_secs().to_string()
             }
+            other => return Err(format!("TIMEOUT({other}) is not known")),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Waiting: for the phone, for calls, for time. Whoever waits hears at once that the call is over.
 
+use super::super::dialplan::Position;
 use super::session::{Session, Stop};
-use super::{Input, PlanNote};
+use super::{Begin, Input, PlanNote};
 use crate::control::Cause;
 use crate::hub::{Delivery, NoticeBody, PlaybackEnd};
 use crate::view::Recording;
@@ -83,6 +84,11 @@ impl Session {
                 () = time => {
                     if self.absolute.is_some_and(|absolute| absolute <= Instant::now()) {
                         self.absolute = None;
+                        let context = &self.position.context;
+                        if self.plan().find(context, "T").is_some() {
+                            let there = Position::start(context, "T");
+                            return Err(Stop::Start(Begin::At(there)));
+                        }
                         return Err(Stop::HangUp(Cause::RecoveryOnTimer));
                     }
                     return Ok(None);

@@ -2,6 +2,7 @@
 changed for Tipring.
 
     agi_clients.py LIBRARY async PORT SECRET     commands whoever dials 403, over the manager's port
+    agi_clients.py LIBRARY modern PORT SECRET    the same by the events of Asterisk 12 and later
     agi_clients.py LIBRARY fast                  listens for FastAGI, and prints its port
     agi_clients.py LIBRARY local                 is a script: commands on standard output
 
@@ -45,6 +46,53 @@ def panoramisk_async(port, secret):
         def started(manager, event):
             if event.subevent == "Start":
                 asyncio.ensure_future(dialogue(event.channel))
+
+        await manager.connect()
+        while not manager.authenticated:
+            await asyncio.sleep(0.01)
+        say("ready")
+        await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def panoramisk_modern(port, secret):
+    """Its own helper knows the earlier events only: commands and results are put together here."""
+    import asyncio
+    import urllib.parse
+    import uuid
+
+    from panoramisk import Manager
+
+    async def run():
+        manager = Manager(host="127.0.0.1", port=port, username="modern", secret=secret)
+        results = {}
+
+        async def dialogue(channel):
+            async def agi(command):
+                command_id = str(uuid.uuid4())
+                results[command_id] = asyncio.get_running_loop().create_future()
+                answer = await manager.send_action(
+                    {"Action": "AGI", "Channel": channel, "Command": command,
+                     "CommandID": command_id}, as_list=False)
+                assert answer.success, answer
+                return await results[command_id]
+
+            say("answer", await agi("ANSWER"))
+            say("play", await agi("EXEC Playback hello-world"))
+            digits = (await agi("GET DATA beep 5000 3")).partition("=")[2]
+            say("digits", digits)
+            await agi(f'SAY DIGITS {digits} ""')
+            say("hangup", await agi("HANGUP"))
+
+        @manager.register_event("*")
+        def seen(manager, event):
+            say("event", event.event, event.channelstatedesc or "-", event.linkedid or "-")
+            if event.event == "AsyncAGIStart":
+                asyncio.ensure_future(dialogue(event.channel))
+            if event.event == "AsyncAGIExec":
+                result = urllib.parse.unquote(event.result).strip()
+                results.pop(event.commandid).set_result(result)
 
         await manager.connect()
         while not manager.authenticated:

@@ -120,6 +120,8 @@ impl Sipp {
         for (name, value) in scenario.keys {
             command.args(["-key", name, value]);
         }
+        // The first of a name holds.
+        command.args(["-key", "expires_s", "600"]);
         options(&mut command, &folder);
         command.arg(scenario.remote).current_dir(folder.path()).env("TERM", "dumb");
         let process = Process::start(&mut command, &folder.file("screen.log"));

@@ -88,6 +88,24 @@ fn with_sip(phone: &Baresip, number: &str, program: &dyn Fn()) {
     all_heard(&phone.heard());
 }
 
+/// As Asterisk 12 and later tell it, to one who is told by configuration what is filtered only.
+fn by_later_events(system: &System) {
+    let port = system.ports.ami.to_string();
+    let program = client(system, &["panoramisk", "modern", &port, "secret"]);
+    program.says("ready");
+    with_simulated(system, "1", "403", &|| program.says("digits 427\n"));
+    program.says("hangup 200 result=1");
+    program.says("event AsyncAGIEnd ");
+    program.says("event Hangup Up ");
+    let output = program.output();
+    let told = |event: &str| output.matches(&format!("event {event} ")).count();
+    let of_403 = ["FullyBooted", "AsyncAGIStart", "AsyncAGIExec", "AsyncAGIEnd"].map(told);
+    assert_eq!(of_403, [1, 1, 5, 1], "{output}");
+    // Whatever of other calls ends meanwhile.
+    let told_all = output.matches("event ").count();
+    assert_eq!(of_403.iter().sum::<usize>() + told("Hangup"), told_all, "{output}");
+}
+
 #[test]
 fn three_libraries_command_calls_in_every_way() {
     let account = |n: u8| {
@@ -126,7 +144,9 @@ fn three_libraries_command_calls_in_every_way() {
     start_scripts(&socket, &scripts);
     let apid = format!(
         "sip:\n  accounts:\n{accounts}lines:\n{lines}\
-         ami:\n  users:\n    - {{user: manager, secret: secret}}\n\
+         ami:\n  users:\n    - {{user: manager, secret: secret}}\n    \
+         - {{user: modern, secret: secret, dialect: modern, event_filters: \
+         [\"Event: AsyncAGI\", \"Event: FullyBooted\", \"Event: Hangup\", \"!HangupRequest\"]}}\n\
          agi: {{scripts_socket: \"{}\"}}\n\
          fetch: {{private: [127.0.0.1/32]}}\nextensions: extensions.conf\n",
         socket.display()
@@ -169,6 +189,7 @@ fn three_libraries_command_calls_in_every_way() {
                 program.says("hangup 200 result=1");
                 assert!(program.output().contains("play 200 result=0\n"), "{}", program.output());
             }
+            by_later_events(system);
         });
         for (n, number, program) in
             [(2, "411", &panoramisk), (3, "412", &pystrix), (4, "413", &pyst2)]

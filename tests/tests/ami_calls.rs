@@ -1,11 +1,15 @@
 //! Calls that programs of the manager interface change while they last: who hears whom then, by
 //! content, at simulated and SIP phones.
 
+use std::net::Ipv4Addr;
+use std::time::Duration;
 use tipring_tests::ami::{Ami, Told};
 use tipring_tests::baresip::{Baresip, Telephone};
 use tipring_tests::ear::{Ear, share};
+use tipring_tests::rest::Rest;
 use tipring_tests::signal::{chirps, find, samples, wav};
-use tipring_tests::system::{Setup, System};
+use tipring_tests::sipp::{Scenario, Sipp};
+use tipring_tests::system::{Setup, System, free_port};
 use tipring_tests::wait::{GENEROUS, until_true};
 
 const APID: &str = "ami:\n  users:\n    - {user: manager, secret: secret}\n    \
@@ -13,7 +17,8 @@ const APID: &str = "ami:\n  users:\n    - {user: manager, secret: secret}\n    \
     - {user: both, secret: secret, dialect: both}\n\
     sip:\n  accounts:\n    \
     - {user: phone1, password: secret, extension: \"201\", algorithms: [md5]}\n    \
-    - {user: phone2, password: secret, extension: \"202\", algorithms: [md5]}\n\
+    - {user: phone2, password: secret, extension: \"202\", algorithms: [md5]}\n    \
+    - {user: phone3, password: secret, extension: \"203\", algorithms: [md5]}\n\
     lines:\n  - {id: \"1\", engine: sim/1, extension: \"101\"}\n  \
     - {id: \"2\", engine: sim/2, extension: \"102\"}\n\
     extensions: extensions.conf\n";
@@ -409,11 +414,36 @@ fn channel(ami: &mut Ami, device: &str) -> String {
     born.unwrap_or_else(|| panic!("no channel of {device}")).get("Channel").to_owned()
 }
 
+/// Whoever goes by the name of phone3 is there once and never again.
+fn registers_for_half_a_minute(system: &System) {
+    let scenario = Scenario {
+        name: "register",
+        remote: &system.sip_address(),
+        host: Ipv4Addr::LOCALHOST.into(),
+        port: free_port(Ipv4Addr::LOCALHOST.into()),
+        user: "phone3",
+        password: "secret",
+        keys: &[("expires_s", "30".to_owned())],
+        pause: Duration::ZERO,
+        tcp: false,
+    };
+    Sipp::start(&scenario).succeeds(GENEROUS);
+}
+
+/// The samples of a recording, both ends in one.
+fn recorded(rest: &Rest, id: &str) -> Vec<i16> {
+    let audio = rest.get(&format!("/v1/recordings/{id}/audio")).expect(200);
+    let mut reader = hound::WavReader::new(audio.body.as_slice()).expect("a WAV");
+    assert_eq!((reader.spec().channels, reader.spec().sample_rate), (1, 8000));
+    reader.samples::<i16>().map(|sample| sample.expect("a sample")).collect()
+}
+
 #[test]
 fn calls_are_redirected_bridged_muted_and_hung_up_on_one_by_one() {
     let system = system();
     let rest = system.rest();
     let mut ami = Ami::login(&system);
+    registers_for_half_a_minute(&system);
     let (voice1, voice2) = (chirps(61, 90_000), chirps(62, 90_000));
     let (first, second) =
         (phone(&system, "phone1", &voice1, false), phone(&system, "phone2", &voice2, true));
@@ -484,6 +514,23 @@ fn calls_are_redirected_bridged_muted_and_hung_up_on_one_by_one() {
     hears_voice(|| second.heard(), &voice3, from2);
     hears_voice(|| caller.heard(), &voice2, 0);
 
+    // Recorded, both of them.
+    let file = [("Channel", sim1.as_str()), ("File", "talk.wav")];
+    let recording = ami.ask("MixMonitor", &file).get("MixMonitorID").to_owned();
+    let (from1, from2) = (caller.heard().len(), second.heard().len());
+    hears_voice(|| second.heard(), &voice3, from2);
+    hears_voice(|| caller.heard(), &voice2, from1);
+    let ended = ami.ask("StopMixMonitor", &[("Channel", &sim1)]);
+    assert_eq!(ended.get("Response"), "Success", "{ended:?}");
+    let recorded = recorded(&rest, &recording);
+    let scores = [&voice3, &voice2, &voice1].map(|voice| {
+        let pieces = recorded.chunks_exact(samples(600));
+        let scores = pieces.filter_map(|piece| Some(find(piece, voice)?.score));
+        scores.fold(0.0, f64::max)
+    });
+    // Of two that are as loud as each other.
+    assert!(scores[0] > 0.6 && scores[1] > 0.6 && scores[2] < 0.5, "{scores:?}");
+
     // Muted, one way and the other.
     let mute = |ami: &mut Ami, direction: &str, state: &str| {
         let headers = [("Channel", sim1.as_str()), ("Direction", direction), ("State", state)];
@@ -529,4 +576,8 @@ fn calls_are_redirected_bridged_muted_and_hung_up_on_one_by_one() {
     let gone = ask(&mut ami, "Hangup", &[("Channel", &sim1)], "Channel Hungup");
     assert_eq!(gone.get("Response"), "Success");
     rest.calls_become(0);
+
+    // A phone that is not heard of any more.
+    let gone = ami.event("PeerStatus", |told| told.get("PeerStatus") == "Unregistered");
+    assert_eq!((gone.get("Peer"), gone.get("Cause")), ("SIP/203", "Expired"));
 }

@@ -7,7 +7,8 @@
 //! *How it works.* Method B's envelope (the magnitude, smoothed twice with 30 ms) is taken from the mean
 //! magnitude of each millisecond rather than from each sample, which is 30 times finer than its
 //! time constant. Of each of its fifteen thresholds (2⁰ to 2¹⁴) it is counted how many milliseconds were
-//! active: at or above it, or within a hangover of 200 ms. The active level lies 15.9 dB above the
+//! active: at or above it, or within a hangover of 200 ms. Where one is active so are all below it, and
+//! a millisecond is counted once, under the highest. The active level lies 15.9 dB above the
 //! threshold that counts it, between two of them by interpolation.
 //!
 //! *Limits.* Within 0.1 dB of the method sample by sample (tested against `tipring-signals`' own). DC is
@@ -28,9 +29,8 @@ const MS_PER_FRAME: usize = size_of::<Linear>() / size_of::<i16>() / MS;
 const KEEP: f32 = 0.967_216_1;
 /// Milliseconds for which activity goes on below a threshold.
 const HANGOVER_MS: u32 = 200;
-/// The smallest threshold is 2⁰, the largest 2¹⁴; the last place is never reached.
-const THRESHOLDS: usize = 16;
-const TOP: usize = 14;
+/// The smallest threshold is 2⁰, the largest 2¹⁴.
+const THRESHOLDS: usize = 15;
 /// How far the threshold of activity lies below the active level, dB.
 const MARGIN_DB: f32 = 15.9;
 /// How much of a frame's mean is believed to be DC: half of it after 0.7 s.
@@ -50,10 +50,12 @@ pub struct Meter {
     second: f32,
     ms: u32,
     total: f64,
-    /// When each threshold was reached last, in `ms` and [`HANGOVER_MS`] more, and how long it was
-    /// active.
-    until: [u32; THRESHOLDS],
-    active: [u32; THRESHOLDS],
+    /// Thresholds that are active, from the lowest on.
+    reach: usize,
+    /// Until when, in `ms`, each is active for having been the highest that was reached.
+    until: [u32; THRESHOLDS + 1],
+    /// Milliseconds in which so many thresholds were active.
+    reached: [u32; THRESHOLDS + 1],
     row: MeterRow,
 }
 
@@ -76,8 +78,9 @@ impl Meter {
             second: 0.0,
             ms: 0,
             total: 0.0,
-            until: [0; THRESHOLDS],
-            active: [0; THRESHOLDS],
+            reach: 0,
+            until: [0; THRESHOLDS + 1],
+            reached: [0; THRESHOLDS + 1],
             row: MeterRow::SILENCE,
         }
     }
@@ -89,10 +92,7 @@ impl Meter {
 
     /// Takes a frame, whose level is `level`. Does not allocate, wait or fail.
     pub fn hear(&mut self, frame: &Linear, level: &Level) {
-        widest(
-            #[inline(always)]
-            || self.follow(frame),
-        );
+        self.follow(frame);
         self.total += level.energy as f64;
         self.energy += level.energy;
         self.peak = self.peak.max(level.peak);
@@ -104,26 +104,24 @@ impl Meter {
         }
     }
 
-    #[inline(always)]
     fn follow(&mut self, frame: &Linear) {
-        let mut means = [0u32; MS_PER_FRAME];
-        for (mean, samples) in means.iter_mut().zip(frame.as_chunks::<MS>().0) {
-            *mean = samples.iter().map(|s| u32::from(s.unsigned_abs())).sum();
-        }
-        for sum in means {
-            self.first += (1.0 - KEEP) * (sum as f32 / MS as f32 - self.first);
-            self.second += (1.0 - KEEP) * (self.first - self.second);
-            // All thresholds up to the exponent are reached; below 1 there is none.
-            let reached = (self.second as u32).checked_ilog2().map_or(0, |bit| bit + 1);
-            self.ms = self.ms.saturating_add(1);
-            for threshold in 0..THRESHOLDS {
-                let until = &mut self.until[threshold];
-                if (threshold as u32) < reached {
-                    *until = self.ms + HANGOVER_MS;
-                }
-                self.active[threshold] += u32::from(self.ms <= *until);
+        // All here and not in `self`: each millisecond waits for the one before.
+        let Self { mut first, mut second, mut ms, mut reach, .. } = *self;
+        let envelope = mean_magnitudes(frame).map(|mean| {
+            first = KEEP * first + (1.0 - KEEP) * mean;
+            second = KEEP * second + (1.0 - KEEP) * first;
+            second
+        });
+        for reached in envelope.map(thresholds_below) {
+            ms = ms.saturating_add(1);
+            self.until[reached] = ms.saturating_add(HANGOVER_MS);
+            reach = reach.max(reached);
+            while reach > 0 && self.until[reach] < ms {
+                reach -= 1;
             }
+            self.reached[reach] += 1;
         }
+        (self.first, self.second, self.ms, self.reach) = (first, second, ms, reach);
     }
 
     fn tell(&mut self, samples: usize) {
@@ -148,11 +146,13 @@ impl Meter {
         let energy = self.total as f32 / per_ms;
         // The louder the threshold, the less lies the level above it.
         let mut below: Option<(f32, f32)> = None;
-        for bit in 0..=TOP {
-            if self.active[bit] == 0 {
+        let mut active: u32 = self.reached[1..].iter().sum();
+        for bit in 0..THRESHOLDS {
+            if active == 0 {
                 break;
             }
-            let level = level::dbm0_of_mean_square(energy / self.active[bit] as f32);
+            let level = level::dbm0_of_mean_square(energy / active as f32);
+            active -= self.reached[bit + 1];
             let margin = level - level::dbm0_of_mean_square((1u32 << (2 * bit)) as f32);
             if margin < MARGIN_DB {
                 let level = below.map_or(level, |(level_below, margin_below)| {
@@ -166,6 +166,29 @@ impl Meter {
         }
         None
     }
+}
+
+/// Of each millisecond.
+fn mean_magnitudes(frame: &Linear) -> [f32; MS_PER_FRAME] {
+    let mut means = [0.0; MS_PER_FRAME];
+    widest(
+        #[inline(always)]
+        || {
+            for (mean, samples) in means.iter_mut().zip(frame.as_chunks::<MS>().0) {
+                let sum: u32 = samples.iter().map(|s| u32::from(s.unsigned_abs())).sum();
+                *mean = sum as f32 / MS as f32;
+            }
+        },
+    );
+    means
+}
+
+/// How many thresholds `envelope`, which is not negative, reaches: one for each power of two, by the
+/// exponent that it has as a float.
+fn thresholds_below(envelope: f32) -> usize {
+    const BELOW_ONE: u32 = f32::MAX_EXP as u32 - 2;
+    let exponent = envelope.to_bits() >> (f32::MANTISSA_DIGITS - 1);
+    (exponent.saturating_sub(BELOW_ONE) as usize).min(THRESHOLDS)
 }
 
 #[cfg(test)]

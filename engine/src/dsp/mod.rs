@@ -167,9 +167,12 @@ impl Listener {
     /// phone was given to hear when it said this, or `delay` samples before. Does not allocate,
     /// wait or fail.
     pub fn listen(&mut self, rx: &mut Linear, given: &Linear, delay: usize) -> Listened {
-        let Level { clipped_samples, peak, .. } = level::measure(rx);
-        self.echo.cancel(rx, given, delay, self.digits.hears_tones());
-        let level = Level { clipped_samples, peak, ..level::measure(rx) };
+        let came = level::measure(rx);
+        let changed = self.echo.cancel(rx, given, delay, self.digits.hears_tones());
+        // Whether it was clipped is known of what came alone.
+        let Level { clipped_samples, peak, .. } = came;
+        let level =
+            if changed { Level { clipped_samples, peak, ..level::measure(rx) } } else { came };
         self.meter.hear(rx, &level);
         let had_keys = self.digits.digit().is_some();
         let digits = if self.in_band_digits { self.digits.hear(rx) } else { DtmfEvents::new() };

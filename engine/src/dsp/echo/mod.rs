@@ -80,15 +80,15 @@ impl EchoControl {
 
     /// Takes the echo of `given` out of `heard`, in whose beginning may be the echo of what was
     /// given `delay` samples before ([`MAX_DELAY`] at most). `keys`: keys are being pressed, nothing
-    /// is learnt. Does not allocate, wait or fail.
-    pub fn cancel(&mut self, heard: &mut Linear, given: &Linear, delay: usize, keys: bool) {
+    /// is learnt. Whether there was anything to do. Does not allocate, wait or fail.
+    pub fn cancel(&mut self, heard: &mut Linear, given: &Linear, delay: usize, keys: bool) -> bool {
         let mut before = self.to_learn.unwrap_or(0);
         if self.wanted && !self.on {
             (self.on, before) = (true, LEARNT_FIRST);
         }
         self.to_learn = Some(before);
         if !self.on {
-            return;
+            return false;
         }
         let came = *heard;
         let told = self.canceller.cancel(heard, given, delay, keys);
@@ -100,6 +100,7 @@ impl EchoControl {
         } else if before > 0 || !self.wanted {
             self.came = Some(came);
         }
+        true
     }
 
     /// Nobody is heard, only what is left of the echo. After [`EchoControl::cancel`].

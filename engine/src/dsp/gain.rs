@@ -38,11 +38,12 @@ impl Gain {
     /// Amplifies a frame, at whose end the gain is `gain` and `more` tenths of a dB. Does not
     /// allocate, wait or fail.
     pub fn amplify(&mut self, frame: &mut Linear, gain: TenthDb, more: f32) {
-        let to = 10f32.powf((f32::from(gain.0) + more) / 200.0);
-        let is_unity = |factor: f32| (factor - 1.0).abs() < 1e-6;
-        if is_unity(self.factor) && is_unity(to) {
+        let tenths = f32::from(gain.0) + more;
+        // Before the power: most lines have no gain, and it is dear.
+        if tenths.abs() < 8e-5 && (self.factor - 1.0).abs() < 1e-6 {
             return;
         }
+        let to = 10f32.powf(tenths / 200.0);
         let step = (to - self.factor) / frame.len() as f32;
         for (index, sample) in frame.iter_mut().enumerate() {
             let factor = self.factor + step * (index + 1) as f32;

@@ -5,8 +5,8 @@
 //! ITU-T G.191 does (so −1 and 0 differ in sign only). Silence of A-law decodes to ±8; of µ-law,
 //! 0xFF and 0x7F, to 0.
 //!
-//! *How it works.* Decoding is a look-up in a table built at compile time. Encoding finds the
-//! segment by the magnitude's highest bit. Neither allocates, waits or fails.
+//! *How it works.* Decoding shifts by the segment, encoding finds it by the magnitude's highest bit:
+//! many samples at once, where a table has one after the other. Neither allocates, waits or fails.
 //!
 //! *Test vectors.* All 65 536 inputs, against the decision values of G.711 tables 1 and 2 and
 //! against checksums of `sweep-r.a`, `sweep-r.u` and their decodings in ITU-T G.191
@@ -44,12 +44,18 @@ fn encode_here(frame: &Linear, law: Law, into: &mut Companded) {
 
 /// Fills `into` with the samples of `frame`.
 pub fn decode(frame: &Companded, into: &mut Linear) {
-    let table = match frame.law {
-        Law::Mu => &MU,
-        Law::A => &A,
-    };
-    for (sample, &octet) in into.iter_mut().zip(&frame.octets) {
-        *sample = table[octet as usize];
+    widest(
+        #[inline(always)]
+        || decode_here(frame, into),
+    );
+}
+
+#[inline(always)]
+fn decode_here(frame: &Companded, into: &mut Linear) {
+    let samples = into.iter_mut().zip(&frame.octets);
+    match frame.law {
+        Law::Mu => samples.for_each(|(sample, &octet)| *sample = decode_mu(octet)),
+        Law::A => samples.for_each(|(sample, &octet)| *sample = decode_a(octet)),
     }
 }
 
@@ -96,19 +102,24 @@ const fn segment_and_step(magnitude: u32, zeroth: u32) -> u32 {
     (bits >> (f32::MANTISSA_DIGITS - 1 - 4)).wrapping_sub((BIAS + zeroth) << 4)
 }
 
+// In 32 bits, of which processors shift many by different widths at once.
+
+#[inline(always)]
 const fn decode_mu(octet: u8) -> i16 {
-    let code = !octet;
+    let code = !octet as i32;
     let segment = (code >> 4) & 7;
-    let magnitude = ((((code & 0xF) as i16) << 3) + 0x84) << segment;
-    if code & 0x80 == 0 { magnitude - 0x84 } else { 0x84 - magnitude }
+    let magnitude = ((((code & 0xF) << 3) + 0x84) << segment) - 0x84;
+    (if code & 0x80 == 0 { magnitude } else { -magnitude }) as i16
 }
 
+#[inline(always)]
 const fn decode_a(octet: u8) -> i16 {
-    let code = octet ^ 0x55;
+    let code = (octet ^ 0x55) as i32;
     let segment = (code >> 4) & 7;
-    let step = (((code & 0xF) as i16) << 4) + 8;
+    let step = ((code & 0xF) << 4) + 8;
+    // Segments 0 and 1 have the same step.
     let magnitude = if segment == 0 { step } else { (step + 0x100) << (segment - 1) };
-    if code & 0x80 == 0 { -magnitude } else { magnitude }
+    (if code & 0x80 == 0 { -magnitude } else { magnitude }) as i16
 }
 
 static MU: [i16; 256] = table(Law::Mu);

@@ -5,6 +5,7 @@ use super::conference_tap::ConferenceTap;
 use super::recorder::{Recorder, Source};
 use super::refused::invalid;
 use super::{Control, PlayOptions, PlaySource, Refused, lock};
+use crate::audio_format::WAV_HEAD_OCTETS;
 use crate::auth::{Caller, Scope};
 use crate::hub::{Delivery, Filter, Listener, NoticeBody};
 use crate::recording::{Shelf, ShelfError, StopCause, StopRules, WavWriter};
@@ -14,8 +15,8 @@ use crate::view::{
     ToneRequest,
 };
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
 use std::time::Duration;
 use tipring_shm_proto::command::PlayPath;
 use tokio_util::sync::CancellationToken;
@@ -65,20 +66,20 @@ pub enum Removed {
 /// The WAV file of a recording as it was when it was asked for; reading it may wait for a disk.
 #[derive(Debug)]
 pub struct RecordedAudio {
+    /// Its head, which tells of what was there; that in the file tells of more by now.
+    head: Option<[u8; WAV_HEAD_OCTETS]>,
     file: std::fs::File,
-    /// Length.
+    /// Length of what was not read yet.
     pub octets: u64,
 }
 
 impl RecordedAudio {
-    fn open(path: &PathBuf) -> std::io::Result<Self> {
+    fn open(path: &Path) -> std::io::Result<Self> {
         let mut file = std::fs::File::open(path)?;
-        // What the head tells, whatever is written behind it meanwhile.
-        let mut head = [0; crate::audio_format::WAV_HEAD_OCTETS];
+        let mut head = [0; WAV_HEAD_OCTETS];
         file.read_exact(&mut head)?;
         let data = u32::from_le_bytes([head[40], head[41], head[42], head[43]]);
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Self { file, octets: u64::from(data) + head.len() as u64 })
+        Ok(Self { head: Some(head), file, octets: u64::from(data) + head.len() as u64 })
     }
 
     /// The next piece of it, `None` at its end.
@@ -86,6 +87,10 @@ impl RecordedAudio {
     /// # Errors
     /// Of the file system.
     pub fn next_piece(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        if let Some(head) = self.head.take() {
+            self.octets -= head.len() as u64;
+            return Ok(Some(head.to_vec()));
+        }
         let mut piece = vec![0; self.octets.min(64 * 1024) as usize];
         let read = self.file.read(&mut piece)?;
         self.octets -= read as u64;
@@ -495,4 +500,28 @@ fn random_id() -> String {
         let _ = write!(id, "{octet:02x}");
         id
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio_format::decode_wav;
+    use crate::recording::WavWriter;
+
+    #[test]
+    fn what_is_fetched_while_it_grows_is_whole() {
+        let path = std::env::temp_dir().join(format!("tipring-grows-{}.wav", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let mut writer = WavWriter::create(&path, 1).unwrap();
+        writer.append(&[5; 160]).unwrap();
+        let mut audio = RecordedAudio::open(&path).unwrap();
+        let (said, mut octets) = (audio.octets, Vec::new());
+        while let Some(piece) = audio.next_piece().unwrap() {
+            octets.extend(piece);
+            writer.append(&[6; 160]).unwrap();
+        }
+        assert_eq!(octets.len() as u64, said);
+        assert_eq!(decode_wav(&octets).unwrap(), vec![5; 160]);
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -1,14 +1,18 @@
-//! What outlives apid: calls that run, and which SIP account has which of the engine's RTP
-//! lines. Files in the state directory, each written whole by rename at each change, by a thread
+//! What outlives apid: calls that run, where calls to lines go instead, and which SIP account has which
+//! of the engine's RTP lines. Files in the state directory, each written whole by rename at each change, by a thread
 //! of its own.
 
 use crate::auth::write_private;
 use crate::call::CallRecord;
+use crate::view::DiversionView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tipring_shm_proto::units::Generation;
+
+const CALLS: &str = "calls.json";
+const DIVERSIONS: &str = "diversions.json";
 
 /// `calls.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,6 +22,9 @@ pub struct JournalledCalls {
     /// Calls that were not over.
     pub calls: Vec<CallRecord>,
 }
+
+/// `diversions.json`, by line; also of lines that are not there, as on a card that is pulled.
+type Diversions = BTreeMap<String, DiversionView>;
 
 /// What outlives apid. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,9 +40,17 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Slot {
-    waiting: Option<JournalledCalls>,
+    calls: Option<JournalledCalls>,
+    diversions: Diversions,
+    diversions_wait: bool,
     busy: bool,
     closed: bool,
+}
+
+impl Slot {
+    fn is_waiting(&self) -> bool {
+        self.calls.is_some() || self.diversions_wait
+    }
 }
 
 impl Journal {
@@ -46,11 +61,12 @@ impl Journal {
     /// The folder cannot be made or written to, or the thread cannot be started.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let found = read(&folder.join("calls.json"));
+        let found = read(&folder.join(CALLS));
+        let slot = Slot { diversions: read(&folder.join(DIVERSIONS)), ..Slot::default() };
         let shared = Arc::new(Shared {
             folder: Some(folder.to_owned()),
             found,
-            to_write: Mutex::default(),
+            to_write: Mutex::new(slot),
             changed: Condvar::new(),
         });
         let writer = shared.clone();
@@ -68,9 +84,14 @@ impl Journal {
         }))
     }
 
-    /// What an earlier apid wrote.
+    /// The calls that an earlier apid wrote down.
     pub fn calls(&self) -> JournalledCalls {
         self.0.found.clone()
+    }
+
+    /// Where calls to a line go.
+    pub fn diversion(&self, line: &str) -> DiversionView {
+        self.0.slot().diversions.get(line).cloned().unwrap_or_default()
     }
 
     /// Has the calls that run written down.
@@ -84,7 +105,22 @@ impl Journal {
         }
         let calls = calls.cloned().collect();
         let generation = generation.map(|generation| generation.0);
-        self.0.slot().waiting = Some(JournalledCalls { generation, calls });
+        self.0.slot().calls = Some(JournalledCalls { generation, calls });
+        self.0.changed.notify_all();
+    }
+
+    /// Has it written down where calls to a line go.
+    pub fn note_diversion(&self, line: &str, diversion: &DiversionView) {
+        if self.0.folder.is_none() {
+            return;
+        }
+        let mut slot = self.0.slot();
+        if *diversion == DiversionView::default() {
+            slot.diversions.remove(line);
+        } else {
+            slot.diversions.insert(line.to_owned(), diversion.clone());
+        }
+        slot.diversions_wait = true;
         self.0.changed.notify_all();
     }
 
@@ -93,7 +129,7 @@ impl Journal {
         let mut slot = self.0.slot();
         slot.closed = true;
         self.0.changed.notify_all();
-        while self.0.folder.is_some() && (slot.waiting.is_some() || slot.busy) {
+        while self.0.folder.is_some() && (slot.is_waiting() || slot.busy) {
             slot = self.0.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -106,22 +142,25 @@ impl Shared {
 
     fn write_on(&self) {
         let Some(folder) = &self.folder else { return };
-        let path = folder.join("calls.json");
         loop {
-            let calls = {
+            let (calls, diversions) = {
                 let mut slot = self.slot();
-                loop {
-                    if let Some(calls) = slot.waiting.take() {
-                        slot.busy = true;
-                        break calls;
-                    }
+                while !slot.is_waiting() {
                     if slot.closed {
                         return;
                     }
                     slot = self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
                 }
+                slot.busy = true;
+                let changed = std::mem::take(&mut slot.diversions_wait);
+                (slot.calls.take(), changed.then(|| slot.diversions.clone()))
             };
-            save(&path, &calls);
+            if let Some(calls) = calls {
+                save(&folder.join(CALLS), &calls);
+            }
+            if let Some(diversions) = diversions {
+                save(&folder.join(DIVERSIONS), &diversions);
+            }
             self.slot().busy = false;
             self.changed.notify_all();
         }
@@ -185,8 +224,15 @@ mod tests {
         assert!(journal.calls().calls.is_empty());
         journal.note_calls(Some(Generation(7)), std::iter::empty());
         journal.note_calls(Some(Generation(8)), std::iter::empty());
+        let undisturbed = DiversionView { do_not_disturb: true, ..DiversionView::default() };
+        journal.note_diversion("1", &undisturbed);
+        journal.note_diversion("2", &undisturbed);
+        journal.note_diversion("2", &DiversionView::default());
         journal.close();
-        assert_eq!(Journal::open(&folder).unwrap().calls().generation, Some(8));
+        let journal = Journal::open(&folder).unwrap();
+        assert_eq!(journal.calls().generation, Some(8));
+        assert_eq!(journal.diversion("1"), undisturbed);
+        assert_eq!(journal.diversion("2"), DiversionView::default());
     }
 
     #[test]

@@ -118,9 +118,8 @@ fn hotlines_applications_and_bare_events() {
 
 #[test]
 fn a_line_sends_its_calls_on() {
-    let system = system(&["{dial: \"0\", to: echo}"]);
+    let mut system = system(&["{dial: \"0\", to: echo}"]);
     let rest = system.rest();
-    let mut events = system.socket("/ws?types=call_*");
     let divert = |body: Value| rest.post("/v1/lines/2/diversion", &body);
     let dials_102_and_reaches = |to: &str| {
         dial(&rest, "102");
@@ -147,7 +146,13 @@ fn a_line_sends_its_calls_on() {
     });
     put_down(&rest, &["1", "2"]);
 
+    // Also after a start.
     divert(json!({"do_not_disturb": true})).check(200);
+    rest.line_becomes("2", "on_hook");
+    system.apid.as_mut().expect("it runs").stop(wait::GENEROUS);
+    system.start_apid();
+    system.ready();
+    let mut events = system.socket("/ws?types=call_*");
     assert_eq!(rest.get("/v1/lines/2/diversion").expect_json(200)["do_not_disturb"], true);
     dial(&rest, "102");
     let ended = events.expect("its end", |m| {

@@ -4,35 +4,20 @@ use super::action::{Action, Order};
 use super::record::{CallNumber, Moment};
 use super::switch::{Switch, do_};
 use super::{Cause, Keeper};
-use crate::view::LegState;
+use crate::view::{DiversionView, LegState};
 
 /// Lines that one call is sent on by, at most: whoever forwards in a circle is busy.
 const MOST: u8 = 5;
 
-/// Where calls to a line go, by number; `None` is nowhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diversion {
-    /// Whoever calls finds the line busy.
-    pub do_not_disturb: bool,
-    /// Every call, at once.
-    pub always: Option<String>,
-    /// Calls that find the line busy.
-    pub busy: Option<String>,
-    /// Calls that nobody answers.
-    pub no_answer: Option<String>,
-    /// After so long, where that is before the call gives up, ms.
-    pub no_answer_after_ms: Option<u32>,
-}
-
 impl Switch {
     /// Where calls to a line go from now on; `None` where there is no such line.
-    pub fn set_diversion(&mut self, line: &str, diversion: Diversion) -> Option<()> {
+    pub fn set_diversion(&mut self, line: &str, diversion: DiversionView) -> Option<()> {
         self.lines.get_mut(line)?.diversion = diversion;
         Some(())
     }
 
     /// Where calls to a line go; `None` where there is no such line.
-    pub fn diversion(&self, line: &str) -> Option<&Diversion> {
+    pub fn diversion(&self, line: &str) -> Option<&DiversionView> {
         self.lines.get(line).map(|info| &info.diversion)
     }
 

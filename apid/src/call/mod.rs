@@ -40,7 +40,6 @@ pub use conference::{Role, Seat};
 pub use consult::Consults;
 pub use dial_plan::{DialPlan, Match, Target};
 pub use digits::{DigitTruth, DigitWay};
-pub use diversion::Diversion;
 pub use kept::{DIAL_MAX, Keeper};
 pub use lifted::{Lifted, LinePlan, Services};
 pub use media::{MediaAnswer, MediaOffer, RemoteMedia};

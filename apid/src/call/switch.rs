@@ -7,7 +7,7 @@ use super::lifted::LinePlan;
 use super::record::{CallNumber, CallRecord, Ends, LegRecord, Moment, Stage};
 use super::settings::{Busy, RingOrder, SwitchConfig};
 use super::{Cause, RemoteMedia};
-use crate::view::{CallerIdView, LegState, Timestamp};
+use crate::view::{CallerIdView, DiversionView, LegState, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tipring_shm_proto::command::{LineState, ProgressTone};
@@ -29,7 +29,7 @@ pub(super) struct LineInfo {
     pub(super) caller_id: CallerIdView,
     pub(super) state: LineState,
     pub(super) reachable: bool,
-    pub(super) diversion: super::Diversion,
+    pub(super) diversion: DiversionView,
     pub(super) call: Option<CallNumber>,
     pub(super) dialled: Option<Dialled>,
     /// Until then a call waits for it, ms.
@@ -75,7 +75,7 @@ impl Switch {
             caller_id,
             state: LineState::Offline,
             reachable: !sip,
-            diversion: super::Diversion::default(),
+            diversion: DiversionView::default(),
             call: None,
             dialled: None,
             knocks_until_ms: None,

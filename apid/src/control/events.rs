@@ -63,7 +63,7 @@ impl Control {
         {
             let mut switch = lock(&self.0.switch);
             for entry in &new {
-                super::add_to_switch(&mut switch, entry);
+                super::add_to_switch(&mut switch, entry, &self.0.journal);
             }
             let first = !std::mem::replace(&mut lock(&self.0.memory).adopted, true);
             let (records, same) = if first {
@@ -101,7 +101,7 @@ impl Control {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .learn(line, &row);
         if let Some(entry) = new {
-            super::add_to_switch(&mut lock(&self.0.switch), &entry);
+            super::add_to_switch(&mut lock(&self.0.switch), &entry, &self.0.journal);
         }
     }
 

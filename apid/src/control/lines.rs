@@ -4,7 +4,7 @@ use super::access::{kind, need};
 use super::refused::invalid;
 use super::{Control, LineEntry, Refused, cadences, lock, moment};
 use crate::auth::{Caller, Scope};
-use crate::call::{Busy, Cause, Diversion, RingOrder};
+use crate::call::{Busy, Cause, RingOrder};
 use crate::engine_link::{now, wall};
 use crate::view::{
     DiversionView, Hook, HookSource, Line, LineDiagnostics, LineState, Playback, RingRequest,
@@ -319,7 +319,11 @@ impl Control {
     pub fn set_do_not_disturb(&self, caller: &Caller, line: &str, on: bool) -> Result<(), Refused> {
         need(caller, Scope::Control)?;
         self.entry(caller, line)?;
-        lock(&self.0.switch).set_do_not_disturb(line, on);
+        let mut switch = lock(&self.0.switch);
+        switch.set_do_not_disturb(line, on);
+        if let Some(diversion) = switch.diversion(line) {
+            self.0.journal.note_diversion(line, diversion);
+        }
         Ok(())
     }
 
@@ -330,14 +334,10 @@ impl Control {
     pub fn diversion(&self, caller: &Caller, line: &str) -> Result<DiversionView, Refused> {
         need(caller, Scope::Read)?;
         self.entry(caller, line)?;
-        let switch = lock(&self.0.switch);
-        let diversion = switch.diversion(line).cloned().ok_or(Refused::NoSuchLine)?;
-        let Diversion { do_not_disturb, always, busy, no_answer, no_answer_after_ms } = diversion;
-        Ok(DiversionView { do_not_disturb, always, busy, no_answer, no_answer_after_ms })
+        lock(&self.0.switch).diversion(line).cloned().ok_or(Refused::NoSuchLine)
     }
 
-    /// Sends calls to the line elsewhere, until this process ends or that is changed. Needs
-    /// `control`.
+    /// Sends calls to the line elsewhere, until that is changed. Needs `control`.
     ///
     /// # Errors
     /// `Forbidden`, `NoSuchLine`, `NoSuchExtension` for a number that the line cannot dial, or of a
@@ -356,10 +356,8 @@ impl Control {
         for number in [&wanted.always, &wanted.busy, &wanted.no_answer].into_iter().flatten() {
             self.visible_target(caller, line, number)?;
         }
-        let DiversionView { do_not_disturb, always, busy, no_answer, no_answer_after_ms } =
-            wanted.clone();
-        let diversion = Diversion { do_not_disturb, always, busy, no_answer, no_answer_after_ms };
-        lock(&self.0.switch).set_diversion(line, diversion).ok_or(Refused::NoSuchLine)?;
+        lock(&self.0.switch).set_diversion(line, wanted.clone()).ok_or(Refused::NoSuchLine)?;
+        self.0.journal.note_diversion(line, wanted);
         Ok(wanted.clone())
     }
 

@@ -211,7 +211,7 @@ impl Control {
             hold_music,
         } = settings;
         for entry in lines.entries() {
-            add_to_switch(&mut switch, entry);
+            add_to_switch(&mut switch, entry, &journal);
         }
         let now = Moment { ms: 0, wall: SystemTime::now() };
         for entry in lines.entries().filter(|entry| entry.sip) {
@@ -387,12 +387,13 @@ impl Control {
     }
 }
 
-fn add_to_switch(switch: &mut Switch, entry: &LineEntry) {
+fn add_to_switch(switch: &mut Switch, entry: &LineEntry, journal: &Journal) {
     let caller_id = crate::view::CallerIdView {
         number: entry.extension.clone().unwrap_or_default(),
         name: entry.name.clone(),
     };
     switch.add_line(&entry.id, entry.sip, caller_id);
+    switch.set_diversion(&entry.id, journal.diversion(&entry.id));
     if let Some(number) = &entry.extension {
         switch.add_number(number, &entry.id);
     }

@@ -1,8 +1,9 @@
 //! Calls that are sent on, in virtual time.
 
 use super::*;
+use crate::view::DiversionView;
 
-fn divert(story: &mut Story, line: &str, diversion: Diversion) {
+fn divert(story: &mut Story, line: &str, diversion: DiversionView) {
     story.switch.set_diversion(line, diversion).expect("there is such a line");
 }
 
@@ -19,7 +20,7 @@ fn calls_102(story: &mut Story) -> Vec<Order> {
 #[test]
 fn every_call_goes_elsewhere_at_once() {
     let mut story = Story::new();
-    divert(&mut story, "2", Diversion { always: Some(number("201")), ..Diversion::default() });
+    divert(&mut story, "2", DiversionView { always: Some(number("201")), ..DiversionView::default() });
     let orders = calls_102(&mut story);
     assert!(rings(&orders, "phone1") && !rings(&orders, "2"));
     assert_eq!(story.only_call().view().to, "line:phone1");
@@ -30,10 +31,10 @@ fn every_call_goes_elsewhere_at_once() {
 fn a_busy_line_and_one_that_nobody_may_disturb_send_on() {
     for disturbed in [true, false] {
         let mut story = Story::new();
-        let busy = Diversion {
+        let busy = DiversionView {
             do_not_disturb: !disturbed,
             busy: Some(number("201")),
-            ..Diversion::default()
+            ..DiversionView::default()
         };
         divert(&mut story, "2", busy);
         if disturbed {
@@ -47,10 +48,10 @@ fn a_busy_line_and_one_that_nobody_may_disturb_send_on() {
 #[test]
 fn what_nobody_answers_is_sent_on_in_its_time() {
     let mut story = Story::new();
-    let no_answer = Diversion {
+    let no_answer = DiversionView {
         no_answer: Some(number("201")),
         no_answer_after_ms: Some(15_000),
-        ..Diversion::default()
+        ..DiversionView::default()
     };
     divert(&mut story, "2", no_answer);
     let orders = calls_102(&mut story);
@@ -72,8 +73,8 @@ fn what_nobody_answers_is_sent_on_in_its_time() {
 #[test]
 fn a_circle_is_busy() {
     let mut story = Story::new();
-    divert(&mut story, "2", Diversion { always: Some(number("201")), ..Diversion::default() });
-    divert(&mut story, "phone1", Diversion { always: Some(number("102")), ..Diversion::default() });
+    divert(&mut story, "2", DiversionView { always: Some(number("201")), ..DiversionView::default() });
+    divert(&mut story, "phone1", DiversionView { always: Some(number("102")), ..DiversionView::default() });
     let orders = calls_102(&mut story);
     assert!(orders.contains(&tone("1", ProgressTone::Busy)), "{orders:?}");
     assert_eq!(story.cause(), Some(Cause::UserBusy));

@@ -195,11 +195,16 @@ impl Mixer {
         self.digits.send(digit, on_ms, off_ms)
     }
 
-    /// Begins an announcement with the next frame, or ends the one under way: then the phone is
-    /// lifted, or rings.
+    /// Begins an announcement with the next frame, or ends the one under way.
     pub const fn announce(&mut self, announcement: Option<Announcement>) {
         self.announcement = announcement;
         self.resting = false;
+    }
+
+    /// Says that data may follow the call-waiting tone, which begins with the next frame.
+    pub fn alert_of_data(&mut self) {
+        let first = self.plan.waiting.phrases.first().and_then(|phrase| phrase.steps.first());
+        self.announce(Some(Announcement::alert(first.map_or(0, |step| step.ms))));
     }
 
     /// Somebody is being announced.

@@ -115,6 +115,11 @@ fn spandsp_reads_every_standard() {
     ] {
         assert_eq!(read_by_spandsp(standard, &call(kind)), expected, "{kind:?}");
     }
+    // To a telephone that talks, by the same modems and without a seizure.
+    for (kind, standard) in [(Bellcore, "class"), (EtsiAfterRing, "clip")] {
+        let waits = Announcement::waiting_call(kind, &john(), Some(TIME)).expect("data");
+        assert_eq!(read_by_spandsp(standard, &announced(waits)), MULTIPLE, "{kind:?}, waiting");
+    }
     let lamp = Announcement::messages_wait(CallerIdType::Bellcore, true).expect("a message");
     assert_eq!(read_by_spandsp("class", &announced(lamp)), "82030b01ff");
 }

@@ -163,6 +163,14 @@ pub enum Command {
     /// Needs `off_hook`. From the next frame on, until it is on hook: digits of the phone are apid's
     /// alone, whoever it is bridged or in conference with hears 40 ms of them at most. `Done`.
     KeepDigits(bool),
+    /// Needs `off_hook`. The tone of [`ProgressTone::CallWaiting`], as [`Command::Tone`]; after its first
+    /// burst a phone on a loop that understands it is told who else calls (GR-30, EN 300 659-2), where the
+    /// line's caller ID is sent as data. Meanwhile, 0.4 to 1.5 s, it hears nobody else and is heard by
+    /// nobody. A flash, or another tone, ends it. `Done`.
+    CallWaiting {
+        /// Who waits.
+        caller: CallerId,
+    },
 }
 
 /// Who hears a line in a conference.

@@ -12,7 +12,7 @@ use crate::line_table::PLAYBACK_SLOTS;
 use crate::units::{FRAME_SAMPLES, LineId, LoopId};
 
 /// Version of everything this crate describes.
-pub const LAYOUT_VERSION: u32 = 6;
+pub const LAYOUT_VERSION: u32 = 7;
 
 /// First word of the uplink: `TIPRUPLK` in memory.
 pub const UPLINK_MAGIC: u64 = u64::from_le_bytes(*b"TIPRUPLK");

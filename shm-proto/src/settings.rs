@@ -98,6 +98,18 @@ impl CallerIdType {
         }
     }
 
+    /// It is data (FSK), which a phone that talks can be told too.
+    pub const fn has_data(self) -> bool {
+        match self {
+            Self::Bellcore
+            | Self::BellcoreSingle
+            | Self::EtsiAfterRing
+            | Self::EtsiDualTone
+            | Self::EtsiLineReversal => true,
+            Self::Off | Self::Dtmf | Self::DtmfLineReversal | Self::DtmfHash => false,
+        }
+    }
+
     /// Tip and ring are exchanged from before it until the phone rings no more.
     pub const fn reverses_line(self) -> bool {
         matches!(self, Self::EtsiLineReversal | Self::DtmfLineReversal)

@@ -41,7 +41,7 @@ fn sections_lie_where_they_lay() {
     let most = Dimensions { loops: MAX_LOOPS, lines: MAX_LINES };
     assert_eq!(UplinkLayout::of(most).size, 53_161_984);
     assert_eq!(DownlinkLayout::of(most).size, 202_448_896);
-    assert_eq!(LAYOUT_VERSION, 6);
+    assert_eq!(LAYOUT_VERSION, 7);
 }
 
 /// The segments as files, so that what is compared is what lies in them.
@@ -80,7 +80,7 @@ fn headers_read_as_they_read() {
         words_at(&segments.up, 0),
         [
             u64::from_le_bytes(*b"TIPRUPLK"),
-            6,
+            7,
             0x0123_4567_89ab,
             dimensions,
             3_571_712,
@@ -94,7 +94,7 @@ fn headers_read_as_they_read() {
     assert_eq!(words_at(&segments.up, 128), [1]);
     assert_eq!(
         words_at(&segments.down, 0),
-        [u64::from_le_bytes(*b"TIPRDNLK"), 6, 9, dimensions, 13_123_584, 0, 0, 0, 0]
+        [u64::from_le_bytes(*b"TIPRDNLK"), 7, 9, dimensions, 13_123_584, 0, 0, 0, 0]
     );
 }
 
@@ -214,7 +214,7 @@ fn variants_keep_their_numbers() {
     let tags: Vec<u8> = commands().into_iter().map(tag).collect();
     let expected = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 18, 19, 20, 21, 22,
-        23, 24,
+        23, 24, 25,
     ];
     assert_eq!(tags, expected);
     let tag = |event: Event| wire::encode::<_, EVENT_WORDS>(&Stamped { at: Nanos(0), event });
@@ -477,6 +477,7 @@ fn commands() -> Vec<Command> {
         Command::Mute { spoken: true, heard: true },
         Command::Confer { conference: ConferenceId(1), heard_by: HeardBy::Only(LineId(2)) },
         Command::KeepDigits(true),
+        Command::CallWaiting { caller: CallerId { number: text, name: text } },
     ]
 }
 

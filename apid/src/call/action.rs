@@ -174,6 +174,13 @@ pub enum Order {
         /// What.
         tone: Option<ProgressTone>,
     },
+    /// Let it hear that somebody else calls, and who, where it understands that.
+    CallWaiting {
+        /// Which.
+        line: String,
+        /// Who.
+        caller: CallerIdView,
+    },
     /// Dial the application behind a socket; [`Input::Joined`] or [`Input::Left`] follows.
     Application {
         /// The line that it shall have.

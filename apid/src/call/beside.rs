@@ -21,7 +21,7 @@ use super::take::Others;
 use super::{Cause, Keeper};
 use crate::view::LegState;
 use serde::{Deserialize, Serialize};
-use tipring_shm_proto::command::{LineState, ProgressTone};
+use tipring_shm_proto::command::LineState;
 
 /// Members of a conference of three.
 const THREE: usize = 3;
@@ -80,13 +80,12 @@ impl Switch {
         record.ends.to = format!("line:{line}");
         record.stage = Stage::RingingTo;
         record.beside = Some(Beside { line: line.to_owned(), how: How::Knocks });
-        let rings_for_ms = record.ring_timeout_ms;
+        let (rings_for_ms, caller) = (record.ring_timeout_ms, record.caller_id.clone());
         let until_ms = now.ms + u64::from(self.rings_for_ms(call, line, rings_for_ms));
         if let Some(info) = self.lines.get_mut(line) {
             info.knocks_until_ms = Some(until_ms);
         }
-        let tone = Some(ProgressTone::CallWaiting);
-        do_(out, call, Order::Tone { line: line.to_owned(), tone });
+        do_(out, call, Order::CallWaiting { line: line.to_owned(), caller });
         self.tell(call, News::Ringing, out);
         true
     }

@@ -100,6 +100,10 @@ impl Control {
             }
             Order::Tag { line } => self.tell_engine(&line, Command::Tag(call.0)).await,
             Order::Tone { line, tone } => self.tell_engine(&line, Command::Tone(tone)).await,
+            Order::CallWaiting { line, caller } => {
+                let caller = engine_caller(&caller);
+                self.tell_engine(&line, Command::CallWaiting { caller }).await
+            }
             Order::Application { line, socket, caller } => {
                 self.connect_application(call, line, socket, caller);
                 Ok(())
@@ -181,9 +185,7 @@ impl Control {
         let cadence = Cadence::new(times).ok_or(Failure::of(Cause::InvalidNumber))?;
         let rings = (cadences::name(cadence_ms), times.to_vec(), timeout_ms);
         lock(&self.0.memory).rings.insert(line.to_owned(), rings);
-        let engine_caller =
-            CallerId { number: Text32::new(&caller.number), name: Text32::new(&caller.name) };
-        let ring = Command::Ring { cadence, timeout_ms, caller: engine_caller };
+        let ring = Command::Ring { cadence, timeout_ms, caller: engine_caller(caller) };
         tracing::info!(line, caller = caller.number, "ring");
         if !sip {
             return self.ring_bell(engine, ring).await;
@@ -429,6 +431,10 @@ impl From<LinkError> for Failure {
         };
         Self { cause, refused, found }
     }
+}
+
+fn engine_caller(caller: &CallerIdView) -> CallerId {
+    CallerId { number: Text32::new(&caller.number), name: Text32::new(&caller.name) }
 }
 
 impl From<SignallingError> for Failure {

@@ -173,8 +173,9 @@ impl Slot {
         }
         self.take_signals(now, outside);
         self.keep_time(now, outside);
-        let bridged = self.cross(&rx, outside, now);
-        let echo = self.echo.then_some(&rx);
+        let told = self.line.is_told();
+        let bridged = self.cross(&rx, outside, now).filter(|_| !told);
+        let echo = (self.echo && !told).then_some(&rx);
         self.mix([bridged.as_ref(), echo], &mut tx, now, rings, outside);
         if muted.heard {
             tx = SILENCE;
@@ -301,7 +302,7 @@ impl Slot {
             self.row_changed |= tell(note, self.id, now, outside);
             if note == Note::Announced {
                 self.actions.clear();
-                self.line.handle_announced(&mut self.actions);
+                self.line.handle_announced(now, &mut self.actions);
                 let _ = self.apply(now, outside);
             }
         }
@@ -561,6 +562,10 @@ impl Slot {
                     self.voices.announce(self.row.settings.caller_id, &caller, room_ms);
                 }
                 Action::StopAnnouncement => self.voices.stop_announcing(),
+                Action::AlertOfData => self.voices.alert_of_data(),
+                Action::TellCaller(caller) => {
+                    self.voices.tell_caller(self.row.settings.caller_id, &caller);
+                }
                 Action::EndBridge => self.drop_crossing(outside),
                 Action::Echo(on) => self.echo = on,
             }

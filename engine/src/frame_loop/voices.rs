@@ -107,6 +107,16 @@ impl Voices {
         self.ear.announce(of(caller).or_else(|| of(&nameless)));
     }
 
+    /// After the call-waiting tone, which begins now, says that data may follow.
+    pub(super) fn alert_of_data(&mut self) {
+        self.ear.alert_of_data();
+    }
+
+    /// Says who else calls, to a phone that has asked.
+    pub(super) fn tell_caller(&mut self, kind: CallerIdType, caller: &CallerId) {
+        self.ear.announce(Announcement::waiting_call(kind, caller, None));
+    }
+
     pub(super) fn stop_announcing(&mut self) {
         self.ear.announce(None);
     }

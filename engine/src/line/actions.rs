@@ -42,6 +42,11 @@ pub enum Action {
     },
     /// Say no more of it.
     StopAnnouncement,
+    /// After the call-waiting tone, say to a phone that talks that data may follow, and call
+    /// [`super::Line::handle_announced`] then.
+    AlertOfData,
+    /// Say the data, who else calls, and call that again.
+    TellCaller(CallerId),
     /// Let the phone hear itself, or not any more.
     Echo(bool),
 }

@@ -70,8 +70,10 @@ impl Line {
         actions.push(Action::Announce { caller: *caller, room_ms: None });
     }
 
-    /// What an [`Action::Announce`] asked for has been said.
-    pub fn handle_announced(&mut self, actions: &mut Actions) {
+    /// What an [`Action::Announce`], [`Action::AlertOfData`] or [`Action::TellCaller`] asked for has been
+    /// said.
+    pub fn handle_announced(&mut self, now: Nanos, actions: &mut Actions) {
+        self.told(now);
         let State::Ringing(ringing) = &self.state else { return };
         let ring = self.first_ring(ringing);
         let Some(announcing) = &mut self.announcing else { return };
@@ -97,7 +99,7 @@ impl Line {
         if let Some(Stage::BeforeRing { since }) = stage
             && now >= since.after_ms(u32::from(LONGEST_MS))
         {
-            self.handle_announced(actions);
+            self.handle_announced(now, actions);
         }
     }
 
@@ -145,7 +147,7 @@ mod tests {
         for ms in (0..until_ms).step_by(20) {
             line.handle_time(at(ms), &mut actions);
             if said_at == Some(ms) {
-                line.handle_announced(&mut actions);
+                line.handle_announced(at(ms), &mut actions);
             }
             for action in std::mem::take(&mut actions).iter() {
                 if let Action::Drive(order) = action {

@@ -163,6 +163,7 @@ impl Line {
     /// Ends whatever makes sound on the line, and its bridge.
     pub(super) fn end_use(&mut self, by: EndedBy, cause: PlaybackEnd, actions: &mut Actions) {
         actions.push(Action::StopPlaybacks(cause));
+        self.tell_no_more(actions);
         let State::OffHook(off) = &mut self.state else { return };
         let company = off.company.take();
         let echoed = std::mem::take(&mut off.echo);
@@ -197,6 +198,7 @@ impl Line {
 
     pub(super) fn flashed(&mut self, ms: u16, actions: &mut Actions) {
         if matches!(self.state, State::OffHook(_)) {
+            self.tell_no_more(actions);
             actions.say(LineEvent::Flash { duration_ms: ms });
         }
     }

@@ -53,7 +53,12 @@ impl Line {
                     self.release_rtp(HookSource::FarEndHungUp, now, actions);
                 }
             }
+            Command::CallWaiting { ref caller } => {
+                self.call_waits(caller, actions);
+                self.take_phase(Talk::Talking, actions);
+            }
             Command::Tone(tone) => {
+                self.tell_no_more(actions);
                 actions.push(Action::Tone(tone));
                 let talk = if tone == Some(ProgressTone::Dial) {
                     Talk::dial_tone(now, &self.config.phases)
@@ -130,6 +135,7 @@ impl Line {
             }
             Command::HangUp
             | Command::Tone(_)
+            | Command::CallWaiting { .. }
             | Command::Dtmf { .. }
             | Command::Hold(_)
             | Command::Echo(_)

@@ -16,6 +16,7 @@
 
 mod actions;
 mod announcing;
+mod call_waiting;
 mod changes;
 mod commands;
 mod digit_queue;
@@ -32,6 +33,7 @@ pub use state::{Company, Muted, PhaseTiming};
 
 use crate::signal::{Drive, Driven, Signal};
 use announcing::Announcing;
+use call_waiting::Telling;
 use digit_queue::Due;
 use hook::{HookSwitch, Judgement};
 use orders::{ChangeBudget, Orders, Patience};
@@ -50,8 +52,8 @@ const VOLTAGE_STEP_MV: u32 = 1000;
 /// A change of temperature worth an event, tenths of a degree Celsius.
 const TEMPERATURE_STEP: u16 = 10;
 /// Room that the largest reaction to one judgement or timer needs: putting down a bridged,
-/// echoing handset behind a dropped battery.
-const LARGEST_REACTION: usize = 10;
+/// echoing handset behind a dropped battery, which is being told who else calls.
+const LARGEST_REACTION: usize = 11;
 
 /// Times of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -100,6 +102,8 @@ pub struct Line {
     /// How a telephone is told who calls.
     caller_id: CallerIdType,
     announcing: Option<Announcing>,
+    /// While it talks, it is told who else calls.
+    telling: Option<Telling>,
     tag: u64,
     last_digit: u8,
     voltage: Gauge<i32>,
@@ -127,6 +131,7 @@ impl Line {
             media: Media::None,
             caller_id: CallerIdType::Bellcore,
             announcing: None,
+            telling: None,
             tag: 0,
             last_digit: 0,
             voltage: Gauge::default(),
@@ -153,7 +158,9 @@ impl Line {
     /// What of it is silence; nothing of a line that is not lifted.
     pub fn muted(&self) -> Muted {
         match &self.state {
-            State::OffHook(off) => off.muted,
+            State::OffHook(off) => {
+                Muted { spoken: off.muted.spoken || self.is_told(), ..off.muted }
+            }
             _ => Muted::default(),
         }
     }
@@ -202,7 +209,9 @@ impl Line {
                 self.digit_began(actions);
                 self.dialled(digit, 0, now, actions);
             }
+            Signal::DigitBegin { digit, .. } if self.asks(digit, now) => {}
             Signal::PulseBegin | Signal::DigitBegin { .. } => self.digit_began(actions),
+            Signal::Digit { digit, .. } if self.has_asked(digit, actions) => {}
             Signal::Digit { digit, duration_ms, level, source, twist } => {
                 let event = LineEvent::Digit { digit, duration_ms, level, source, twist };
                 self.digit_ended(digit, event, now, actions);
@@ -254,6 +263,7 @@ impl Line {
     /// orders to repeat. Once a tick, after the signals.
     pub fn handle_time(&mut self, now: Nanos, actions: &mut Actions) {
         self.follow_hook(now, actions);
+        self.tell_on_time(now);
         if actions.room() >= LARGEST_REACTION {
             self.ring_on_time(now, actions);
             self.phase_on_time(now, actions);

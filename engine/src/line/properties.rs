@@ -86,6 +86,9 @@ fn command() -> impl Strategy<Value = Command> {
         4 => hook().prop_map(|hook| Command::ReportHook { hook, source: HookSource::Signalling }),
         2 => Just(Command::HangUp),
         2 => tone().prop_map(Command::Tone),
+        1 => Just(Command::CallWaiting {
+            caller: CallerId { number: Text32::new("1"), ..caller },
+        }),
         2 => (30_u16..150, 30_u16..150)
             .prop_map(move |(on_ms, off_ms)| Command::Dtmf { digits, on_ms, off_ms }),
         1 => Just(Command::Flash),

@@ -2,6 +2,7 @@
 
 mod live_settings;
 mod no_allocation;
+mod call_waiting;
 mod digit_leak;
 mod rig;
 mod stories;

@@ -150,6 +150,7 @@ fn everything(rig: &mut Rig) {
             Command::Echo(true),
             Command::Mute { spoken: true, heard: true },
             Command::KeepDigits(true),
+            Command::CallWaiting { caller },
             Command::Hold(true),
             Command::Bridge { peer: tipring_shm_proto::units::LineId(999) },
             confer(0),

@@ -20,7 +20,11 @@ fn calls_102(story: &mut Story) -> Vec<Order> {
 #[test]
 fn every_call_goes_elsewhere_at_once() {
     let mut story = Story::new();
-    divert(&mut story, "2", DiversionView { always: Some(number("201")), ..DiversionView::default() });
+    divert(
+        &mut story,
+        "2",
+        DiversionView { always: Some(number("201")), ..DiversionView::default() },
+    );
     let orders = calls_102(&mut story);
     assert!(rings(&orders, "phone1") && !rings(&orders, "2"));
     assert_eq!(story.only_call().view().to, "line:phone1");
@@ -73,8 +77,16 @@ fn what_nobody_answers_is_sent_on_in_its_time() {
 #[test]
 fn a_circle_is_busy() {
     let mut story = Story::new();
-    divert(&mut story, "2", DiversionView { always: Some(number("201")), ..DiversionView::default() });
-    divert(&mut story, "phone1", DiversionView { always: Some(number("102")), ..DiversionView::default() });
+    divert(
+        &mut story,
+        "2",
+        DiversionView { always: Some(number("201")), ..DiversionView::default() },
+    );
+    divert(
+        &mut story,
+        "phone1",
+        DiversionView { always: Some(number("102")), ..DiversionView::default() },
+    );
     let orders = calls_102(&mut story);
     assert!(orders.contains(&tone("1", ProgressTone::Busy)), "{orders:?}");
     assert_eq!(story.cause(), Some(Cause::UserBusy));

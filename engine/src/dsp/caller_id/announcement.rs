@@ -4,7 +4,9 @@
 //! ringing belong to the line's rules. What is sent after the first ring begins 550 ms after it
 //! (EN 300 659-1: 500 to 800, GR-30: 500 at least); before a ring, the last pause of 250 ms is part
 //! of it. DT-AS is 2130 and 2750 Hz for 100 ms, 100 ms before the data (45 to 500); after line
-//! reversal it waits 150 ms (100 at least). Digits have 70 ms and pauses of 70 ms.
+//! reversal it waits 150 ms (100 at least). Digits have 70 ms and pauses of 70 ms. To a telephone that
+//! talks (GR-30 off-hook, EN 300 659-2), the same two tones last 80 ms (75 to 85), right after the
+//! call-waiting tone; the data is sent 100 ms (50 to 500) after its digit, without a seizure.
 //!
 //! *How it works.* Parts in a row; a part that ends in the midst of a frame is followed by the next
 //! one there.
@@ -35,13 +37,19 @@ const DUAL_TONE: [Partial; 2] = [
 /// Seizure and marks of a telephone that lies (GR-30, EN 300 659-1), bits.
 const SEIZURE_BITS: u16 = 300;
 const MARK_BITS: u16 = 180;
+/// Marks for one that talks, bits.
+const MARK_BITS_TALKING: u16 = 80;
+/// The two tones for one that talks (CAS), and the pauses around, ms.
+const ALERT_MS: u16 = 80;
+const BEFORE_ALERT_MS: u16 = 20;
+const AFTER_DIGIT_MS: u16 = 100;
 /// Of a digit, and of the pause after it, ms.
 const DIGIT_MS: u16 = 70;
 
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Pause(u16),
-    DualTone,
+    DualTone(u16),
     Data,
     Digits,
 }
@@ -85,18 +93,31 @@ impl Announcement {
 
     /// Messages wait, or none: for a telephone that lies. With a `kind` that has no data, `None`.
     pub fn messages_wait(kind: CallerIdType, lamp: bool) -> Option<Self> {
-        let (modem, message) = match kind {
-            CallerIdType::Bellcore => (Modem::Bell202, Message::waiting(lamp)),
-            CallerIdType::BellcoreSingle => (Modem::Bell202, Message::single_waiting(lamp)),
-            CallerIdType::EtsiAfterRing
-            | CallerIdType::EtsiDualTone
-            | CallerIdType::EtsiLineReversal => (Modem::V23, Message::waiting(lamp)),
-            CallerIdType::Off
-            | CallerIdType::Dtmf
-            | CallerIdType::DtmfLineReversal
-            | CallerIdType::DtmfHash => return None,
+        let modem = modem_of(kind)?;
+        let message = match kind {
+            CallerIdType::BellcoreSingle => Message::single_waiting(lamp),
+            _ => Message::waiting(lamp),
         };
         Some(Self::data(AFTER_RING, &FskSender::new(modem, message, SEIZURE_BITS, MARK_BITS)))
+    }
+
+    /// That data may follow, for a telephone that talks; after the call-waiting tone, which lasts
+    /// `tone_ms`.
+    pub fn alert(tone_ms: u32) -> Self {
+        let mut new = Self::of(ALERT);
+        new.left += samples_of(1) * tone_ms;
+        new
+    }
+
+    /// Who calls, for a telephone that talks and has asked; `None` with a `kind` that has no data.
+    pub fn waiting_call(
+        kind: CallerIdType,
+        caller: &CallerId,
+        time: Option<CallTime>,
+    ) -> Option<Self> {
+        let modem = modem_of(kind)?;
+        let sender = FskSender::new(modem, Message::call(caller, time), 0, MARK_BITS_TALKING);
+        Some(Self::data(AFTER_DIGIT, &sender))
     }
 
     fn data(parts: &'static [Part], sender: &FskSender) -> Self {
@@ -119,8 +140,7 @@ impl Announcement {
         let data = self.data.as_ref().map_or(0, FskSender::samples);
         let digits = self.digits.map_or(0, |sequence| sequence.digits().len() as u32);
         let samples = self.parts.iter().map(|part| match part {
-            Part::Pause(ms) => samples_of(*ms),
-            Part::DualTone => samples_of(DUAL_TONE_MS),
+            Part::Pause(ms) | Part::DualTone(ms) => samples_of(*ms),
             Part::Data => data,
             Part::Digits => 2 * samples_of(DIGIT_MS) * digits,
         });
@@ -171,9 +191,9 @@ impl Announcement {
         match self.parts.first() {
             None => 0,
             Some(Part::Pause(ms)) => samples_of(*ms),
-            Some(Part::DualTone) => {
-                self.tones.play_step(step(DUAL_TONE, DUAL_TONE_MS));
-                samples_of(DUAL_TONE_MS)
+            Some(Part::DualTone(ms)) => {
+                self.tones.play_step(step(DUAL_TONE, *ms));
+                samples_of(*ms)
             }
             Some(Part::Data) => self.data.as_ref().map_or(0, FskSender::samples),
             Some(Part::Digits) => {
@@ -191,17 +211,37 @@ impl Announcement {
 }
 
 const AFTER_RING: &[Part] = &[Part::Pause(AFTER_RING_MS), Part::Data];
-const AFTER_ALERT: &[Part] =
-    &[Part::DualTone, Part::Pause(AFTER_DUAL_TONE_MS), Part::Data, Part::Pause(BEFORE_RING_MS)];
+const AFTER_ALERT: &[Part] = &[
+    Part::DualTone(DUAL_TONE_MS),
+    Part::Pause(AFTER_DUAL_TONE_MS),
+    Part::Data,
+    Part::Pause(BEFORE_RING_MS),
+];
+const ALERT: &[Part] = &[Part::Pause(BEFORE_ALERT_MS), Part::DualTone(ALERT_MS)];
+const AFTER_DIGIT: &[Part] = &[Part::Pause(AFTER_DIGIT_MS), Part::Data];
 const AFTER_REVERSAL: &[Part] = &[
     Part::Pause(AFTER_REVERSAL_MS),
-    Part::DualTone,
+    Part::DualTone(DUAL_TONE_MS),
     Part::Pause(AFTER_DUAL_TONE_MS),
     Part::Data,
     Part::Pause(BEFORE_RING_MS),
 ];
 const DIGITS: &[Part] =
     &[Part::Pause(AFTER_REVERSAL_MS), Part::Digits, Part::Pause(BEFORE_RING_MS)];
+
+/// By which data is sent, where it is.
+const fn modem_of(kind: CallerIdType) -> Option<Modem> {
+    match kind {
+        CallerIdType::Bellcore | CallerIdType::BellcoreSingle => Some(Modem::Bell202),
+        CallerIdType::EtsiAfterRing
+        | CallerIdType::EtsiDualTone
+        | CallerIdType::EtsiLineReversal => Some(Modem::V23),
+        CallerIdType::Off
+        | CallerIdType::Dtmf
+        | CallerIdType::DtmfLineReversal
+        | CallerIdType::DtmfHash => None,
+    }
+}
 
 const fn samples_of(ms: u16) -> u32 {
     ms as u32 * (SAMPLE_RATE_HZ / 1000)

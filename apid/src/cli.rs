@@ -115,6 +115,8 @@ impl Args {
             return Ok(Asked::Done(format!("{token}\n")));
         }
         if self.check_config {
+            // Tokens are no part of it: they may be made yet.
+            config.check_exposure(true).map_err(|error| error.to_string())?;
             return Ok(Asked::Done("the configuration is valid\n".to_owned()));
         }
         Ok(Asked::Run(Box::new(config)))

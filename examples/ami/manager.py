@@ -16,6 +16,13 @@ import urllib.parse
 import uuid
 
 
+# Of OriginateResponse.
+REASONS = {
+    0: "cannot be reached: is it registered?", 1: "hung up", 3: "did not answer", 5: "is busy",
+    8: "is congested",
+}
+
+
 class ProtocolError(Exception):
     """The other side wrote what is no AMI."""
 
@@ -217,7 +224,9 @@ class Manager:
         await answer
         told = await response
         if told["response"] != "Success":
-            raise Refused(f"{device}: {told['response']}, reason {int(told['reason'])}")
+            reason = int(told["reason"])
+            said = REASONS.get(reason, "failed")
+            raise Refused(f"{device} {said} ({told['response']}, reason {reason})")
         return await commands
 
     async def for_ever(self):

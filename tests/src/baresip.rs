@@ -36,6 +36,8 @@ pub struct Telephone {
     pub encrypts: bool,
     /// Where it listens.
     pub host: IpAddr,
+    /// Its account as baresip has it, instead of what the fields above say of it.
+    pub account: Option<String>,
 }
 
 impl Telephone {
@@ -53,6 +55,7 @@ impl Telephone {
             trusts: None,
             encrypts: false,
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            account: None,
         }
     }
 }
@@ -146,15 +149,18 @@ impl Baresip {
             .password
             .as_ref()
             .map_or("regint=0".into(), |p| format!("auth_pass={p};regint=600"));
-        let account = format!(
-            "<sip:{}@{};transport={}>;{registration};answermode={};audio_codecs={}/8000/1{}\n",
-            telephone.user,
-            telephone.registrar,
-            telephone.transport,
-            if telephone.answers { "auto" } else { "manual" },
-            telephone.codec,
-            if telephone.encrypts { ";mediaenc=srtp-mand" } else { "" },
-        );
+        let as_told = || {
+            format!(
+                "<sip:{}@{};transport={}>;{registration};answermode={};audio_codecs={}/8000/1{}\n",
+                telephone.user,
+                telephone.registrar,
+                telephone.transport,
+                if telephone.answers { "auto" } else { "manual" },
+                telephone.codec,
+                if telephone.encrypts { ";mediaenc=srtp-mand" } else { "" },
+            )
+        };
+        let account = telephone.account.clone().unwrap_or_else(as_told);
         std::fs::write(folder.file("accounts"), account).expect("written");
         std::fs::write(folder.file("contacts"), "").expect("written");
         let mut command = Command::new("baresip");

@@ -101,6 +101,13 @@ fn each_variable_is_obeyed_or_refused_by_name() {
         assert!(!output.status.success(), "{name} took {variable}={value}");
         assert!(said.contains(variable), "{name} does not name {variable}: {said}");
     }
+    // Secrets that everybody knows are for this machine alone.
+    for (variable, account) in
+        [("AMI_HOST", "AMI user manager"), ("SIP_SERVER_HOST", "account phone1")]
+    {
+        let said = text(&run("tipring-apid", &["--check-config"], &[(variable, "0.0.0.0")]));
+        assert!(said.contains(account) && said.contains("everybody knows"), "{said}");
+    }
     let here = "127.0.0.1".parse().expect("an address");
     let (rest_port, ws_port) = (free_port(here), free_port(here));
     // The harness starts every system by the other names; here the older ones, with no others.

@@ -45,6 +45,10 @@ exten => 321,1,Answer()
  same => n,Dial(SIM/1,20)
 exten => 322,1,Busy()
 exten => 323,1,Wait(600)
+[other]
+exten => 500,1,Answer()
+ same => n,Playback(one)
+ same => n,Wait(600)
 ";
 
 fn one() -> Vec<i16> {
@@ -247,6 +251,26 @@ fn who_is_asked_first_is_handed_over() {
         drop(third);
         second.expect_event("CALL_CLOSED");
     }
+    rest.calls_become(0);
+
+    // A number that only the plan has is asked; whoever waited goes on there.
+    first.dial("202");
+    let old = a.clone();
+    let link = ami.event("Link", move |told| {
+        told.get("Channel1").starts_with("SIP/201-") && told.get("Channel1") != old
+    });
+    let a = link.get("Channel1").to_owned();
+    let headers = [("Channel", a.as_str()), ("Exten", "501"), ("Context", "other")];
+    ask(&mut ami, "Atxfer", &headers, "Extension does not exist.");
+    let headers = [("Channel", a.as_str()), ("Exten", "500"), ("Context", "other")];
+    let from1 = first.heard().len();
+    ask(&mut ami, "Atxfer", &headers, "Atxfer successfully queued");
+    hears(&first, &one(), from1);
+    let from2 = second.heard().len();
+    first.hang_up();
+    hears(&second, &one(), from2);
+    assert_eq!(rest.calls_become(1)[0]["to"], "app:500@other");
+    second.hang_up();
     rest.calls_become(0);
     second.command("quit", "");
     let gone = ami.event("PeerStatus", |told| told.get("PeerStatus") == "Unregistered");

@@ -17,10 +17,13 @@ pub struct Consults {
     waits: CallNumber,
     /// Whom that one shall reach.
     target: Target,
+    /// By which number.
+    #[serde(default)]
+    number: String,
 }
 
 impl Switch {
-    /// The phone of `line` reaches `target`, while whoever it talks with waits. When it hangs up
+    /// The phone of `line` reaches `target` by `number`, while whoever it talks with waits. When it hangs up
     /// those two talk with each other; when the third one does, or cannot be had, the first two
     /// do again.
     ///
@@ -29,6 +32,7 @@ impl Switch {
     pub fn consult(
         &mut self,
         line: &str,
+        number: &str,
         target: Target,
         now: Moment,
     ) -> Result<Vec<super::Action>, Cause> {
@@ -40,9 +44,10 @@ impl Switch {
         let mut out = Vec::new();
         let call = self.move_line(waits, line, Others::Stay, now, &mut out)?;
         if let Some(record) = self.calls.get_mut(&call) {
-            record.consults = Some(Consults { waits, target: target.clone() });
+            let (number, target) = (number.to_owned(), target.clone());
+            record.consults = Some(Consults { waits, target, number });
         }
-        out.extend(self.hand_on(call, target, now)?);
+        out.extend(self.hand_on_to(call, number, target, now)?);
         Ok(out)
     }
 
@@ -87,7 +92,8 @@ impl Switch {
             Stage::RingingTo if !kept => self.takes_place(call, consults.waits, now, out),
             _ => {
                 self.end(call, cause, Some(line), now, out);
-                match self.hand_on(consults.waits, consults.target, now) {
+                let Consults { waits, target, number } = &consults;
+                match self.hand_on_to(*waits, number, target.clone(), now) {
                     Ok(actions) => out.extend(actions),
                     Err(cause) => self.end(consults.waits, cause, None, now, out),
                 }

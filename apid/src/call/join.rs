@@ -72,6 +72,25 @@ impl Switch {
         Ok(out)
     }
 
+    /// As [`Switch::hand_on`], by a number: a dial plan that has it begins there.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn hand_on_to(
+        &mut self,
+        call: CallNumber,
+        number: &str,
+        target: Target,
+        now: Moment,
+    ) -> Result<Vec<Action>, Cause> {
+        self.held_by_application(call)?;
+        self.check_target(Some(&target))?;
+        if let Some(record) = self.calls.get_mut(&call) {
+            record.ends.to = format!("number:{number}");
+        }
+        self.hand_on(call, target, now)
+    }
+
     /// The line of a call that an application holds reaches the application at `socket` instead.
     ///
     /// # Errors

@@ -236,17 +236,26 @@ impl Control {
         Ok(())
     }
 
-    /// The phone of a line that talks with another reaches a number while that one waits, and
-    /// hands it over by hanging up. Needs `control`.
+    /// The phone of a line that talks with another reaches a number, of that `context` of the dial
+    /// plan if one is given, while that one waits, and hands it over by hanging up. Needs `control`.
     ///
     /// # Errors
     /// `NoSuchLine`, `NoSuchExtension`, `CallState` with the reason.
-    pub fn consult(&self, caller: &Caller, line: &str, number: &str) -> Result<(), Refused> {
+    pub fn consult(
+        &self,
+        caller: &Caller,
+        line: &str,
+        number: &str,
+        context: Option<&str>,
+    ) -> Result<(), Refused> {
         need(caller, Scope::Control)?;
         self.entry(caller, line)?;
-        let target = self.visible_target(caller, line, number)?;
+        let target = match context {
+            Some(context) => Target::Plan(context.to_owned()),
+            None => self.visible_target(caller, line, number)?,
+        };
         let mut switch = lock(&self.0.switch);
-        let consults = switch.consult(line, target, moment(&self.0));
+        let consults = switch.consult(line, number, target, moment(&self.0));
         let actions = consults.map_err(|cause| Refused::CallState(cause.text().to_owned()))?;
         self.apply(&mut switch, actions);
         Ok(())
@@ -308,7 +317,7 @@ impl Control {
                 let (_, view) = self.find(caller, call_id)?;
                 let line = view.legs.iter().find_map(|leg| leg.line.clone()).unwrap_or_default();
                 let target = self.visible_target(caller, &line, number)?;
-                self.change(call, |switch, now| switch.hand_on(call, target, now))
+                self.change(call, |switch, now| switch.hand_on_to(call, number, target, now))
             }
             (None, TransferTo::CallOf(_)) => {
                 Err(invalid("line", "say which line leaves, or join two calls by /bridge"))

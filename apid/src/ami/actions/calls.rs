@@ -136,10 +136,18 @@ pub(super) fn attended(context: &Context, packet: &Packet) -> Message {
     let Some(channel) = context.channel(name) else {
         return Message::error("Channel specified does not exist");
     };
-    if !matches!(packet.get("Context"), "" | "default") {
-        return Message::error("Attended transfers lead to context default");
+    let place = Some(packet.get("Context")).filter(|name| !matches!(*name, "" | "default"));
+    if let Some(name) = place {
+        let at = Start::At {
+            context: name.to_owned(),
+            exten: exten.to_owned(),
+            priority: "1".to_owned(),
+        };
+        if context.channels.program().check(&at).is_err() {
+            return Message::error("Extension does not exist.");
+        }
     }
-    match context.control.consult(&context.caller, &channel.line, exten) {
+    match context.control.consult(&context.caller, &channel.line, exten, place) {
         Ok(()) => Message::success().with("Message", "Atxfer successfully queued"),
         Err(why) => Message::error(format_args!("Atxfer failed: {why}")),
     }

@@ -2,16 +2,16 @@
 
 use super::*;
 
-/// phone1 talks with line 1 and asks `target`.
-fn asks(target: &str) -> Story {
+/// phone1 talks with line 1 and asks whoever has `number`.
+fn asks(number: &str) -> Story {
     let mut story = Story::new();
     story.switch.config.max_calls = 8;
     story.input(Input::Reachable { line: "phone2".to_owned(), reachable: true });
     story.invite("phone1", "101");
     story.answered("1");
     story.drain();
-    let target = story.switch.target_of("phone1", target, story.moment().wall).cloned().unwrap();
-    let actions = story.switch.consult("phone1", target, story.moment()).unwrap();
+    let target = story.switch.target_of("phone1", number, story.moment().wall).cloned().unwrap();
+    let actions = story.switch.consult("phone1", number, target, story.moment()).unwrap();
     story.take(actions);
     story
 }
@@ -101,9 +101,31 @@ fn one_who_asks_an_application_hands_over_to_it() {
 fn what_cannot_be_asked_changes_nothing() {
     let mut story = asks("202");
     let target = Target::Line("2".to_owned());
-    let again = story.switch.consult("phone1", target.clone(), story.moment());
+    let again = story.switch.consult("phone1", "102", target.clone(), story.moment());
     assert_eq!(again, Err(Cause::CallRejected), "it does not talk yet");
     third_answers(&mut story);
-    let again = story.switch.consult("phone1", target, story.moment());
+    let again = story.switch.consult("phone1", "102", target, story.moment());
     assert_eq!(again, Err(Cause::CallRejected), "it asks one already");
+}
+
+#[test]
+fn a_plan_that_is_asked_begins_at_its_number() {
+    let mut story = Story::new();
+    let mut plan = DialPlan::default();
+    plan.add("401", Target::Plan("default".to_owned()));
+    story.switch.set_line_plans(std::collections::BTreeMap::new(), plan);
+    story.invite("phone1", "101");
+    story.answered("1");
+    story.drain();
+    let target = Target::Plan("default".to_owned());
+    let actions = story.switch.consult("phone1", "401", target, story.moment()).unwrap();
+    story.take(actions);
+    let reached = |story: &Story, line: &str| {
+        let call = story.switch.call(story.switch.call_of(line).unwrap()).unwrap();
+        call.ends.to.clone()
+    };
+    assert_eq!(reached(&story, "phone1"), "app:401@default");
+    // Nobody is there to be joined with: whoever waits asks for himself.
+    story.phone_hangs_up("phone1");
+    assert_eq!(reached(&story, "1"), "app:401@default");
 }

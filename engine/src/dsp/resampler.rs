@@ -97,17 +97,25 @@ fn read_here(samples: &[i16], place: f64, step: f64, into: &mut Linear) -> f64 {
     }
     let mut place = place - (place as usize) as f64;
     let table = &**TABLE;
-    for sample in into {
-        let (before, fraction) = (place as usize, place.fract());
-        *sample = at(&window[before..before + TAPS], fraction, table);
-        place += step;
+    for samples in into.as_chunks_mut::<LANES>().0 {
+        // In memory, or the lanes of a sum would be split up to be added to each other.
+        let mut sums = [[0.0; LANES]; LANES];
+        for lanes in &mut sums {
+            let (before, fraction) = (place as usize, place.fract());
+            *lanes = at(&window[before..before + TAPS], fraction, table);
+            place += step;
+        }
+        for (sample, lanes) in samples.iter_mut().zip(&sums) {
+            *sample = rounded(lanes.iter().sum());
+        }
     }
     (begin + REACH - 1) as f64 + place
 }
 
-/// The value `fraction` (0 to 1) after the middle of as many samples as the filter has points.
+/// The value `fraction` (0 to 1) after the middle of as many samples as the filter has points, in parts
+/// that are to be added.
 #[inline(always)]
-fn at(samples: &[f32], fraction: f64, table: &[Phase]) -> i16 {
+fn at(samples: &[f32], fraction: f64, table: &[Phase]) -> [f32; LANES] {
     let place = fraction * PHASES as f64;
     let phase = (place as usize).min(PHASES - 1);
     let between = (place - phase as f64) as f32;
@@ -119,7 +127,7 @@ fn at(samples: &[f32], fraction: f64, table: &[Phase]) -> i16 {
             lanes[lane] += (points[lane] + slopes[lane] * between) * samples[lane];
         }
     }
-    rounded(lanes.iter().sum())
+    lanes
 }
 
 #[cfg(test)]

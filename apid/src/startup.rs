@@ -6,7 +6,7 @@ use crate::call::{CallNumber, DialPlan, Switch, SwitchConfig, Target};
 use crate::channel::{self, Channels};
 use crate::config::{
     Account, Algorithm, Auth, Config, Defence, DeviceConfig, DeviceModel, HostTransport,
-    LoadedPlans, Name, Secret, Srtp, Tls, WebhookConfig,
+    LoadedPlans, Name, Secret, Srtp, Tls, TrunkConfig, WebhookConfig,
 };
 use crate::control::{
     Control, ControlSettings, LineDirectory, NoSignalling, Plans, RecordLimits, RecordingLimits,
@@ -27,6 +27,7 @@ use crate::sip::digest;
 use crate::sip::gate::Share;
 use crate::sip::message::Transport;
 use crate::sip::settings::{AccountKind, AccountSettings, Password, SipSettings, WebOrigins};
+use crate::sip::trunk::{Server as SipServer, TrunkSettings};
 use crate::sip::usage::Allowance;
 use crate::speech::Speech;
 use crate::store::Store;
@@ -162,6 +163,7 @@ pub async fn run(
         ami.ended().await;
     }
     if let Some(sip) = &sip {
+        sip.leave().await;
         sip.stop();
     }
     link.stop();
@@ -249,13 +251,15 @@ async fn open_sip(
     state_dir: &Path,
     certificates: &mut Certificates,
 ) -> Result<Option<Sip>, String> {
-    if config.sip.accounts.is_empty() {
+    if config.sip.accounts.is_empty() && config.sip.trunks.is_empty() {
         return Ok(None);
     }
     let listen = SocketAddr::new(config.sip.host.0, config.sip.port.number());
     let mut settings = SipSettings::new(listen, state_dir.to_owned());
     settings.realm.clone_from(&config.sip.realm);
     settings.accounts = accounts.iter().map(account).collect();
+    settings.trunks = config.sip.trunks.iter().map(trunk).collect::<Result<_, _>>()?;
+    settings.name_servers.clone_from(&config.sip.name_servers);
     settings.defence = defence(&config.sip.defence);
     settings.certificate = certificates.load(config.sip.tls.as_ref())?;
     let trusts = config.sip.trusts.as_ref().map(|file| file.value.as_path());
@@ -337,11 +341,8 @@ fn account(account: &Account) -> AccountSettings {
     let password = account.password.as_ref().map(|secret| secret.reveal().to_owned());
     let algorithms: Vec<digest::Algorithm> =
         account.algorithms.iter().map(|algorithm| digest_algorithm(*algorithm)).collect();
-    let (transport, usual_port) = match account.transport {
-        HostTransport::Udp => (Transport::Udp, 5060),
-        HostTransport::Tcp => (Transport::Tcp, 5060),
-        HostTransport::Tls => (Transport::Tls, 5061),
-    };
+    let transport = transport(account.transport);
+    let usual_port = if transport == Transport::Tls { 5061 } else { 5060 };
     let port = account.port.map_or(usual_port, crate::config::Port::number);
     let kind = if let Some(host) = account.host {
         AccountKind::Fixed {
@@ -367,12 +368,47 @@ fn account(account: &Account) -> AccountSettings {
         calls_per_day: account.calls_per_day.map(|calls| calls.get() as u32),
         minutes_per_day: account.minutes_per_day.map(|minutes| minutes.get() as u32),
     };
-    let encryption = match account.srtp {
+    let encryption = encryption(account.srtp);
+    AccountSettings { id, kind, allowance, encryption, trace: account.trace }
+}
+
+/// Its password may stand in a file.
+fn trunk(trunk: &TrunkConfig) -> Result<TrunkSettings, String> {
+    let name = trunk.name.value.as_str();
+    let password = trunk.read_password().map_err(|reason| format!("trunk {name}: {reason}"))?;
+    let server = |(host, port)| SipServer { host, port };
+    Ok(TrunkSettings {
+        name: name.to_owned(),
+        lines: trunk.lines(),
+        domain: server((trunk.domain.value.clone(), trunk.port.map(crate::config::Port::number))),
+        proxy: trunk.proxy_address().map(server),
+        transport: transport(trunk.transport),
+        user: trunk.user.clone(),
+        login: trunk.auth_user.clone().unwrap_or_else(|| trunk.user.clone()),
+        password,
+        expires_s: trunk.register.then(|| trunk.expires_s.get() as u32),
+        rings: trunk.rings.value.as_str().to_owned(),
+        number: trunk.number.clone(),
+        sources: trunk.sources.clone(),
+        encryption: encryption(trunk.srtp),
+        trace: trunk.trace,
+    })
+}
+
+const fn transport(transport: HostTransport) -> Transport {
+    match transport {
+        HostTransport::Udp => Transport::Udp,
+        HostTransport::Tcp => Transport::Tcp,
+        HostTransport::Tls => Transport::Tls,
+    }
+}
+
+const fn encryption(srtp: Srtp) -> Encryption {
+    match srtp {
         Srtp::Automatic => Encryption::Automatic,
         Srtp::Required => Encryption::Required,
         Srtp::Off => Encryption::Off,
-    };
-    AccountSettings { id, kind, allowance, encryption, trace: account.trace }
+    }
 }
 
 fn defence(defence: &Defence) -> DefenceSettings {
@@ -416,10 +452,17 @@ fn switch_config(config: &Config) -> Result<SwitchConfig, String> {
         max_calls: config.calls.max_calls.get() as usize,
         conferences: config.calls.conferences.get() as u16,
         conference_members: config.calls.conference_members.get() as usize,
+        trunks: config.sip.trunks.iter().map(way_out).collect(),
         claimable: claimable.map_err(|error| error.to_string())?,
         max_claims: config.applications.max_claims.get() as usize,
         ..SwitchConfig::default()
     })
+}
+
+fn way_out(trunk: &TrunkConfig) -> (String, crate::call::Trunk) {
+    let strip = trunk.strip.get() as usize;
+    let way = crate::call::Trunk { lines: trunk.lines(), strip, prepend: trunk.prepend.clone() };
+    (trunk.name.value.as_str().to_owned(), way)
 }
 
 /// Greater than the number of any call of an earlier apid.

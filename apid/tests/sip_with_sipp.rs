@@ -97,6 +97,7 @@ impl Exchange for Desk {
             RegistrationChange::Registered { .. } => "registers",
             RegistrationChange::Unregistered => "unregisters",
             RegistrationChange::Refused { .. } => "is refused",
+            RegistrationChange::OursFailed { .. } => "has failed",
         };
         self.note(format!("{line} {what}"));
     }
@@ -310,7 +311,7 @@ async fn a_phone_is_rung_answers_and_is_hung_up_on() {
     Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
     let caller = CallerIdView { number: "101".into(), name: "Kitchen".into() };
-    sip.invite("phone1", offer(), &caller, &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &caller, &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     desk.hears("phone1 rings").await;
     assert_eq!(sip.live_dialogs(), ["phone1"]);
@@ -329,13 +330,13 @@ async fn a_phone_is_rung_in_vain() {
     let nobody = CallerIdView::default();
 
     let phone = Phone::plays("is_rung_and_cancelled", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &nobody, &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &nobody, &[]).await.unwrap();
     desk.hears("phone1 rings").await;
     sip.cancel("phone1", Cause::NoAnswer).await;
     phone.succeeds().await;
 
     let phone = Phone::plays("is_rung_and_busy", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &nobody, &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &nobody, &[]).await.unwrap();
     desk.hears("phone1 refuses 17").await;
     phone.succeeds().await;
     sip.stop();
@@ -358,7 +359,7 @@ async fn answers_are_repeated_until_acknowledged_both_ways() {
 
     Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
     let phone = Phone::plays("is_rung_and_repeats_its_answer", "phone1", "secret", server, port);
-    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     // One of its answer, one of the same answer again.
     let start = Instant::now();
@@ -378,7 +379,7 @@ async fn calls_that_cross() {
     let (server, port) = (sip.local_addr(), free_port());
     Phone::plays("register", "phone1", "secret", server, port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers_too_late", "phone1", "secret", server, port);
-    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 rings").await;
     sip.cancel("phone1", Cause::NoAnswer).await;
     phone.succeeds().await;
@@ -406,7 +407,7 @@ async fn the_next_apid_has_phones_and_calls_of_the_last() {
     let port = free_port();
     Phone::plays("register", "phone1", "secret", sip.local_addr(), port).succeeds().await;
     let phone = Phone::plays("is_rung_and_answers", "phone1", "secret", sip.local_addr(), port);
-    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &CallerIdView::default(), &[]).await.unwrap();
     desk.hears("phone1 answers").await;
     sip.stop(); // without a word to the phone, as if it had been killed
 
@@ -481,7 +482,7 @@ async fn a_phone_registers_and_is_rung_over_ipv6() {
     let accepted = hear();
     assert!(accepted.starts_with("SIP/2.0 200 "), "{accepted}");
     desk.hears("phone1 registers").await;
-    sip.invite("phone1", offer(), &CallerIdView::default(), &[]).await.unwrap();
+    sip.invite("phone1", None, offer(), &CallerIdView::default(), &[]).await.unwrap();
     let invite = hear();
     assert!(invite.starts_with(&format!("INVITE sip:phone1@{here} ")), "{invite}");
     assert!(invite.contains("c=IN IP6 ::1") && invite.contains("UDP [::1]:"), "{invite}");

@@ -16,6 +16,7 @@ pub mod peer;
 pub mod pjsua;
 pub mod process;
 pub mod program;
+pub mod provider;
 pub mod python_agent;
 pub mod rest;
 pub mod rtp;

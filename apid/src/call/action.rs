@@ -124,6 +124,8 @@ pub enum Order {
     Ring {
         /// Which.
         line: String,
+        /// What to call by it, where it is a trunk's.
+        number: Option<String>,
         /// Shown by it.
         caller: CallerIdView,
         /// Gives up by itself.

@@ -12,6 +12,8 @@ use std::time::SystemTime;
 pub enum Target {
     /// A line.
     Line(String),
+    /// The number that was dialled, by a trunk of that name.
+    Trunk(String),
     /// The caller hears himself.
     Echo,
     /// The caller hears dial tone and dials again.

@@ -28,6 +28,7 @@ mod settings;
 mod switch;
 mod take;
 mod transfer;
+mod trunk;
 mod when;
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,7 @@ pub use lifted::{Lifted, LinePlan, Services};
 pub use media::{MediaAnswer, MediaOffer, RemoteMedia};
 pub use pattern::{Fit, Pattern};
 pub use record::{CallNumber, CallRecord, Ends, LegRecord, Moment, SocketEnd, Stage};
-pub use settings::{Busy, RingOrder, SwitchConfig};
+pub use settings::{Busy, RingOrder, SwitchConfig, Trunk};
 pub use switch::Switch;
 pub use take::Others;
 pub use transfer::TransferTo;

@@ -114,6 +114,9 @@ pub struct LegRecord {
     pub state: LegState,
     /// A SIP phone's INVITE that has no final response yet.
     pub unaccepted: bool,
+    /// What a trunk's line calls.
+    #[serde(default)]
+    pub number: Option<String>,
     /// Why it ended before its call did.
     #[serde(default)]
     pub cause: Option<Cause>,
@@ -126,6 +129,7 @@ impl LegRecord {
             address: format!("line:{line}"),
             state,
             unaccepted: false,
+            number: None,
             cause: None,
         }
     }
@@ -136,6 +140,7 @@ impl LegRecord {
             address: format!("app:{name}"),
             state: LegState::Connected,
             unaccepted: false,
+            number: None,
             cause: None,
         }
     }

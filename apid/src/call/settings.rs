@@ -3,6 +3,7 @@
 use super::dial_plan::DialPlan;
 use super::pattern::Pattern;
 use crate::view::CallerIdView;
+use std::collections::BTreeMap;
 use tipring_shm_proto::command::LineState;
 
 /// What holds for all calls.
@@ -24,6 +25,8 @@ pub struct SwitchConfig {
     pub conferences: u16,
     /// Lines in one of them.
     pub conference_members: usize,
+    /// Ways out, by name.
+    pub trunks: BTreeMap<String, Trunk>,
     /// Numbers that programs may answer.
     pub claimable: Vec<Pattern>,
     /// Numbers answered by programs at once.
@@ -41,9 +44,29 @@ impl Default for SwitchConfig {
             max_calls: 1000,
             conferences: 16,
             conference_members: 32,
+            trunks: BTreeMap::new(),
             claimable: Vec::new(),
             max_claims: 100,
         }
+    }
+}
+
+/// A way out to a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// Lines by which its calls go, one a call.
+    pub lines: Vec<String>,
+    /// Digits at the beginning of what was dialled that the provider is not sent.
+    pub strip: usize,
+    /// What it is sent before the rest.
+    pub prepend: String,
+}
+
+impl Trunk {
+    /// What the provider is sent; `None` where nothing is left of what was dialled.
+    pub(super) fn sends(&self, dialled: &str) -> Option<String> {
+        let rest = dialled.get(self.strip..).filter(|rest| !rest.is_empty())?;
+        Some(format!("{}{rest}", self.prepend))
     }
 }
 

@@ -423,6 +423,7 @@ impl Switch {
         match target {
             None => self.callee_failed(call, Cause::UnallocatedNumber, None, now, out),
             Some(Target::Line(line)) => self.ring_callee(call, &line, out, now),
+            Some(Target::Trunk(name)) => self.call_out(call, caller, &name, out, now),
             Some(Target::Echo) => {
                 self.accept(call, caller, out);
                 let Some(record) = self.calls.get_mut(&call) else { return };
@@ -495,11 +496,22 @@ impl Switch {
 
     /// The line rings for `call`, whose caller hears that.
     pub(super) fn rings(&mut self, call: CallNumber, to: &str, out: &mut Vec<Action>) {
+        self.rings_by(call, to, None, out);
+    }
+
+    /// The same, by a trunk's line that calls `number`.
+    pub(super) fn rings_by(
+        &mut self,
+        call: CallNumber,
+        to: &str,
+        number: Option<String>,
+        out: &mut Vec<Action>,
+    ) {
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.stage = Stage::RingingTo;
         // It may have been in the call before.
         record.legs.retain(|leg| leg.line.as_deref() != Some(to));
-        record.legs.push(LegRecord::line(to, LegState::Ringing));
+        record.legs.push(LegRecord { number, ..LegRecord::line(to, LegState::Ringing) });
         if let Some(info) = self.lines.get_mut(to) {
             info.call = Some(call);
         }
@@ -520,8 +532,10 @@ impl Switch {
 
     pub(super) fn ring_line(&mut self, call: CallNumber, line: &str, out: &mut Vec<Action>) {
         let Some(record) = self.calls.get(&call) else { return };
+        let leg = record.legs.iter().find(|leg| leg.line.as_deref() == Some(line));
         let ring = Order::Ring {
             line: line.to_owned(),
+            number: leg.and_then(|leg| leg.number.clone()),
             caller: record.caller_id.clone(),
             timeout_ms: self.rings_for_ms(call, line, record.ring_timeout_ms),
             cadence_ms: record.cadence_ms.clone(),

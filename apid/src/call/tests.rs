@@ -11,6 +11,7 @@ mod kept;
 mod lifted;
 mod take;
 mod transfer;
+mod trunk;
 
 use super::*;
 use crate::view::{CallState, CallerIdView, LegState};

@@ -34,7 +34,10 @@ impl Switch {
         match to {
             TransferTo::Number(number) => {
                 let target = self.target_of(line, number, now.wall).cloned();
-                self.check_target(target.as_ref())?;
+                match &target {
+                    Some(Target::Trunk(name)) => self.check_way_out(&other, name)?,
+                    target => self.check_target(target.as_ref())?,
+                }
                 self.leave(call, line, &mut out);
                 let caller_id = self.default_ring(&other).caller;
                 if let Some(record) = self.calls.get_mut(&call) {
@@ -70,7 +73,12 @@ impl Switch {
     }
 
     pub(super) fn check_target(&self, target: Option<&Target>) -> Result<(), Cause> {
-        let Target::Line(line) = target.ok_or(Cause::UnallocatedNumber)? else { return Ok(()) };
+        let line = match target.ok_or(Cause::UnallocatedNumber)? {
+            Target::Line(line) => line,
+            // What to call by it is not known here.
+            Target::Trunk(_) => return Err(Cause::CallRejected),
+            _ => return Ok(()),
+        };
         self.check_free(line).map_err(|busy| match busy {
             Busy::Line(LineState::Offline) | Busy::Absent => Cause::SubscriberAbsent,
             Busy::Line(LineState::Fault) => Cause::DestinationOutOfOrder,

@@ -73,6 +73,14 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
             return Err(at(path, row(&account.user), &reason));
         }
     }
+    let mut trunks = Once::new(path, "trunk");
+    for trunk in &config.sip.trunks {
+        let (name, line) = (trunk.name.value.as_str(), row(&trunk.name));
+        trunks.claim(name, line, "another trunk")?;
+        for id in trunk.lines() {
+            ids.claim(&id, line, &format!("trunk {name}"))?;
+        }
+    }
     for webhook in &config.webhooks {
         webhook.check(path)?;
     }
@@ -80,6 +88,7 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     config.ami.check(path)?;
     config.voltage.check(path)?;
     config.plans(path)?;
+    config.check_trunks(path)?;
     config.applications.claimable(path)?;
     config.check_handler(path)?;
     check_devices(config, path)

@@ -24,7 +24,7 @@ const EVERYBODY: &str = "default";
 pub struct PlanRow {
     /// A number, or a pattern beginning with `_`.
     pub dial: Spanned<String>,
-    /// What it reaches: `line:ID`, `number:DIGITS`, `app:NAME`, `app:ws://…`, `conference:NAME`,
+    /// What it reaches: `line:ID`, `number:DIGITS`, `trunk:NAME`, `app:NAME`, `app:ws://…`, `conference:NAME`,
     /// `context:NAME`, `echo`, `dial_tone`.
     pub to: Spanned<String>,
     /// At these times only: `times,days of the week,days of the month,months[,time zone]`.
@@ -113,6 +113,10 @@ impl Config {
                 (None, Some(to), None, false) => {
                     let target = self.target(&to.value, dialplan);
                     let target = target.map_err(|why| at(path, row(to), &why))?;
+                    if matches!(target, Target::Trunk(_)) {
+                        let reason = "a trunk needs a number that was dialled; name it in a plan";
+                        return Err(at(path, row(to), reason));
+                    }
                     LinePlan { lifted: Lifted::Hotline(target), ..LinePlan::default() }
                 }
                 (None, None, Some(app), false) => {
@@ -170,8 +174,8 @@ impl Config {
     }
 
     fn target(&self, text: &str, dialplan: &Dialplan) -> Result<Target, String> {
-        let allowed = "allowed are line:ID, number:DIGITS, app:NAME, app:ws://…, conference:NAME, \
-                       context:NAME, echo, dial_tone";
+        let allowed = "allowed are line:ID, number:DIGITS, trunk:NAME, app:NAME, app:ws://…, \
+                       conference:NAME, context:NAME, echo, dial_tone";
         match text.split_once(':') {
             None if text == "echo" => Ok(Target::Echo),
             None if text == "dial_tone" => Ok(Target::DialTone),
@@ -182,6 +186,14 @@ impl Config {
                     Ok(Target::Line(id.to_owned()))
                 } else {
                     Err(format!("`{text}`: there is no line `{id}` in this file"))
+                }
+            }
+            Some(("trunk", name)) => {
+                let is = |trunk: &super::TrunkConfig| trunk.name.value.as_str() == name;
+                if self.sip.trunks.iter().any(is) {
+                    Ok(Target::Trunk(name.to_owned()))
+                } else {
+                    Err(format!("`{text}`: there is no trunk `{name}` under sip.trunks"))
                 }
             }
             Some(("number", digits)) => self
@@ -205,6 +217,11 @@ impl Config {
             }
             _ => Err(format!("`{text}` can be reached by nobody; {allowed}")),
         }
+    }
+
+    /// Whether something has this number, for everybody.
+    pub(super) fn is_number(&self, digits: &str) -> bool {
+        self.number(digits).is_some()
     }
 
     /// What has this number, for everybody.

@@ -14,6 +14,7 @@ mod provisioning;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trunks;
 mod values;
 mod webhooks;
 
@@ -26,6 +27,7 @@ pub use media::{FetchConfig, SoundsConfig, SpeechConfig};
 pub use provisioning::{DeviceConfig, DeviceModel, Mac, Provisioning};
 pub use records::{CallRecordsConfig, RecordingsConfig};
 pub use tls::Tls;
+pub use trunks::TrunkConfig;
 pub use values::{Bounded, Cidr, Host, Name, Number, Port, Secret};
 pub use webhooks::WebhookConfig;
 
@@ -33,7 +35,7 @@ use crate::call::Services;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tipring_logging::Logging;
 
@@ -176,6 +178,11 @@ pub struct Sip {
     pub realm: String,
     /// One line each.
     pub accounts: Vec<Account>,
+    /// Our accounts at providers.
+    pub trunks: Vec<TrunkConfig>,
+    /// Name servers asked for their servers, `ADDRESS:PORT`; those of the system where none is
+    /// given.
+    pub name_servers: Vec<SocketAddr>,
     /// What strangers meet.
     pub defence: Defence,
 }
@@ -192,6 +199,8 @@ impl Default for Sip {
             wss_port: None,
             realm: "tipring".to_owned(),
             accounts: Vec::new(),
+            trunks: Vec::new(),
+            name_servers: Vec::new(),
             defence: Defence::default(),
         }
     }

@@ -341,8 +341,14 @@ impl Control {
         let target = target.ok_or(Refused::NoSuchExtension)?;
         match &target {
             Target::Line(line) if !caller.sees(line) => Err(Refused::NoSuchExtension),
+            Target::Trunk(name) if !self.sees_trunk(caller, name) => Err(Refused::NoSuchExtension),
             _ => Ok(target),
         }
+    }
+
+    fn sees_trunk(&self, caller: &Caller, name: &str) -> bool {
+        let switch = lock(&self.0.switch);
+        switch.trunk_lines(name).iter().any(|line| caller.sees(line))
     }
 
     /// A call that is not over, of which the caller sees every line.

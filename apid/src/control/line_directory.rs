@@ -1,6 +1,6 @@
 //! Which lines there are: what clients call them, what the engine calls them.
 
-use crate::config::{Account, Codec, Config};
+use crate::config::{Codec, Config, TrunkConfig};
 use std::collections::{BTreeMap, HashMap};
 use tipring_shm_proto::command::{Law, LineKind};
 use tipring_shm_proto::line_table::{DahdiFault, LineRow};
@@ -50,10 +50,39 @@ impl LineDirectory {
                 engine: None,
             });
         }
-        let users: Vec<&str> = config.sip.accounts.iter().map(|a| a.user.value.as_str()).collect();
-        rtp_lines.retain(|user, _| users.contains(&user.as_str()));
+        let trunk_lines: Vec<(&TrunkConfig, String)> = config
+            .sip
+            .trunks
+            .iter()
+            .flat_map(|trunk| trunk.lines().into_iter().map(move |line| (trunk, line)))
+            .collect();
+        rtp_lines.retain(|user, _| {
+            config.sip.accounts.iter().any(|account| account.user.value.as_str() == user)
+                || trunk_lines.iter().any(|(_, line)| line == user)
+        });
         for account in &config.sip.accounts {
-            directory.add(sip_entry(account, rtp_lines));
+            let id = account.user.value.as_str();
+            let label = rtp_label(id, rtp_lines);
+            directory.add(LineEntry {
+                id: id.to_owned(),
+                name: account.name.clone().unwrap_or_else(|| id.to_owned()),
+                label,
+                sip: true,
+                extension: account.extension.as_ref().map(|n| n.value.as_str().to_owned()),
+                laws: laws(&account.codecs),
+                engine: None,
+            });
+        }
+        for (trunk, id) in trunk_lines {
+            directory.add(LineEntry {
+                name: format!("Trunk {id}"),
+                label: rtp_label(&id, rtp_lines),
+                id,
+                sip: true,
+                extension: None,
+                laws: laws(&trunk.codecs),
+                engine: None,
+            });
         }
         directory
     }
@@ -135,27 +164,23 @@ fn is_spare(row: &LineRow) -> bool {
     matches!(fault, Some(DahdiFault::NoChannel | DahdiFault::NoDriver))
 }
 
-fn sip_entry(account: &Account, rtp_lines: &mut BTreeMap<String, u16>) -> LineEntry {
-    let id = account.user.value.as_str();
+/// The engine's name for the RTP line that an account has had, or gets now.
+fn rtp_label(id: &str, rtp_lines: &mut BTreeMap<String, u16>) -> String {
     let number = rtp_lines.get(id).copied().unwrap_or_else(|| {
         let free =
             (1..u16::MAX).find(|n| !rtp_lines.values().any(|taken| taken == n)).unwrap_or(u16::MAX);
         rtp_lines.insert(id.to_owned(), free);
         free
     });
-    let laws = account.codecs.iter().map(|codec| match codec {
+    format!("rtp/{number}")
+}
+
+fn laws(codecs: &[Codec]) -> Vec<Law> {
+    let law = |codec: &Codec| match codec {
         Codec::Pcmu => Law::Mu,
         Codec::Pcma => Law::A,
-    });
-    LineEntry {
-        id: id.to_owned(),
-        name: account.name.clone().unwrap_or_else(|| id.to_owned()),
-        label: format!("rtp/{number}"),
-        sip: true,
-        extension: account.extension.as_ref().map(|n| n.value.as_str().to_owned()),
-        laws: laws.collect(),
-        engine: None,
-    }
+    };
+    codecs.iter().map(law).collect()
 }
 
 #[cfg(test)]

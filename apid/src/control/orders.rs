@@ -83,8 +83,8 @@ impl Control {
 
     async fn perform(&self, call: CallNumber, order: Order) -> Result<(), Failure> {
         match order {
-            Order::Ring { line, caller, timeout_ms, cadence_ms } => {
-                self.ring_phone(&line, &caller, timeout_ms, &cadence_ms).await
+            Order::Ring { line, number, caller, timeout_ms, cadence_ms } => {
+                self.ring_phone(&line, number.as_deref(), &caller, timeout_ms, &cadence_ms).await
             }
             Order::StopRing { line, cause } => self.stop_phone(&line, cause).await,
             Order::Take { line, media } => self.take_phone(&line, &media).await,
@@ -172,6 +172,7 @@ impl Control {
     async fn ring_phone(
         &self,
         line: &str,
+        number: Option<&str>,
         caller: &CallerIdView,
         timeout_ms: u32,
         cadence_ms: &[u16],
@@ -206,7 +207,7 @@ impl Control {
         let port = self.open_rtp(line, engine, media).await?;
         self.link_ask(engine, ring).await?;
         let offer = MediaOffer { port, laws, telephone_event };
-        Ok(self.signalling().invite(line, offer, caller, cadence_ms).await?)
+        Ok(self.signalling().invite(line, number, offer, caller, cadence_ms).await?)
     }
 
     /// A bell that has changed too often within a second rings a moment later.

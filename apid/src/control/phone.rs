@@ -113,6 +113,10 @@ impl Control {
                 self.publish_error(known.then_some(line), "registration_refused", &message);
                 return;
             }
+            RegistrationChange::OursFailed { reason } => {
+                self.publish_error(Some(line), "trunk_failed", &reason);
+                return;
+            }
         };
         self.feed(Input::Reachable { line: line.to_owned(), reachable });
         self.0.hub.publish(Some(line), None, body);

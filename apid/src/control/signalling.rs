@@ -2,7 +2,7 @@
 //! `startup` wires it, and what phones do comes back through [`super::Control`]'s `phone_*`.
 
 use crate::call::{Cause, MediaAnswer, MediaOffer};
-use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics};
+use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics, SipTrunk};
 use async_trait::async_trait;
 use std::net::{IpAddr, SocketAddr};
 
@@ -36,6 +36,11 @@ pub enum RegistrationChange {
         /// From where.
         from: SocketAddr,
     },
+    /// Ours at a provider failed; the reason, without secrets.
+    OursFailed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Messages that wait for somebody.
@@ -51,11 +56,12 @@ pub struct MessagesWaiting {
 /// for the network. Line ids are account names.
 #[async_trait]
 pub trait Signalling: Send + Sync {
-    /// Calls the phone, which shall ring like `cadence_ms` if it can. Returns when the INVITE is sent; `phone_rings`, `phone_answers` or
-    /// `phone_refuses` follow.
+    /// Calls the phone, which shall ring like `cadence_ms` if it can; by a trunk's line the number.
+    /// Returns when the INVITE is sent; `phone_rings`, `phone_answers` or `phone_refuses` follow.
     async fn invite(
         &self,
         line: &str,
+        number: Option<&str>,
         media: MediaOffer,
         caller: &CallerIdView,
         cadence_ms: &[u16],
@@ -79,6 +85,8 @@ pub trait Signalling: Send + Sync {
     fn registration(&self, line: &str) -> Option<Registration>;
     /// NOTIFY without a body outside of calls, such as `Event: resync`.
     async fn notify(&self, line: &str, event: &str) -> Result<(), SignallingError>;
+    /// Our accounts at providers.
+    fn trunks(&self) -> Vec<SipTrunk>;
     /// Addresses that get no answer now, the newest first.
     fn bans(&self) -> Vec<Ban>;
     /// Ends a ban early; whether there was one.
@@ -100,6 +108,7 @@ impl Signalling for NoSignalling {
     async fn invite(
         &self,
         _line: &str,
+        _number: Option<&str>,
         _media: MediaOffer,
         _caller: &CallerIdView,
         _cadence_ms: &[u16],
@@ -122,6 +131,9 @@ impl Signalling for NoSignalling {
     }
     async fn notify(&self, _line: &str, _event: &str) -> Result<(), SignallingError> {
         Err(SignallingError::NotRegistered)
+    }
+    fn trunks(&self) -> Vec<SipTrunk> {
+        Vec::new()
     }
     fn bans(&self) -> Vec<Ban> {
         Vec::new()

@@ -3,7 +3,7 @@
 use super::access::{kind, need};
 use super::{Control, MessagesWaiting, Refused};
 use crate::auth::{Caller, Scope};
-use crate::view::Ban;
+use crate::view::{Ban, SipTrunk};
 use std::net::IpAddr;
 
 impl Control {
@@ -14,6 +14,17 @@ impl Control {
     pub fn bans(&self, caller: &Caller) -> Result<Vec<Ban>, Refused> {
         need(caller, Scope::Admin)?;
         Ok(self.0.signalling.bans())
+    }
+
+    /// Our accounts at providers of which the caller may see a line. Needs `read`.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn trunks(&self, caller: &Caller) -> Result<Vec<SipTrunk>, Refused> {
+        need(caller, Scope::Read)?;
+        let mut trunks = self.0.signalling.trunks();
+        trunks.retain(|trunk| trunk.lines.iter().any(|line| caller.sees(line)));
+        Ok(trunks)
     }
 
     /// Ends a ban early. Needs `admin`.

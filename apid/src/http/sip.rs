@@ -1,11 +1,11 @@
-//! `/v1/sip`: who is banned; and messages that wait for a SIP phone.
+//! `/v1/sip`: who is banned, our accounts at providers; and messages that wait for a SIP phone.
 
 use super::access::Who;
 use super::body::JsonBody;
 use super::problem::Problem;
 use super::{Accepted, State};
 use crate::control::MessagesWaiting;
-use crate::view::Ban;
+use crate::view::{Ban, SipTrunk};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, delete, get, post};
 use serde::Deserialize;
@@ -31,6 +31,16 @@ pub(super) struct WaitingMessages {
 #[get("/v1/sip/bans")]
 async fn get_bans(state: Data<State>, who: Who) -> Result<Json<Vec<Ban>>, Problem> {
     Ok(Json(state.control.bans(&who.0)?))
+}
+
+/// Our accounts at providers.
+#[utoipa::path(
+    tag = "sip",
+    responses((status = 200, description = "Trunks, by name", body = Vec<SipTrunk>))
+)]
+#[get("/v1/sip/trunks")]
+async fn get_trunks(state: Data<State>, who: Who) -> Result<Json<Vec<SipTrunk>>, Problem> {
+    Ok(Json(state.control.trunks(&who.0)?))
 }
 
 /// Ends a ban early.
@@ -65,5 +75,5 @@ async fn post_messages(
 
 /// The routes of this file.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.service(get_bans).service(delete_ban).service(post_messages);
+    config.service(get_bans).service(get_trunks).service(delete_ban).service(post_messages);
 }

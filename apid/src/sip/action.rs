@@ -1,7 +1,8 @@
 //! What the rules decide, for others to carry out.
 
 use super::call::TxId;
-use super::message::{Peer, Request, Response};
+use super::message::{Peer, Request, Response, Transport};
+use super::trunk::Server;
 use crate::control::{Cause, RegistrationChange, RemoteMedia, TransferTo};
 use crate::view::CallerIdView;
 
@@ -52,6 +53,15 @@ pub enum Action {
         request: Request,
         /// Where to.
         to: Peer,
+    },
+    /// Find a trunk's servers; [`super::agent::Agent::handle_addresses`] follows.
+    LookUp {
+        /// Whose.
+        trunk: String,
+        /// Which.
+        server: Server,
+        /// How they are reached.
+        transport: Transport,
     },
     /// Tell control.
     Tell {

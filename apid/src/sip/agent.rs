@@ -17,6 +17,7 @@ use super::reason::reason;
 use super::registrar::{Change, Registrar};
 use super::saved::{Ringing, Saved, Waiting};
 use super::settings::{Account, SipSettings};
+use super::trunk::Trunk;
 use super::usage::Meter;
 use crate::control::{Cause, RegistrationChange};
 use crate::log::Refusal;
@@ -61,6 +62,14 @@ pub(super) enum Purpose {
         call_id: String,
     },
     Faded(Box<Faded>),
+    /// Our REGISTER.
+    Register {
+        trunk: String,
+    },
+    /// Our OPTIONS that keeps the way to a provider open.
+    TrunkAlive {
+        trunk: String,
+    },
     /// BYE, CANCEL, PRACK, NOTIFY: whatever the answer is, nothing follows.
     Ending,
 }
@@ -69,6 +78,8 @@ pub(super) enum Purpose {
 pub struct Agent {
     pub(super) accounts: BTreeMap<String, Account>,
     pub(super) registrar: Registrar,
+    pub(super) trunks: BTreeMap<String, Trunk>,
+    pub(super) trunks_changed: bool,
     pub(super) calls: BTreeMap<String, Call>,
     pub(super) purposes: HashMap<TxId, Purpose>,
     pub(super) message_waiting: MessageWaiting,
@@ -83,12 +94,24 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that continues what an earlier one saved. `key` must be random and new.
-    pub fn new(settings: &SipSettings, saved: Saved, key: [u8; 32], around: Surroundings) -> Self {
-        let accounts: BTreeMap<_, _> = settings
-            .accounts
+    pub fn new(
+        settings: &SipSettings,
+        saved: Saved,
+        key: [u8; 32],
+        mut around: Surroundings,
+    ) -> Self {
+        let phones = settings.accounts.iter().map(|a| Account::new(a, &settings.realm));
+        let lines = settings
+            .trunks
             .iter()
-            .map(|a| (a.id.clone(), Account::new(a, &settings.realm)))
-            .collect();
+            .flat_map(|trunk| trunk.lines.iter().map(move |line| Account::of_trunk(line, trunk)));
+        let accounts: BTreeMap<_, _> =
+            phones.chain(lines).map(|account| (account.id.clone(), account)).collect();
+        let trunks = settings.trunks.iter().map(|trunk| {
+            let contact = format!("{:016x}", (around.random)());
+            (trunk.name.clone(), Trunk::new(trunk, contact))
+        });
+        let trunks = trunks.collect();
         let mut registrar = Registrar::new(settings.registrations, saved.bindings);
         registrar.keep_accounts(|id| accounts.contains_key(id));
         let calls = saved
@@ -102,6 +125,8 @@ impl Agent {
         Self {
             accounts,
             registrar,
+            trunks,
+            trunks_changed: true,
             calls,
             left_ringing: saved.calls.ringing,
             left_waiting: saved.calls.waiting,
@@ -271,6 +296,7 @@ impl Agent {
         self.handle_keep_alives(now_ms, out);
         self.handle_call_timers(now_ms, out);
         self.handle_unpracked(now_ms, out);
+        self.handle_trunks(now_ms, out);
     }
 
     /// When [`handle_time`](Self::handle_time) wants to be called, ms since 1970.
@@ -282,6 +308,7 @@ impl Agent {
             self.defence.bans().next_end_ms(),
             self.meter.next_end_ms(),
             self.next_keep_alive_ms(0),
+            self.next_trunk_ms(),
         ];
         of.into_iter().flatten().min()
     }
@@ -308,6 +335,10 @@ impl Agent {
             Purpose::Messages { line, call_id } => {
                 self.handle_messages_answer(&line, &call_id, response.status);
             }
+            Purpose::Register { trunk } => self.handle_registered(&trunk, response, now_ms, out),
+            Purpose::TrunkAlive { trunk } => {
+                self.handle_alive(&trunk, response.status, now_ms, out);
+            }
             Purpose::Faded(faded) => self.handle_faded(&faded, response, out),
             Purpose::Ending => {}
         }
@@ -316,6 +347,9 @@ impl Agent {
     /// Where a line's phone is, for our requests: Request-URI, Route values, next hop.
     pub(super) fn reach(&self, line: &str, now_ms: u64) -> Option<(String, Vec<String>, Peer)> {
         let account = self.accounts.get(line)?;
+        if account.trunk.is_some() {
+            return None;
+        }
         if let Some(fixed) = &account.fixed {
             let (user, peer) = (escape_user(&fixed.user), fixed.peer);
             let uri = format!("sip:{user}@{}{}", peer.address, peer.transport.uri_param());
@@ -337,7 +371,8 @@ impl Agent {
     /// Our Contact as this peer can reach it.
     pub(super) fn contact(&self, line: &str, to: Peer) -> String {
         let here = (self.around.here)(&to);
-        format!("<sip:{}@{here}{}>", escape_user(line), to.transport.uri_param())
+        let user = self.trunk_of(line).map_or(line, Trunk::contact);
+        format!("<sip:{}@{here}{}>", escape_user(user), to.transport.uri_param())
     }
 
     /// Sends a BYE and forgets the call. The account is free at once.

@@ -19,7 +19,7 @@ impl Agent {
         out: &mut Actions,
     ) -> Option<String> {
         let claimed = user_of(request, "From").unwrap_or_default();
-        let registers = |id: &str| self.accounts.get(id).is_some_and(|a| a.fixed.is_none());
+        let registers = |id: &str| self.accounts.get(id).is_some_and(Account::registers);
         if let Some(fixed) = self.fixed_at(source, &claimed)
             && fixed.secret.is_none()
             && !registers(&claimed)
@@ -109,6 +109,7 @@ impl Agent {
         self.defence.trusts(ip)
             || self.fixed_at(source, "").is_some()
             || self.registrar.knows(ip, now_ms)
+            || self.is_provider(ip)
             || self.calls.values().any(talks)
     }
 
@@ -144,6 +145,7 @@ impl Agent {
         let dialog = self.calls.get(line).and_then(Call::dialog);
         dialog.is_some_and(|dialog| dialog.source().address.ip() == ip)
             || self.registrar.is_at(line, ip, now_ms)
+            || self.trunk_of(line).is_some_and(|trunk| trunk.is_at(ip))
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Tried {
     pub(super) challenge: bool,
     /// It asks for the interval that a 422 wanted.
     pub(super) interval: bool,
+    /// Servers of its trunk, besides the first one.
+    pub(super) servers: u8,
 }
 
 /// What is left of an INVITE that was taken back: its account is free already.

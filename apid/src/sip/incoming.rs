@@ -11,6 +11,7 @@ use super::message::{Headers, Peer, Request, Response, Transport};
 use super::reason::reason;
 use super::sdp::{Description, Direction, LocalAudio, Profile, SdpError};
 use super::session_timer::{MIN_SE_S, SessionTimer, TooShort};
+use super::trunk::FromProvider;
 use crate::control::{Cause, MediaAnswer, RemoteMedia, SignallingError};
 use std::net::SocketAddr;
 use tipring_shm_proto::command::Law;
@@ -39,9 +40,19 @@ impl Agent {
         if self.calls.values().any(merged) {
             return out.push(Action::RespondOnce { tx, response: request.response(482, None) });
         }
-        let Some(line) = self.authenticate(tx, request, source, now_ms, out) else { return };
         let tag = self.token();
-        match self.admit_invite(&line, tx, request, source, &tag, now_ms) {
+        let (line, rings) = match self.provider_of(request, source) {
+            FromProvider::Line(line, rings) => (line, Some(rings)),
+            FromProvider::Full => {
+                refused(None, source, "INVITE", &"all lines of the trunk are taken");
+                return out.respond(tx, request.response(486, Some(&tag)).with("Server", PRODUCT));
+            }
+            FromProvider::No => match self.authenticate(tx, request, source, now_ms, out) {
+                Some(line) => (line, None),
+                None => return,
+            },
+        };
+        match self.admit_invite(&line, rings, tx, request, source, &tag, now_ms) {
             Err(response) => {
                 refused(Some(&line), source, "INVITE", &response.status);
                 let busy = response.status == 486;
@@ -55,20 +66,22 @@ impl Agent {
                     Some(offer) => remote_media(&offer.audio),
                     None => unknown_media(),
                 };
-                debug!(line, %source, number, call_id = request.call_id(), "call from phone");
+                debug!(line, %source, number, call_id = request.call_id(), "call");
                 self.calls.insert(line.clone(), Call::Incoming(Box::new(call)));
                 out.push(Action::SaveDialogs);
                 out.respond(tx, request.response(100, None));
-                let trusted = self.accounts[&line].fixed.is_some();
+                let trusted = !self.accounts[&line].registers();
                 let caller = trusted.then(|| caller_of(&request.headers));
                 out.tell(&line, Notice::Invites { to: number, caller, media });
             }
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "who calls, by what, and when")]
     fn admit_invite(
         &mut self,
         line: &str,
+        rings: Option<String>,
         tx: TxId,
         request: &Request,
         source: Peer,
@@ -76,11 +89,12 @@ impl Agent {
         now_ms: u64,
     ) -> Result<(Incoming, String), Response> {
         let no = |status| Err(request.response(status, Some(tag)));
-        if self.accounts[line].fixed.is_none() && user_of(request, "From").as_deref() != Some(line)
-        {
+        if self.accounts[line].registers() && user_of(request, "From").as_deref() != Some(line) {
             return no(403);
         }
-        let number = Uri::parse(&request.uri).and_then(|uri| uri.user).unwrap_or_default();
+        // Whoever calls by a trunk has no choice.
+        let dialled = || Uri::parse(&request.uri).and_then(|uri| uri.user).unwrap_or_default();
+        let number = rings.unwrap_or_else(dialled);
         if !is_number(&number) {
             return no(404);
         }

@@ -9,6 +9,7 @@ pub mod settings;
 // The network, and what joins it with the rules.
 mod screen;
 mod exchange;
+mod resolve;
 mod service;
 mod stack;
 mod store;
@@ -26,6 +27,9 @@ pub mod defence;
 pub mod gate;
 pub mod usage;
 pub mod registrar;
+
+// Our accounts elsewhere.
+pub mod trunk;
 
 // Calls.
 pub mod call;

@@ -68,7 +68,7 @@ impl Agent {
         Ok(())
     }
 
-    fn send_invite(
+    pub(super) fn send_invite(
         &mut self,
         line: &str,
         invite: Request,
@@ -122,7 +122,7 @@ impl Agent {
         out: &mut Actions,
     ) {
         let Some(Call::Outgoing(call)) = self.calls.remove(line) else { return };
-        let Outgoing { invite, to, local, early, mut tried, .. } = *call;
+        let Outgoing { invite, to, local, early, mut tried, rang, .. } = *call;
         out.push(Action::SaveDialogs);
         if response.status >= 300 {
             if matches!(response.status, 401 | 407)
@@ -139,6 +139,13 @@ impl Agent {
                 let interval_s = min_s.max(session_timer::WANTED_S);
                 session_timer::ask(&mut again.headers, interval_s, min_s);
                 return self.send_invite(line, again, to, local, tried, out);
+            }
+            if let Some(next) = self.next_server(line, to, response, rang, tried)
+                && let Some(mut again) = self.numbered_anew(&invite, next)
+            {
+                tried.servers += 1;
+                again.headers.set("Contact", self.contact(line, next));
+                return self.send_invite(line, again, next, local, tried, out);
             }
             debug!(line, call_id = invite.call_id(), status = response.status, "phone refused");
             return out.tell(line, Notice::Refuses(cause_of_refusal(response)));
@@ -177,8 +184,8 @@ impl Agent {
         out.tell(line, Notice::Answers(remote_media(&audio)));
     }
 
-    /// The same INVITE with an answer to the phone's challenge. Only a fixed account's own
-    /// credentials are ever used: a phone must not be able to make us hash for it.
+    /// The same INVITE with an answer to the phone's challenge. Only a fixed account's or a
+    /// trunk's own credentials are ever used: a phone must not be able to make us hash for it.
     fn with_credentials(
         &mut self,
         line: &str,
@@ -186,6 +193,9 @@ impl Agent {
         to: Peer,
         response: &Response,
     ) -> Option<Request> {
+        if self.accounts[line].trunk.is_some() {
+            return self.proven_to_provider(line, invite, to, response);
+        }
         let (user, password) = self.accounts[line].fixed.clone()?.credentials?;
         let (challenge, answer) = match response.status {
             401 => ("WWW-Authenticate", "Authorization"),
@@ -201,7 +211,7 @@ impl Agent {
     }
 
     /// The same INVITE as a new request.
-    fn numbered_anew(&mut self, invite: &Request, to: Peer) -> Option<Request> {
+    pub(super) fn numbered_anew(&mut self, invite: &Request, to: Peer) -> Option<Request> {
         let mut again = invite.clone();
         again.headers.set("Via", self.via(to));
         again.headers.set("CSeq", format!("{} INVITE", invite.cseq()? + 1));

@@ -6,14 +6,16 @@ use super::agent::{Agent, Surroundings};
 use super::defence::Turned;
 use super::exchange::Exchange;
 use super::message::{Headers, Peer, Transport};
+use super::resolve::Names;
 use super::settings::SipSettings;
 use super::stack::{Arrival, Door, Stack};
 use super::store::Store;
 use super::trace::Trace;
+use super::trunk::Server;
 use crate::control::{
     Cause, MediaAnswer, MediaOffer, MessagesWaiting, Signalling, SignallingError,
 };
-use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics, Timestamp};
+use crate::view::{Ban, CallerIdView, Registration, SipDiagnostics, SipTrunk, Timestamp};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +28,8 @@ use tracing::warn;
 const NOTICES: usize = 256;
 /// Digits are dropped rather than fill the last part of that: what ends a call must get through.
 const NOTICES_RESERVED: usize = 64;
+/// Time to take registrations back.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 type Reply = oneshot::Sender<Result<(), SignallingError>>;
 
@@ -33,6 +37,7 @@ type Reply = oneshot::Sender<Result<(), SignallingError>>;
 enum Order {
     Invite {
         line: String,
+        number: Option<String>,
         media: MediaOffer,
         caller: CallerIdView,
         cadence_ms: Vec<u16>,
@@ -82,6 +87,13 @@ enum Order {
         line: String,
         counts: MessagesWaiting,
     },
+    Addresses {
+        trunk: String,
+        found: Result<Vec<SocketAddr>, String>,
+    },
+    Leave {
+        left: oneshot::Sender<()>,
+    },
 }
 
 /// SIP, open for control's orders. Cheap to clone.
@@ -102,6 +114,7 @@ struct Seen {
     live: Vec<String>,
     bans: Vec<Ban>,
     turned: Turned,
+    trunks: Vec<SipTrunk>,
 }
 
 /// What waits for [`Sip::serve`].
@@ -112,6 +125,7 @@ struct Idle {
     orders: mpsc::Receiver<Order>,
     doors: Vec<Door>,
     trace: Trace,
+    names: Arc<Names>,
 }
 
 impl std::fmt::Debug for Sip {
@@ -142,9 +156,13 @@ impl Sip {
         };
         let agent = Agent::new(settings, store.load(), key, around);
         let (orders_in, orders) = mpsc::channel(256);
-        let traced = settings.accounts.iter().filter(|account| account.trace);
-        let trace = Trace::of(traced.map(|account| account.id.clone()));
-        let idle = Idle { agent, store, arrivals, orders, doors, trace };
+        let phones = settings.accounts.iter().filter(|account| account.trace).map(|one| &one.id);
+        let trunks = settings.trunks.iter().filter(|trunk| trunk.trace).map(|trunk| &trunk.user);
+        let trace = Trace::of(phones.chain(trunks).cloned());
+        let name_servers =
+            if settings.trunks.is_empty() { None } else { Some(settings.name_servers.as_slice()) };
+        let names = Arc::new(Names::new(name_servers));
+        let idle = Idle { agent, store, arrivals, orders, doors, trace, names };
         let seen = RwLock::new(look(&idle.agent));
         let idle = Mutex::new(Some(idle));
         Ok(Self(Arc::new(Shared { orders: orders_in, seen, idle, stack })))
@@ -163,11 +181,20 @@ impl Sip {
     /// Receives and acts from now on, telling `exchange`. Does nothing when called again.
     pub fn serve(&self, exchange: Arc<dyn Exchange>) {
         let Some(idle) = lock(&self.0.idle).take() else { return };
-        let Idle { agent, store, arrivals, orders, doors, trace } = idle;
+        let Idle { agent, store, arrivals, orders, doors, trace, names } = idle;
         self.0.stack.serve(doors);
         let (shared, lines) = (Arc::clone(&self.0), HashMap::new());
-        let service = Service { shared, agent, store, exchange, lines, trace };
+        let leaving = None;
+        let service = Service { shared, agent, store, exchange, lines, trace, names, leaving };
         tokio::spawn(service.run(arrivals, orders));
+    }
+
+    /// Takes back what is registered elsewhere, for as long as that may take.
+    pub async fn leave(&self) {
+        let (left, gone) = oneshot::channel();
+        if self.0.orders.send(Order::Leave { left }).await.is_ok() {
+            let _ = tokio::time::timeout(LEAVE_TIME, gone).await;
+        }
     }
 
     /// Closes the sockets. Calls stay as they are: the next apid takes them over.
@@ -188,12 +215,14 @@ impl Signalling for Sip {
     async fn invite(
         &self,
         line: &str,
+        number: Option<&str>,
         media: MediaOffer,
         caller: &CallerIdView,
         cadence_ms: &[u16],
     ) -> Result<(), SignallingError> {
         let (line, caller, cadence_ms) = (line.to_owned(), caller.clone(), cadence_ms.to_vec());
-        self.order(|reply| Order::Invite { line, media, caller, cadence_ms, reply }).await
+        let number = number.map(str::to_owned);
+        self.order(|reply| Order::Invite { line, number, media, caller, cadence_ms, reply }).await
     }
 
     async fn cancel(&self, line: &str, cause: Cause) {
@@ -236,6 +265,10 @@ impl Signalling for Sip {
     async fn notify(&self, line: &str, event: &str) -> Result<(), SignallingError> {
         let (line, event) = (line.to_owned(), event.to_owned());
         self.order(|reply| Order::Notify { line, event, reply }).await
+    }
+
+    fn trunks(&self) -> Vec<SipTrunk> {
+        self.0.seen.read().unwrap_or_else(PoisonError::into_inner).trunks.clone()
     }
 
     fn bans(&self) -> Vec<Ban> {
@@ -287,6 +320,9 @@ struct Service {
     /// One task for each line: its notices in order, and no line waits for another.
     lines: HashMap<String, mpsc::Sender<Notice>>,
     trace: Trace,
+    names: Arc<Names>,
+    /// Waits until nothing is registered elsewhere any more.
+    leaving: Option<oneshot::Sender<()>>,
 }
 
 impl Service {
@@ -319,7 +355,26 @@ impl Service {
             self.agent.follow_usage(now_ms(), &mut out);
             self.perform(&mut out);
             self.show_defence();
+            self.show_trunks();
+            if self.agent.has_left()
+                && let Some(left) = self.leaving.take()
+            {
+                let _ = left.send(());
+            }
         }
+    }
+
+    /// Lets others see what became of registrations elsewhere.
+    fn show_trunks(&mut self) {
+        if self.agent.take_trunks_changed() {
+            self.show();
+        }
+    }
+
+    fn show(&self) {
+        let Seen { registrations, live, trunks, .. } = look(&self.agent);
+        let mut seen = self.shared.seen.write().unwrap_or_else(PoisonError::into_inner);
+        (seen.registrations, seen.live, seen.trunks) = (registrations, live, trunks);
     }
 
     /// Lets others see who is banned and what was turned away, and has the stack drop what comes
@@ -361,7 +416,10 @@ impl Service {
     fn obey(&mut self, order: Order, out: &mut Actions) {
         let agent = &mut self.agent;
         let (done, reply) = match order {
-            Order::Invite { line, media, caller, cadence_ms, reply } => {
+            Order::Invite { line, number: Some(number), media, reply, .. } => {
+                (agent.order_call_out(&line, &number, &media, out), reply)
+            }
+            Order::Invite { line, number: None, media, caller, cadence_ms, reply } => {
                 let now_ms = now_ms();
                 (agent.order_invite(&line, &media, &caller, &cadence_ms, now_ms, out), reply)
             }
@@ -393,6 +451,13 @@ impl Service {
                 let _ = reply.send(agent.defence_mut().lift(address));
                 return;
             }
+            Order::Addresses { trunk, found } => {
+                return agent.handle_addresses(&trunk, found, now_ms(), out);
+            }
+            Order::Leave { left } => {
+                self.leaving = Some(left);
+                return agent.order_leave(now_ms(), out);
+            }
             Order::Messages { line, counts } => {
                 return agent.order_messages(&line, counts, now_ms(), out);
             }
@@ -410,9 +475,7 @@ impl Service {
             self.store.save_dialogs(&self.agent);
         }
         if actions.iter().any(|a| matches!(a, Action::SaveBindings | Action::SaveDialogs)) {
-            let mut seen = self.shared.seen.write().unwrap_or_else(PoisonError::into_inner);
-            let Seen { registrations, live, .. } = look(&self.agent);
-            (seen.registrations, seen.live) = (registrations, live);
+            self.show();
         }
         let stack = self.shared.stack.clone();
         for action in actions {
@@ -435,10 +498,26 @@ impl Service {
                     self.note_sent(Some(to), &request.headers, || request.to_wire());
                     stack.send_ack(request, to);
                 }
+                Action::LookUp { trunk, server, transport } => {
+                    self.look_up(trunk, server, transport);
+                }
                 Action::Tell { line, notice } => self.tell(&line, notice),
                 Action::SaveBindings | Action::SaveDialogs => {}
             }
         }
+    }
+
+    /// Finds a trunk's servers beside everything else.
+    fn look_up(&self, trunk: String, server: Server, transport: Transport) {
+        let (shared, names) = (Arc::clone(&self.shared), Arc::clone(&self.names));
+        let ipv4 = shared.stack.ports()[0].1.is_ipv4();
+        tokio::spawn(async move {
+            let found = names.find(&server, transport, ipv4).await;
+            if transport == Transport::Tls {
+                shared.stack.expect_name(found.as_deref().unwrap_or_default(), &server.host);
+            }
+            let _ = shared.orders.send(Order::Addresses { trunk, found }).await;
+        });
     }
 
     fn note_sent(&self, to: Option<Peer>, headers: &Headers, wire: impl Fn() -> Vec<u8>) {
@@ -508,13 +587,16 @@ fn view_of_ban(ban: &super::bans::Ban) -> Ban {
 fn look(agent: &Agent) -> Seen {
     let now_ms = now_ms();
     let registrations = agent.registrations(now_ms).collect();
-    Seen { registrations, live: agent.live(), ..Seen::default() }
+    Seen { registrations, live: agent.live(), trunks: agent.trunk_views(), ..Seen::default() }
 }
 
 impl Agent {
     /// Every account as clients see it.
     fn registrations(&self, now_ms: u64) -> impl Iterator<Item = (String, Registration)> {
         self.accounts.values().map(move |account| {
+            if let Some(trunk) = self.trunk_of(&account.id) {
+                return (account.id.clone(), trunk.registration());
+            }
             let fixed = account.fixed.as_ref().map(|f| f.peer);
             let binding = self.registrar.binding(&account.id, now_ms);
             let at = |ms: u64| Timestamp(UNIX_EPOCH + Duration::from_millis(ms));

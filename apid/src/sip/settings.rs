@@ -5,6 +5,7 @@ use super::defence::DefenceSettings;
 use super::digest::{Algorithm, Secret};
 use super::message::{Peer, Transport};
 use super::registrar::Limits;
+use super::trunk::TrunkSettings;
 use super::usage::Allowance;
 use crate::tls::{Certificate, Trust};
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +38,10 @@ pub struct SipSettings {
     pub realm: String,
     /// Phones.
     pub accounts: Vec<AccountSettings>,
+    /// Our accounts at providers.
+    pub trunks: Vec<TrunkSettings>,
+    /// Asked for their servers; empty: as the system does.
+    pub name_servers: Vec<SocketAddr>,
     /// What registrations are granted.
     pub registrations: Limits,
     /// How long a digest nonce is good, s.
@@ -62,6 +67,8 @@ impl SipSettings {
             advertise: None,
             realm: "tipring".to_owned(),
             accounts: Vec::new(),
+            trunks: Vec::new(),
+            name_servers: Vec::new(),
             registrations: Limits::default(),
             nonce_lifetime_s: 300,
             defence: DefenceSettings::default(),
@@ -182,6 +189,8 @@ pub(super) struct Account {
     pub(super) id: String,
     pub(super) secret: Option<Secret>,
     pub(super) fixed: Option<Fixed>,
+    /// It is a line of this trunk, and no phone's.
+    pub(super) trunk: Option<String>,
     pub(super) allowance: Allowance,
     pub(super) encryption: Encryption,
 }
@@ -207,7 +216,7 @@ impl Account {
         match &settings.kind {
             AccountKind::Registered { password, algorithms } => {
                 let secret = password.secret(&id, realm, algorithms);
-                Self { id, secret: Some(secret), fixed: None, allowance, encryption }
+                Self { id, secret: Some(secret), fixed: None, trunk: None, allowance, encryption }
             }
             AccountKind::Fixed { address, transport, user, credentials, algorithms } => {
                 let secret = credentials
@@ -215,9 +224,26 @@ impl Account {
                     .map(|(name, password)| Secret::new(name, realm, password, algorithms));
                 let peer = Peer { transport: *transport, address: *address };
                 let fixed = Fixed { peer, user: user.clone(), credentials: credentials.clone() };
-                Self { id, secret, fixed: Some(fixed), allowance, encryption }
+                Self { id, secret, fixed: Some(fixed), trunk: None, allowance, encryption }
             }
         }
+    }
+
+    /// A line of a trunk: nobody proves to be it.
+    pub(super) fn of_trunk(line: &str, trunk: &TrunkSettings) -> Self {
+        Self {
+            id: line.to_owned(),
+            secret: None,
+            fixed: None,
+            trunk: Some(trunk.name.clone()),
+            allowance: Allowance::default(),
+            encryption: trunk.encryption,
+        }
+    }
+
+    /// It is a phone that registers.
+    pub(super) const fn registers(&self) -> bool {
+        self.fixed.is_none() && self.trunk.is_none()
     }
 
     /// The user name that its digest carries.

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -96,6 +97,8 @@ struct Inner {
     /// Where we listen, UDP first.
     ports: Vec<(Transport, SocketAddr)>,
     handshakes: Handshakes,
+    /// Whose certificate is wanted there, where that is not the address.
+    names_there: RwLock<HashMap<SocketAddr, ServerName<'static>>>,
     /// Connections whose handshake is not over.
     porch: Porch,
     advertise: Option<IpAddr>,
@@ -169,6 +172,7 @@ impl Stack {
                 &settings.trust,
                 settings.origins.clone(),
             ),
+            names_there: RwLock::default(),
             porch: Porch::default(),
             advertise,
             stop,
@@ -241,6 +245,22 @@ impl Stack {
     /// Nothing from these addresses is read from now on.
     pub(super) fn set_banned(&self, addresses: HashSet<IpAddr>) {
         *self.0.banned.addresses.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Connections of ours to these addresses go to whoever has a certificate of this name
+    /// (RFC 5922 §7.1: that of the domain, whatever host serves it).
+    pub(super) fn expect_name(&self, addresses: &[SocketAddr], name: &str) {
+        let Ok(name) = ServerName::try_from(name.to_owned()) else { return };
+        let mut names = self.0.names_there.write().unwrap_or_else(PoisonError::into_inner);
+        if names.len() > MAX_STREAMS {
+            names.clear();
+        }
+        names.extend(addresses.iter().map(|address| (*address, name.clone())));
+    }
+
+    fn name_at(&self, address: SocketAddr) -> ServerName<'static> {
+        let names = self.0.names_there.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(&address).cloned().unwrap_or_else(|| address.ip().into())
     }
 
     /// Datagrams and streams of banned addresses.
@@ -514,7 +534,7 @@ impl Stack {
     }
 
     async fn dial_tls(&self, to: Peer) -> Option<(SipConnection, SipAddr)> {
-        let dialled = self.0.handshakes.dial(to.address);
+        let dialled = self.0.handshakes.dial(to.address, self.name_at(to.address));
         match tokio::time::timeout(DIAL_TIMEOUT, dialled).await {
             Ok(Ok(opened)) => {
                 let link = self.link(to).await?;

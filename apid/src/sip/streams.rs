@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -67,11 +68,15 @@ impl Handshakes {
         Self { acceptor, connector, origins: Arc::new(origins) }
     }
 
-    /// A connection of ours over TLS, to a peer whose certificate is of its address and trusted.
-    pub(super) async fn dial(&self, to: SocketAddr) -> std::io::Result<Opened> {
+    /// A connection of ours over TLS, to a peer whose certificate is of this name and trusted.
+    pub(super) async fn dial(
+        &self,
+        to: SocketAddr,
+        name: ServerName<'static>,
+    ) -> std::io::Result<Opened> {
         let stream = TcpStream::connect(to).await?;
         let _ = stream.set_nodelay(true);
-        let stream = self.connector.connect(to.ip().into(), stream).await?;
+        let stream = self.connector.connect(name, stream).await?;
         Ok(Opened::Stream(Box::new(stream)))
     }
 

@@ -32,6 +32,10 @@ impl Agent {
         out: &mut Actions,
     ) {
         let no = |status| request.response(status, None).with("Server", PRODUCT);
+        if self.accounts[line].trunk.is_some() {
+            // A call that came by a trunk must not go out by one at its caller's wish.
+            return out.respond(tx, no(403));
+        }
         let busy = match self.calls.get(line) {
             Some(Call::Established(call)) => call.open.refer.is_some(),
             _ => true,

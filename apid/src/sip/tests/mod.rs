@@ -11,6 +11,7 @@ mod phone_calls;
 mod phone_is_called;
 mod registration;
 mod reliable;
+mod trunks;
 
 use super::action::{Action, Actions, Notice};
 use super::agent::{Agent, Surroundings};

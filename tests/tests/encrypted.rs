@@ -288,3 +288,40 @@ fn calls_of_ours_over_tls() {
     rest.line_becomes("600", "on_hook");
     assert!(called.rest().calls_become(0).is_empty());
 }
+
+/// Two systems, one of which has an account at the other: its calls come in on the connection that
+/// it opened, encrypted.
+#[test]
+fn a_trunk_over_tls() {
+    let folder = Folder::new("certificates");
+    let certificate = Certificate::make(folder.path(), "tipring");
+    let tls_port = free_port(HOST.parse().expect("an address"));
+    let line = "lines: [{id: \"1\", engine: sim/1, extension: \"101\"}]\n";
+    let provider = format!(
+        "sip:\n  tls: {}\n  tls_port: {tls_port}\n  accounts: [{{user: branch, password: \
+         wonderland, extension: \"201\"}}]\n{line}",
+        certificate.yaml()
+    );
+    let provider = System::start(Setup { apid_yaml: Some(provider), ..Setup::default() });
+    let trusts = certificate.certificate.display();
+    let ours = format!(
+        "sip:\n  trusts: {trusts}\n  trunks: [{{name: out, domain: {HOST}, port: {tls_port}, \
+         transport: tls, user: branch, password: wonderland, rings: \"101\"}}]\n{line}"
+    );
+    let ours = System::start(Setup { apid_yaml: Some(ours), ..Setup::default() });
+    let rest = ours.rest();
+    until_true("a registration", GENEROUS, || {
+        rest.get("/v1/sip/trunks").expect_json(200)[0]["state"] == "registered"
+    });
+    let caller = provider.rest();
+    caller.hook("1", true);
+    caller.post("/v1/sim/1/dial", &json!({"digits": "201"})).check(202);
+    rest.line_becomes("1", "ringing");
+    rest.hook("1", true);
+    rest.line_becomes("out-1", "off_hook");
+    let media = || rest.get("/v1/calls").expect_json(200)["calls"][0]["media"].clone();
+    until_true("encrypted audio", GENEROUS, || media()["packets"].as_u64() > Some(20));
+    assert_eq!(media()["srtp"], true);
+    caller.hook("1", false);
+    rest.calls_become(0);
+}

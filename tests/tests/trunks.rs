@@ -10,14 +10,16 @@ use tipring_tests::signal::{chirps, hearing, wav};
 use tipring_tests::system::{Setup, System};
 use tipring_tests::wait::{GENEROUS, until_true};
 
-/// Line 1 may call out by 0 and the number, line 2 may not; the trunk rings line 1.
+/// Line 1 may call out by 0 and the number, line 2 may not; the trunk rings line 1. Another one, by
+/// TCP and at one server, rings line 2.
 fn system(provider: &Provider, password: &str) -> System {
-    let names = provider.names_port;
+    let (names, port) = (provider.names_port, provider.port);
     let apid_yaml = format!(
         "sip:\n  name_servers: [\"127.0.0.1:{names}\"]\n  trunks:\n    - name: out\n      domain: \
          {DOMAIN}\n      user: \"4930123\"\n      password: {password}\n      expires_s: 60\n      \
          rings: \"101\"\n      number: \"+4930123\"\n      strip: 1\n      prepend: \"49\"\n      \
-         calls: 1\n\
+         calls: 1\n    - name: stream\n      domain: 127.0.0.1\n      port: {port}\n      transport: \
+         tcp\n      user: \"4930124\"\n      password: {password}\n      rings: \"102\"\n\
          lines:\n  - {{id: \"1\", engine: sim/1, extension: \"101\", lifted: {{plan: house}}}}\n  \
          - {{id: \"2\", engine: sim/2, extension: \"102\"}}\n\
          dial_plans: {{house: [{{dial: \"_0Z.\", to: \"trunk:out\"}}]}}\n\
@@ -52,6 +54,7 @@ fn calls_go_both_ways() {
     let registered = becomes(&rest, "registered");
     assert_eq!(registered["server"], format!("udp:{}", provider.registrar()));
     assert_eq!(registered["lines"], json!(["out-1"]));
+    provider.notes("busy for REGISTER");
     provider.notes("saved 4930123 expires 300");
     assert_eq!(rest.line("out-1")["registered"], true);
 
@@ -93,6 +96,13 @@ fn calls_go_both_ways() {
     assert!(heard.as_ref().is_some_and(|heard| heard.is_convincing(15)), "{heard:?}");
     rest.hook("1", false);
     far.expect_event("CALL_CLOSED");
+    rest.calls_become(0);
+
+    // By the stream that we opened.
+    far.dial("4930124");
+    rest.line_becomes("2", "ringing");
+    rest.line_becomes("stream-1", "off_hook");
+    far.hang_up();
     rest.calls_become(0);
 
     // Line 2 has no plan that leads out.

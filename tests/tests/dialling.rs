@@ -60,6 +60,7 @@ fn a_line_dials_by_its_own_plan() {
         "{dial: \"5\", to: \"line:2\"}",
         "{dial: \"5\", to: echo, when: \"00:00-23:59,sun-sat,1-31,*\"}",
         "{dial: \"6\", to: echo, when: \"*,*,31,feb\"}",
+        "{dial: \"7\", to: \"line:2&3\"}",
     ]);
     let rest = system.rest();
     let mut events = system.socket("/ws?types=call_*");
@@ -77,6 +78,14 @@ fn a_line_dials_by_its_own_plan() {
         assert_eq!(connected(&rest)["to"], to, "{digits}");
         put_down(&rest, &["1"]);
     }
+    // A ring group.
+    dial(&rest, "7");
+    rest.line_becomes("2", "ringing");
+    rest.line_becomes("3", "ringing");
+    rest.hook("3", true);
+    assert_eq!(connected(&rest)["to"], "line:3");
+    rest.line_becomes("2", "on_hook");
+    put_down(&rest, &["1", "3"]);
     dial(&rest, "91");
     let ended = events.expect("nobody", |m| {
         m["type"] == "call_ended" && m["call"]["to"].as_str().is_some_and(|to| to.ends_with(":91"))

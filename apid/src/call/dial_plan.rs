@@ -14,6 +14,8 @@ pub enum Target {
     Line(String),
     /// The number that was dialled, by a trunk of that name.
     Trunk(String),
+    /// Several lines at once: who answers first.
+    Group(Vec<String>),
     /// The caller hears himself.
     Echo,
     /// The caller hears dial tone and dials again.

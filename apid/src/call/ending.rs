@@ -19,7 +19,7 @@ impl Switch {
         out: &mut Vec<Action>,
     ) {
         let stop = |line, cause| Order::StopRing { line, cause };
-        if !line.is_some_and(|line| self.kept_leg_gone(call, line, cause, stop, out)) {
+        if !line.is_some_and(|line| self.dialled_leg_gone(call, line, cause, stop, out)) {
             self.end(call, cause, None, now, out);
         }
     }
@@ -107,7 +107,7 @@ impl Switch {
         let Some(call) = self.call_of(line) else { return };
         let gone = |line, _| Order::Gone { line };
         if !self.consultation_ends(call, line, cause, gone, now, out)
-            && !self.kept_leg_gone(call, line, cause, gone, out)
+            && !self.dialled_leg_gone(call, line, cause, gone, out)
         {
             self.end(call, cause, Some(line), now, out);
         }

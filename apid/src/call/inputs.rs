@@ -88,7 +88,7 @@ impl Switch {
             RingStop::Device => Cause::CallRejected,
         };
         let stop = |line, cause| Order::StopRing { line, cause };
-        if !self.kept_leg_gone(call, line, why, stop, out)
+        if !self.dialled_leg_gone(call, line, why, stop, out)
             && !self.diverts(call, line, Some(why), now, out)
         {
             self.callee_failed(call, why, None, now, out);
@@ -155,7 +155,7 @@ impl Switch {
         let Some(call) = self.call_of(line) else { return };
         let refused = |line, _| Order::Refused { line };
         if self.calls.get(&call).is_some_and(|record| !record.is_over())
-            && !self.kept_leg_gone(call, line, cause, refused, out)
+            && !self.dialled_leg_gone(call, line, cause, refused, out)
         {
             self.callee_failed(call, cause, Some(line), now, out);
         }

@@ -4,11 +4,11 @@
 use super::Cause;
 use super::action::{Action, News, Order};
 use super::record::{CallNumber, LegRecord, Moment, Stage};
-use super::settings::{Busy, RingOrder};
+use super::settings::RingOrder;
 use super::switch::{Switch, do_};
 use crate::view::{LegState, Timestamp};
 use serde::{Deserialize, Serialize};
-use tipring_shm_proto::command::{LineState, ProgressTone};
+use tipring_shm_proto::command::ProgressTone;
 
 /// Lines that one dial rings at most.
 pub const DIAL_MAX: usize = 32;
@@ -120,15 +120,7 @@ impl Switch {
         now: Moment,
     ) -> Result<Vec<Action>, Cause> {
         let caller = self.kept_line(call)?;
-        let mut free: Vec<&String> = Vec::new();
-        let mut worst = Cause::SubscriberAbsent;
-        for line in lines.iter().take(DIAL_MAX) {
-            match self.check_free(line) {
-                Ok(()) if !free.contains(&line) => free.push(line),
-                Ok(()) | Err(Busy::Line(LineState::Offline | LineState::Fault) | Busy::Absent) => {}
-                Err(Busy::Line(_) | Busy::Full) => worst = Cause::UserBusy,
-            }
-        }
+        let (free, worst) = self.free_of(lines);
         let knocks = match lines {
             [line] if free.is_empty() && self.can_knock(line) => Some(line),
             _ if free.is_empty() => return Err(worst),
@@ -138,7 +130,7 @@ impl Switch {
         self.application_leaves(call, &caller, &mut out);
         let Some(record) = self.calls.get_mut(&call) else { return Err(Cause::CallRejected) };
         // One that was dialled before has a new leg.
-        record.legs.retain(|leg| !leg.line.as_ref().is_some_and(|line| free.contains(&line)));
+        record.legs.retain(|leg| !leg.line.as_ref().is_some_and(|line| free.contains(line)));
         for (index, line) in free.iter().enumerate() {
             record.legs.insert(1 + index, LegRecord::line(line, LegState::Ringing));
         }
@@ -158,7 +150,7 @@ impl Switch {
             }
             (false, _) => {}
         }
-        for line in free {
+        for line in &free {
             if let Some(info) = self.lines.get_mut(line) {
                 info.call = Some(call);
             }
@@ -193,9 +185,9 @@ impl Switch {
         out
     }
 
-    /// One of those who were dialled, and not the caller, is no more. `false`: the call is no such
-    /// one.
-    pub(super) fn kept_leg_gone(
+    /// One of those who were dialled, and not the caller, is no more, and the call goes on: for its plan, or
+    /// because others ring. `false`: it does not.
+    pub(super) fn dialled_leg_gone(
         &mut self,
         call: CallNumber,
         line: &str,
@@ -205,11 +197,18 @@ impl Switch {
     ) -> bool {
         let Some(record) = self.calls.get_mut(&call) else { return false };
         let caller = record.legs.first().and_then(|leg| leg.line.as_deref());
-        let dials = matches!(record.stage, Stage::RingingTo | Stage::Joining | Stage::Talking);
-        if record.keeper != Keeper::Plan || caller == Some(line) || !dials {
+        let kept = record.keeper == Keeper::Plan
+            && matches!(record.stage, Stage::RingingTo | Stage::Joining | Stage::Talking);
+        let mut ringing = record.legs.iter().skip(1).filter(|leg| leg.state == LegState::Ringing);
+        let others_ring = record.stage == Stage::RingingTo
+            && ringing.any(|leg| leg.line.as_deref().is_some_and(|other| other != line));
+        if caller == Some(line) || !kept && !others_ring {
             return false;
         }
-        let Some(leg) = record.leg(line) else { return false };
+        let Some(leg) = record.leg(line).filter(|leg| kept || leg.state == LegState::Ringing)
+        else {
+            return false;
+        };
         (leg.state, leg.cause) = (LegState::Ended, Some(cause));
         do_(out, call, order(line.to_owned(), cause));
         let others = record.legs.iter().skip(1).any(|leg| {
@@ -217,7 +216,7 @@ impl Switch {
             leg.line.is_some() && there
         });
         self.release_callee(call);
-        if !others {
+        if kept && !others {
             self.back_to_plan(call, cause, out);
         }
         true

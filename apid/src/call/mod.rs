@@ -17,6 +17,7 @@ mod dialling;
 mod digits;
 mod diversion;
 mod ending;
+mod group;
 mod inputs;
 mod join;
 mod kept;

@@ -424,6 +424,7 @@ impl Switch {
             None => self.callee_failed(call, Cause::UnallocatedNumber, None, now, out),
             Some(Target::Line(line)) => self.ring_callee(call, &line, out, now),
             Some(Target::Trunk(name)) => self.call_out(call, caller, &name, out, now),
+            Some(Target::Group(lines)) => self.ring_group(call, &lines, out, now),
             Some(Target::Echo) => {
                 self.accept(call, caller, out);
                 let Some(record) = self.calls.get_mut(&call) else { return };

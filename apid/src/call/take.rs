@@ -30,7 +30,7 @@ impl Switch {
             _ => |line, cause| Order::Drop { line, cause },
         };
         if !self.consultation_ends(call, line, cause, order, now, &mut out)
-            && !self.kept_leg_gone(call, line, cause, order, &mut out)
+            && !self.dialled_leg_gone(call, line, cause, order, &mut out)
         {
             self.end(call, cause, None, now, &mut out);
         }

@@ -7,6 +7,7 @@ mod claim;
 mod conference;
 mod consult;
 mod diversion;
+mod group;
 mod kept;
 mod lifted;
 mod take;

@@ -77,6 +77,10 @@ impl Switch {
             Target::Line(line) => line,
             // What to call by it is not known here.
             Target::Trunk(_) => return Err(Cause::CallRejected),
+            Target::Group(lines) => {
+                let (free, worst) = self.free_of(lines);
+                return if free.is_empty() { Err(worst) } else { Ok(()) };
+            }
             _ => return Ok(()),
         };
         self.check_free(line).map_err(|busy| match busy {

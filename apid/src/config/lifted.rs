@@ -3,7 +3,9 @@
 
 use super::check::{at, row};
 use super::{Config, ConfigError, Name};
-use crate::call::{DialPlan, Lifted, LinePlan, Services, SocketEnd, Switch, Target, When};
+use crate::call::{
+    DIAL_MAX, DialPlan, Lifted, LinePlan, Services, SocketEnd, Switch, Target, When,
+};
 use crate::control::Plans;
 use crate::plan::{self, Dialplan};
 use crate::stream::Address;
@@ -24,8 +26,8 @@ const EVERYBODY: &str = "default";
 pub struct PlanRow {
     /// A number, or a pattern beginning with `_`.
     pub dial: Spanned<String>,
-    /// What it reaches: `line:ID`, `number:DIGITS`, `trunk:NAME`, `app:NAME`, `app:ws://…`, `conference:NAME`,
-    /// `context:NAME`, `echo`, `dial_tone`.
+    /// What it reaches: `line:ID`, `line:ID&ID`, `number:DIGITS`, `trunk:NAME`, `app:NAME`, `app:ws://…`,
+    /// `conference:NAME`, `context:NAME`, `echo`, `dial_tone`.
     pub to: Spanned<String>,
     /// At these times only: `times,days of the week,days of the month,months[,time zone]`.
     #[serde(default)]
@@ -174,18 +176,26 @@ impl Config {
     }
 
     fn target(&self, text: &str, dialplan: &Dialplan) -> Result<Target, String> {
-        let allowed = "allowed are line:ID, number:DIGITS, trunk:NAME, app:NAME, app:ws://…, \
-                       conference:NAME, context:NAME, echo, dial_tone";
+        let allowed = "allowed are line:ID, line:ID&ID, number:DIGITS, trunk:NAME, app:NAME, \
+                       app:ws://…, conference:NAME, context:NAME, echo, dial_tone";
         match text.split_once(':') {
             None if text == "echo" => Ok(Target::Echo),
             None if text == "dial_tone" => Ok(Target::DialTone),
-            Some(("line", id)) => {
-                let known = self.lines.iter().any(|line| line.id.value.as_str() == id)
-                    || self.sip.accounts.iter().any(|a| a.user.value.as_str() == id);
-                if known {
-                    Ok(Target::Line(id.to_owned()))
-                } else {
-                    Err(format!("`{text}`: there is no line `{id}` in this file"))
+            Some(("line", ids)) => {
+                let unknown = |id: &&str| {
+                    !self.lines.iter().any(|line| line.id.value.as_str() == *id)
+                        && !self.sip.accounts.iter().any(|a| a.user.value.as_str() == *id)
+                };
+                let ids: Vec<&str> = ids.split('&').collect();
+                if let Some(id) = ids.iter().find(|id| unknown(id)) {
+                    return Err(format!("`{text}`: there is no line `{id}` in this file"));
+                }
+                match ids[..] {
+                    [id] => Ok(Target::Line(id.to_owned())),
+                    _ if ids.len() > DIAL_MAX => {
+                        Err(format!("`{text}`: at most {DIAL_MAX} lines ring at once"))
+                    }
+                    _ => Ok(Target::Group(ids.into_iter().map(str::to_owned).collect())),
                 }
             }
             Some(("trunk", name)) => {
@@ -301,6 +311,10 @@ mod tests {
             ),
             (
                 format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"line:7\"}}\n{lines}"),
+                ["apid.yml:3", "no line `7`"],
+            ),
+            (
+                format!("dial_plans:\n  house:\n    - {{dial: \"9\", to: \"line:1&7\"}}\n{lines}"),
                 ["apid.yml:3", "no line `7`"],
             ),
             (

@@ -342,6 +342,9 @@ impl Control {
         match &target {
             Target::Line(line) if !caller.sees(line) => Err(Refused::NoSuchExtension),
             Target::Trunk(name) if !self.sees_trunk(caller, name) => Err(Refused::NoSuchExtension),
+            Target::Group(lines) if !lines.iter().all(|line| caller.sees(line)) => {
+                Err(Refused::NoSuchExtension)
+            }
             _ => Ok(target),
         }
     }

@@ -93,6 +93,13 @@ impl Provider {
     }
 }
 
+impl Drop for Provider {
+    /// Its processes end with the first of them only if that one is asked.
+    fn drop(&mut self) {
+        let _ = self.proxy.stop(GENEROUS);
+    }
+}
+
 /// Debian has both where only administrators look.
 fn program(name: &str) -> String {
     let there = format!("/usr/sbin/{name}");

@@ -209,6 +209,7 @@ impl Phone {
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
             .args(["-s", user, "-au", user, "-ap", password, "-d", "300", "-m", "1"])
             .args(["-key", "number", number, "-key", "rtp_port", "30000"])
+            .args(["-key", "expires_s", "600"])
             // SIPp opens media sockets in any case, and gives up where they are taken.
             .args(["-mp", &media_port().to_string()])
             .args(["-nostdin", "-trace_msg", "-trace_err", &server.to_string()])

@@ -7,6 +7,7 @@ logs in, has DEVICE called at extension 600, follows its channel, and hangs it u
 so by a line on standard input. Prints what it saw, one line each.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -126,6 +127,12 @@ def with_pystrix(port, device, secret):
     manager.disconnect()
 
 
+def log_off(manager):
+    # pyst2's own thread closes the socket at the goodbye, often before its close() is done with it.
+    with contextlib.suppress(ValueError):
+        manager.close()
+
+
 def with_pyst2(port, device, secret):
     from asterisk.manager import Manager
 
@@ -135,7 +142,7 @@ def with_pyst2(port, device, secret):
     login = {"Action": "Login", "AuthType": "MD5", "Username": "manager",
              "Key": key(asked, secret)}
     say("by challenge", manager.send_action(login).headers["Response"])
-    manager.close()
+    log_off(manager)
     manager = Manager()
     over, up = threading.Event(), threading.Event()
     seen = []
@@ -167,8 +174,7 @@ def with_pyst2(port, device, secret):
     told_to_go_on()
     say("hangup", manager.hangup(channel).headers["Response"])
     over.wait()
-    # It logs off.
-    manager.close()
+    log_off(manager)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ pub(crate) fn voltages_and_alarms(system: &System<'_>) {
             inside["alarm"] == true && inside["dahdi"][place] == json!([name])
         });
         if place == "span_alarms" {
+            span_alarms_become(system, &json!([name]));
             shown_as_dahdi_scan_does(system, "RED");
         }
         card.command(&format!("{command} 0"));
@@ -57,12 +58,19 @@ pub(crate) fn voltages_and_alarms(system: &System<'_>) {
             event["type"] == "hardware_status" && event["line"] == "p1" && event["status"] == "ok"
         });
     }
-    until_true("no alarm", GENEROUS, || {
-        let inside = api.rest.get("/v1/lines/p1/diagnostics").expect_json(200);
-        inside["dahdi"]["span_alarms"] == json!([])
-    });
+    span_alarms_become(system, &json!([]));
     shown_as_dahdi_scan_does(system, "OK");
     api.rest.line_becomes("p1", "on_hook");
+}
+
+/// Each line of the card learns of its span by itself, one after the other.
+fn span_alarms_become(system: &System<'_>, alarms: &Value) {
+    until_true("the span's alarms at every line", GENEROUS, || {
+        let diagnostics = system.api.rest.get("/v1/diagnostics").expect_json(200);
+        let lines = diagnostics["lines"].as_array().expect("lines");
+        let mut cards = lines.iter().map(|line| &line["dahdi"]).filter(|dahdi| !dahdi.is_null());
+        cards.all(|dahdi| dahdi["span_alarms"] == *alarms)
+    });
 }
 
 /// `/v1/diagnostics` has what DAHDI's own program finds.

@@ -223,6 +223,13 @@ pub struct CallerId {
     pub name: Text32,
 }
 
+impl CallerId {
+    /// Nothing is known of whoever calls.
+    pub fn is_empty(&self) -> bool {
+        self.number.as_str().is_empty() && self.name.as_str().is_empty()
+    }
+}
+
 /// At most 32 DTMF digits, ASCII `0-9*#A-D`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digits(Text32);

@@ -10,9 +10,6 @@ use crate::view::{LegState, Timestamp};
 use serde::{Deserialize, Serialize};
 use tipring_shm_proto::command::ProgressTone;
 
-/// Lines that one dial rings at most.
-pub const DIAL_MAX: usize = 32;
-
 /// Whether a dial plan has a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Keeper {
@@ -150,12 +147,7 @@ impl Switch {
             }
             (false, _) => {}
         }
-        for line in &free {
-            if let Some(info) = self.lines.get_mut(line) {
-                info.call = Some(call);
-            }
-            self.ring_line(call, line, &mut out);
-        }
+        self.ring_all(call, &free, &mut out);
         if let Some(line) = knocks {
             self.knocks(call, line, now, &mut out);
         }
@@ -183,57 +175,6 @@ impl Switch {
         }
         self.back_to_plan(call, cause, &mut out);
         out
-    }
-
-    /// One of those who were dialled, and not the caller, is no more, and the call goes on: for its plan, or
-    /// because others ring. `false`: it does not.
-    pub(super) fn dialled_leg_gone(
-        &mut self,
-        call: CallNumber,
-        line: &str,
-        cause: Cause,
-        order: fn(String, Cause) -> Order,
-        out: &mut Vec<Action>,
-    ) -> bool {
-        let Some(record) = self.calls.get_mut(&call) else { return false };
-        let caller = record.legs.first().and_then(|leg| leg.line.as_deref());
-        let kept = record.keeper == Keeper::Plan
-            && matches!(record.stage, Stage::RingingTo | Stage::Joining | Stage::Talking);
-        let mut ringing = record.legs.iter().skip(1).filter(|leg| leg.state == LegState::Ringing);
-        let others_ring = record.stage == Stage::RingingTo
-            && ringing.any(|leg| leg.line.as_deref().is_some_and(|other| other != line));
-        if caller == Some(line) || !kept && !others_ring {
-            return false;
-        }
-        let Some(leg) = record.leg(line).filter(|leg| kept || leg.state == LegState::Ringing)
-        else {
-            return false;
-        };
-        (leg.state, leg.cause) = (LegState::Ended, Some(cause));
-        do_(out, call, order(line.to_owned(), cause));
-        let others = record.legs.iter().skip(1).any(|leg| {
-            let there = !matches!(leg.state, LegState::Idle | LegState::Ended);
-            leg.line.is_some() && there
-        });
-        self.release_callee(call);
-        if kept && !others {
-            self.back_to_plan(call, cause, out);
-        }
-        true
-    }
-
-    /// Whoever else rings for `call` need not any more.
-    pub(super) fn answered_elsewhere(&mut self, call: CallNumber, by: &str, out: &mut Vec<Action>) {
-        let Some(record) = self.calls.get_mut(&call) else { return };
-        for leg in &mut record.legs {
-            let Some(line) = leg.line.clone().filter(|line| line != by) else { continue };
-            if leg.state == LegState::Ringing {
-                leg.state = LegState::Ended;
-                do_(out, call, Order::StopRing { line, cause: Cause::NormalClearing });
-            }
-        }
-        record.ends.to = format!("line:{by}");
-        self.release_callee(call);
     }
 
     pub(super) fn back_to_plan(&mut self, call: CallNumber, cause: Cause, out: &mut Vec<Action>) {

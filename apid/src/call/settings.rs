@@ -1,5 +1,6 @@
 //! What holds for all calls, how a phone is rung, why it cannot be.
 
+use super::Cause;
 use super::dial_plan::DialPlan;
 use super::pattern::Pattern;
 use crate::view::CallerIdView;
@@ -90,4 +91,15 @@ pub enum Busy {
     Absent,
     /// Too many calls.
     Full,
+}
+
+impl Busy {
+    /// What whoever called is told.
+    pub(super) const fn cause(self) -> Cause {
+        match self {
+            Self::Line(LineState::Offline) | Self::Absent => Cause::SubscriberAbsent,
+            Self::Line(LineState::Fault) => Cause::DestinationOutOfOrder,
+            Self::Line(_) | Self::Full => Cause::UserBusy,
+        }
+    }
 }

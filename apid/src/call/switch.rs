@@ -477,12 +477,7 @@ impl Switch {
         if self.knocks(call, to, now, out) {
             return self.caller_hears_ringing(call, out);
         }
-        let cause = match self.check_free(to) {
-            Ok(()) => None,
-            Err(Busy::Line(LineState::Offline) | Busy::Absent) => Some(Cause::SubscriberAbsent),
-            Err(Busy::Line(LineState::Fault)) => Some(Cause::DestinationOutOfOrder),
-            Err(Busy::Line(_) | Busy::Full) => Some(Cause::UserBusy),
-        };
+        let cause = self.check_free(to).err().map(Busy::cause);
         let Some(record) = self.calls.get_mut(&call) else { return };
         record.ends.to = format!("line:{to}");
         if let Some(cause) = cause {

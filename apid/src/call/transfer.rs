@@ -7,7 +7,6 @@ use super::record::{CallNumber, LegRecord, Moment, Stage};
 use super::settings::Busy;
 use super::switch::{Switch, do_};
 use crate::view::LegState;
-use tipring_shm_proto::command::LineState;
 
 /// Whom the other end shall talk with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +82,7 @@ impl Switch {
             }
             _ => return Ok(()),
         };
-        self.check_free(line).map_err(|busy| match busy {
-            Busy::Line(LineState::Offline) | Busy::Absent => Cause::SubscriberAbsent,
-            Busy::Line(LineState::Fault) => Cause::DestinationOutOfOrder,
-            Busy::Line(_) | Busy::Full => Cause::UserBusy,
-        })
+        self.check_free(line).map_err(Busy::cause)
     }
 
     /// Takes a leg out of a call that goes on; whoever stays comes first.

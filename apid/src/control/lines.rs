@@ -320,8 +320,9 @@ impl Control {
         need(caller, Scope::Control)?;
         self.entry(caller, line)?;
         let mut switch = lock(&self.0.switch);
-        switch.set_do_not_disturb(line, on);
-        if let Some(diversion) = switch.diversion(line) {
+        if switch.set_do_not_disturb(line, on) == Some(true)
+            && let Some(diversion) = switch.diversion(line)
+        {
             self.0.journal.note_diversion(line, diversion);
         }
         Ok(())

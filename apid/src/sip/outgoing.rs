@@ -35,18 +35,7 @@ impl Agent {
         }
         let (uri, route, to) = self.reach(line, now_ms).ok_or(SignallingError::NotRegistered)?;
         let here = (self.around.here)(&to);
-        let local = LocalAudio {
-            session_id: (self.around.random)() >> 1,
-            version: 1,
-            address: SocketAddr::new(here.ip(), media.port),
-            laws: media.laws.clone(),
-            telephone_event: media.telephone_event,
-            direction: Direction::SendRecv,
-            profile: Profile::Avp,
-            encrypted: false,
-            key: None,
-        };
-        let local = local.encrypted_by(self.accounts[line].encryption, is_hidden(to));
+        let local = self.first_offer(line, media, to);
         let tag = self.token();
         let mut invite = self.request_to_phone("INVITE", line, &uri, &route, to);
         let headers = &mut invite.headers;
@@ -57,15 +46,26 @@ impl Agent {
         if let Some(alert) = alert_info(cadence_ms) {
             headers.push("Alert-Info", alert);
         }
-        headers.push("Allow", ALLOW);
-        headers.push("Supported", SUPPORTED);
-        session_timer::ask(headers, session_timer::WANTED_S, session_timer::MIN_SE_S);
-        headers.push("User-Agent", PRODUCT);
-        headers.push("Content-Type", "application/sdp");
-        invite.body = local.offer();
+        offer(&mut invite, &local);
         debug!(line, %to, call_id = invite.call_id(), "calling phone");
         self.send_invite(line, invite, to, local, Tried::default(), out);
         Ok(())
+    }
+
+    /// What we offer in a call that begins.
+    pub(super) fn first_offer(&mut self, line: &str, media: &MediaOffer, to: Peer) -> LocalAudio {
+        let local = LocalAudio {
+            session_id: (self.around.random)() >> 1,
+            version: 1,
+            address: SocketAddr::new((self.around.here)(&to).ip(), media.port),
+            laws: media.laws.clone(),
+            telephone_event: media.telephone_event,
+            direction: Direction::SendRecv,
+            profile: Profile::Avp,
+            encrypted: false,
+            key: None,
+        };
+        local.encrypted_by(self.accounts[line].encryption, is_hidden(to))
     }
 
     pub(super) fn send_invite(
@@ -309,4 +309,15 @@ impl Agent {
         request.headers.push("User-Agent", PRODUCT);
         out.push(Action::SendAck { request, to });
     }
+}
+
+/// Makes an INVITE that has all but that one that offers audio.
+pub(super) fn offer(invite: &mut Request, audio: &LocalAudio) {
+    let headers = &mut invite.headers;
+    headers.push("Allow", ALLOW);
+    headers.push("Supported", SUPPORTED);
+    session_timer::ask(headers, session_timer::WANTED_S, session_timer::MIN_SE_S);
+    headers.push("User-Agent", PRODUCT);
+    headers.push("Content-Type", "application/sdp");
+    invite.body = audio.offer();
 }

@@ -46,9 +46,8 @@ impl Line {
         now: Nanos,
         actions: &mut Actions,
     ) {
-        let nobody = caller.number.as_str().is_empty() && caller.name.as_str().is_empty();
         let kind = if self.on_a_loop() { self.caller_id } else { CallerIdType::Off };
-        if nobody || kind == CallerIdType::Off {
+        if caller.is_empty() || kind == CallerIdType::Off {
             self.start_ringing(ringing, now, actions);
             return;
         }

@@ -44,8 +44,7 @@ impl Line {
     pub(super) fn call_waits(&mut self, caller: &CallerId, actions: &mut Actions) {
         self.tell_no_more(actions);
         actions.push(Action::Tone(Some(ProgressTone::CallWaiting)));
-        let nobody = caller.number.as_str().is_empty() && caller.name.as_str().is_empty();
-        if nobody || !self.on_a_loop() || !self.caller_id.has_data() {
+        if caller.is_empty() || !self.on_a_loop() || !self.caller_id.has_data() {
             return;
         }
         self.telling = Some(Telling { caller: *caller, stage: Stage::Alerts });

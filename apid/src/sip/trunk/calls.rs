@@ -2,15 +2,12 @@
 
 use super::super::action::Actions;
 use super::super::address::{Uri, escape_user};
-use super::super::agent::{ALLOW, Agent, CALL_ID_END, PRODUCT, SUPPORTED};
+use super::super::agent::{Agent, CALL_ID_END};
 use super::super::call::Tried;
-use super::super::incoming::is_hidden;
 use super::super::message::{Headers, Peer, Request, Response};
-use super::super::sdp::{Direction, LocalAudio, Profile};
-use super::super::session_timer;
+use super::super::outgoing::offer;
 use super::{Trunk, challenge_of};
 use crate::control::{MediaOffer, SignallingError};
-use std::net::SocketAddr;
 use tracing::debug;
 
 /// What becomes of an INVITE that may be a provider's.
@@ -42,32 +39,14 @@ impl Agent {
         let up = trunk.registration.is_up();
         let to = trunk.registration.server().filter(|_| up);
         let to = to.ok_or(SignallingError::NotRegistered)?;
-        let here = (self.around.here)(&to);
-        let local = LocalAudio {
-            session_id: (self.around.random)() >> 1,
-            version: 1,
-            address: SocketAddr::new(here.ip(), media.port),
-            laws: media.laws.clone(),
-            telephone_event: media.telephone_event,
-            direction: Direction::SendRecv,
-            profile: Profile::Avp,
-            encrypted: false,
-            key: None,
-        };
-        let local = local.encrypted_by(self.accounts[line].encryption, is_hidden(to));
+        let local = self.first_offer(line, media, to);
         let (via, tag, cseq) = (self.via(to), self.token(), ((self.around.random)() >> 48) + 1);
         let call_id = self.token() + &self.token() + CALL_ID_END;
         let contact = self.contact(line, to);
         let trunk = self.trunk_of(line).ok_or(SignallingError::NotRegistered)?;
         let mut invite = trunk.invite(number, &via, &tag, &call_id, cseq);
-        let headers = &mut invite.headers;
-        headers.push("Contact", contact);
-        headers.push("Allow", ALLOW);
-        headers.push("Supported", SUPPORTED);
-        session_timer::ask(headers, session_timer::WANTED_S, session_timer::MIN_SE_S);
-        headers.push("User-Agent", PRODUCT);
-        headers.push("Content-Type", "application/sdp");
-        invite.body = local.offer();
+        invite.headers.push("Contact", contact);
+        offer(&mut invite, &local);
         debug!(line, number, %to, call_id, "calling by trunk");
         self.send_invite(line, invite, to, local, Tried::default(), out);
         Ok(())
@@ -101,12 +80,10 @@ impl Agent {
         let cnonce = self.token();
         let mut again = self.numbered_anew(invite, to)?;
         let name = self.accounts.get(line)?.trunk.clone()?;
-        let trunk = self.trunks.get_mut(&name)?;
+        let settings = &self.trunks.get(&name)?.settings;
         // Its own: that of a registration may be of another realm.
-        let ours = std::mem::replace(&mut trunk.challenge, challenge_of(response));
-        let proof = trunk.proof("INVITE", &invite.uri, &cnonce);
-        trunk.challenge = ours;
-        let (header, value) = proof?;
+        let mut challenge = challenge_of(response)?;
+        let (header, value) = challenge.proof(settings, "INVITE", &invite.uri, &cnonce)?;
         again.headers.set(header, value);
         Some(again)
     }

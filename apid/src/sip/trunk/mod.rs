@@ -95,6 +95,24 @@ struct Challenge {
     count: u32,
 }
 
+impl Challenge {
+    /// The header that answers it once more, and its value.
+    fn proof(
+        &mut self,
+        settings: &TrunkSettings,
+        method: &str,
+        uri: &str,
+        cnonce: &str,
+    ) -> Option<(&'static str, String)> {
+        let password = settings.password.as_deref()?;
+        self.count += 1;
+        let values: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        let (login, count) = (&settings.login, self.count);
+        let value = digest::answer(&values, login, password, method, uri, cnonce, count)?;
+        Some((self.answer, value))
+    }
+}
+
 /// A trunk as it is now.
 #[derive(Debug)]
 pub(super) struct Trunk {
@@ -393,13 +411,7 @@ impl Trunk {
 
     /// An answer to the challenge that is known.
     fn proof(&mut self, method: &str, uri: &str, cnonce: &str) -> Option<(&'static str, String)> {
-        let password = self.settings.password.as_deref()?;
-        let challenge = self.challenge.as_mut()?;
-        challenge.count += 1;
-        let values: Vec<&str> = challenge.values.iter().map(String::as_str).collect();
-        let (login, count) = (&self.settings.login, challenge.count);
-        let value = digest::answer(&values, login, password, method, uri, cnonce, count)?;
-        Some((challenge.answer, value))
+        self.challenge.as_mut()?.proof(&self.settings, method, uri, cnonce)
     }
 
     fn read(&mut self, response: &Response) -> Answer {

@@ -233,13 +233,8 @@ const DIGITS: &[Part] =
 const fn modem_of(kind: CallerIdType) -> Option<Modem> {
     match kind {
         CallerIdType::Bellcore | CallerIdType::BellcoreSingle => Some(Modem::Bell202),
-        CallerIdType::EtsiAfterRing
-        | CallerIdType::EtsiDualTone
-        | CallerIdType::EtsiLineReversal => Some(Modem::V23),
-        CallerIdType::Off
-        | CallerIdType::Dtmf
-        | CallerIdType::DtmfLineReversal
-        | CallerIdType::DtmfHash => None,
+        other if other.has_data() => Some(Modem::V23),
+        _ => None,
     }
 }
 
